@@ -1,0 +1,319 @@
+"""What goes in and out of `/api/v1`. Energy is integer Wh, prices integer micro-euro per kWh, money integer micro-euro, times UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$", examples=["0x70997970C51812dc3A010C7d01b50e0d17dc79C8"])]
+Word = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{1,64}$", description="A 256-bit word in hexadecimal.", examples=["0x07"])]
+Hash = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{64}$")]
+
+
+class Model(BaseModel):
+    """Unknown fields are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ChainStatus(Model):
+    backend: Literal["anvil", "tester", "node"]
+    chain_id: int
+    genesis: Hash
+    block: int
+    time: datetime = Field(description="The chain's time, which is the market's time.")
+    simulated: bool = Field(description="True where the chain's clock is moved by hand.")
+    development: bool
+    contracts: dict[str, Address]
+
+
+class DataStatus(Model):
+    source: str
+    homes: int
+    synthetic: list[str]
+
+
+class Status(Model):
+    version: str
+    chain: ChainStatus
+    data: DataStatus | None
+    message: str | None
+
+
+class Zone(Model):
+    id: int
+    offset_seconds: int
+    interval_minutes: Literal[15, 30, 60]
+
+
+class SessionSummary(Model):
+    id: int
+    zone: Zone
+    kind: Literal["electrical", "thermal", "comfort"]
+    direction: Literal["UP", "DOWN"]
+    mode: Literal["competitive", "cooperative"]
+    state: Literal["Scheduled", "Open", "Closed", "Cleared", "UnderReview", "Delivering", "Settling", "Settled", "Cancelled"]
+    day: int = Field(description="Days since 1970-01-01 in the zone's standard time.")
+    date: date
+    intervals: list[int]
+    interval_starts: list[datetime]
+    gate_open: datetime
+    gate_close: datetime
+    delivery_start: datetime
+    delivery_end: datetime
+    exemption_deadline: datetime
+    proof_deadline: datetime
+    price_cap: int
+    min_quantity_wh: int
+    collateral_ppm: int
+    orders: int = Field(description="Live schedule orders.")
+    entries: int = Field(description="(interval, quantity, price) entries of the live orders.")
+    volume_wh: int | None
+
+
+class Cleared(Model):
+    interval: int
+    price: int | None
+    lo: int
+    hi: int
+    volume_wh: int
+
+
+class Transaction(Model):
+    kind: str
+    hash: Hash
+    gas: int
+    block: int
+    time: datetime
+
+
+class SettlementTotals(Model):
+    rewards: int
+    penalties: int
+    refunds: int
+    rounding: int
+    balanced: bool
+
+
+class ProofCount(Model):
+    expected: int
+    verified: int
+
+
+class SessionDetail(SessionSummary):
+    cleared: list[Cleared]
+    transactions: list[Transaction]
+    settlement: SettlementTotals | None
+    proofs: ProofCount
+
+
+class SessionPage(Model):
+    items: list[SessionSummary]
+    next_cursor: str | None
+
+
+class Level(Model):
+    price: int
+    quantity_wh: int
+    account: int
+
+
+class BookInterval(Model):
+    interval: int
+    start: datetime
+    bids: list[Level]
+    offers: list[Level]
+
+
+class Book(Model):
+    intervals: list[BookInterval]
+
+
+class StepModel(Model):
+    quantities: list[int]
+    limits: list[int]
+
+
+class Order(Model):
+    position: int
+    account: int
+    label: str | None
+    side: Literal["bid", "offer"]
+    live: bool
+    cancels: bool
+    steps: list[StepModel]
+    fills: list[int] | None
+    lock: int
+    status: Literal["pending", "confirmed", "failed"]
+    tx: str | None
+
+
+class OrderPage(Model):
+    items: list[Order]
+
+
+class SignedBatch(Model):
+    """A batch of schedule orders signed once by EIP-712 (`OrderBatch`)."""
+
+    signer: Address
+    words: Annotated[list[Word], Field(min_length=2, max_length=20_000)]
+    nonce: Annotated[str, Field(pattern=r"^\d{1,78}$", description="Decimal, below 2^256, used once per signer.", examples=["417"])]
+    deadline: Annotated[int, Field(gt=0, lt=2**63, description="Unix seconds of the chain's time.")]
+    signature: Annotated[str, Field(pattern=r"^0x(?:[0-9a-fA-F]{2}){1,4096}$")]
+
+
+class Submitted(Model):
+    id: int
+    status: Literal["pending", "confirmed", "failed"]
+    tx: str | None
+    positions: list[int] | None
+    message: str | None
+
+
+class Delivery(Model):
+    account: int
+    label: str | None
+    promised: list[int]
+    delivered: list[int] | None
+    deviations: list[int] | None
+    state: Literal["waiting", "proving", "verified", "failed"]
+    error: str | None
+    tx: str | None
+    verify_gas: int | None
+    witness_ms: float | None
+    prove_ms: float | None
+    constraints: int | None
+
+
+class DeliveryPage(Model):
+    items: list[Delivery]
+
+
+class StatementLine(Model):
+    interval: int
+    fill_wh: int
+    price: int
+    delivered_wh: int | None
+    ratio_ppm: int | None
+    paid_ppm: int | None
+    earned: int
+    unpaid: int
+    penalty: int
+    refund: int
+
+
+class Statement(Model):
+    account: int
+    label: str | None
+    role: Literal["seller", "buyer"]
+    earned: int
+    unpaid: int
+    penalty: int
+    cost: int
+    refund: int
+    net: int
+    lines: list[StatementLine]
+
+
+class StatementPage(Model):
+    items: list[Statement]
+
+
+class Account(Model):
+    index: int
+    owner: Address
+    delegate: Address | None
+    label: str | None
+    has_meter: bool
+    available: int
+    locked: int
+
+
+class AccountPage(Model):
+    items: list[Account]
+    next_cursor: str | None
+
+
+class NewAccount(Model):
+    owner: Address
+    label: Annotated[str, Field(max_length=40)] | None = None
+
+
+class DayLoad(Model):
+    net_load_wh: list[int]
+
+
+class Forecast(Model):
+    intervals: list[int]
+    starts: list[datetime]
+    net_load_wh: list[int]
+    baseline_wh: list[int] | None
+    flexible_wh: list[int]
+    method: str
+    day: DayLoad
+
+
+class NewMeter(Model):
+    """A meter's public key (BabyJubJub), bound to an account from a day on."""
+
+    account: Annotated[int, Field(gt=0, lt=2**32)]
+    x: Annotated[str, Field(pattern=r"^\d{1,78}$")]
+    y: Annotated[str, Field(pattern=r"^\d{1,78}$")]
+    from_day: Annotated[int, Field(gt=0, lt=2**32)]
+
+
+class SignedWindow(Model):
+    """One meter-day as the meter signed it (docs/protocol.md section 8)."""
+
+    account: Annotated[int, Field(gt=0, lt=2**32)]
+    window: dict[str, object]
+
+
+class NewSession(Model):
+    """A session to open. Delivery start and end follow from the day and the intervals."""
+
+    zone: Annotated[int, Field(gt=0, lt=2**16)] = 1
+    kind: Literal["electrical", "thermal", "comfort"] = "electrical"
+    direction: Literal["UP", "DOWN"] = "UP"
+    mode: Literal["competitive", "cooperative"] = "competitive"
+    date: date
+    intervals: Annotated[list[Annotated[int, Field(ge=0, lt=96)]], Field(min_length=1, max_length=96)]
+    gate_open: datetime
+    gate_close: datetime
+    exemption_deadline: datetime
+    proof_deadline: datetime
+    price_cap: Annotated[int, Field(gt=0, lt=2**32)]
+    min_quantity_wh: Annotated[int, Field(gt=0, lt=2**24)]
+    rules: str = Field("default", description="Name of a rule set in settlement/rules.")
+
+
+class Funds(Model):
+    account: Annotated[int, Field(gt=0, lt=2**32)]
+    amount: Annotated[int, Field(gt=0, le=10**12, description="micro-euro")]
+
+
+class Advance(Model):
+    """Where to move a development chain's clock: a moment of a session, or a time."""
+
+    session: int | None = None
+    to: Literal["gate_open", "gate_close", "delivery_start", "delivery_end", "settled"] | datetime
+
+
+class Advanced(Model):
+    time: datetime
+    done: list[str]
+
+
+class DevWallet(Model):
+    private_key: str
+    address: Address
+    account: int | None
+    warning: str
+
+
+class Done(Model):
+    """What an operator's action did."""
+
+    done: list[str]

@@ -1,0 +1,64 @@
+"""Errors as `application/problem+json` (RFC 9457), each field with what was expected and what came."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import FieldError, Refused
+from contracts.chain import ContractRefusal
+
+log = logging.getLogger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Render every error of `app` as a problem document."""
+
+    @app.exception_handler(Refused)
+    def refused(_: Request, error: Refused) -> JSONResponse:
+        return problem(error.status, error.detail, error.errors)
+
+    @app.exception_handler(ContractRefusal)
+    def contract(_: Request, error: ContractRefusal) -> JSONResponse:
+        return problem(409, str(error), [])
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [
+            FieldError(".".join(str(part) for part in item["loc"] if part != "body") or "body", item["msg"], _short(item.get("input")))
+            for item in error.errors()
+        ]
+        return problem(422, "The request does not have the form this endpoint takes.", fields)
+
+    @app.exception_handler(HTTPException)
+    def http(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, str(error.detail), [], headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The type only: a message could carry readings or keys.
+        log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+        return problem(500, "Something went wrong here. Nothing was half stored; the log has the details.", [])
+
+
+def problem(status: int, detail: str, errors: list[FieldError], headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem document."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "errors": [{"field": e.field, "expected": e.expected, "got": e.got} for e in errors],
+    }
+    return JSONResponse(body, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,210 @@
+"""Tables and the engine. What the chain knows is rebuilt from the chain; what only the members may know (readings, windows) stands
+here and nowhere else.
+
+Wh, micro-euro and words are integers; words of 256 bits are hex strings in JSON columns, because SQLite's integers have 64 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Engine, LargeBinary, UniqueConstraint, event
+from sqlmodel import Field, Session, SQLModel, create_engine
+
+from app.errors import Refused
+
+
+def utcnow() -> datetime:
+    """Wall-clock time, for records about this process. Market time is the chain's."""
+    return datetime.now(UTC)
+
+
+class Meta(SQLModel, table=True):
+    """Single facts: the chain's genesis hash, the deployment, the next block to index."""
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class Account(SQLModel, table=True):
+    """An account as the chain registered it, with a label that stays here."""
+
+    index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    owner: str = Field(index=True)
+    delegate: str | None = None
+    label: str | None = None
+    meter_key: str | None = None
+    meter_from_day: int | None = None
+
+
+class MarketSession(SQLModel, table=True):
+    """A session's terms as opened, and its certificate once cleared."""
+
+    __tablename__ = "session"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    day: int = Field(index=True)
+    terms: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    rules: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    certificate: list[str] | None = Field(default=None, sa_column=Column(JSON))
+    rounding: int | None = None
+
+
+class LogBatch(SQLModel, table=True):
+    """One batch of a session's order log, in chain order."""
+
+    __table_args__ = (UniqueConstraint("session", "first"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    first: int
+    signer: str
+    words: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    transaction: str
+
+
+class Submission(SQLModel, table=True):
+    """A signed batch of orders handed to the API. The outbox carries it; (signer, nonce) makes a repeat harmless."""
+
+    __table_args__ = (UniqueConstraint("signer", "nonce"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    signer: str
+    nonce: str
+    words: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    outbox: int = Field(foreign_key="outbox.id")
+
+
+class Outbox(SQLModel, table=True):
+    """Everything that is sent to the chain: written with the state change, sent by the relayer, confirmed by its receipt."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(index=True)
+    session: int | None = Field(default=None, index=True)
+    role: str
+    to: str
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    gas: int
+    status: str = Field(default="pending", index=True)
+    raw: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    transaction: str | None = Field(default=None, index=True)
+    gas_used: int | None = None
+    block: int | None = None
+    chain_time: int | None = None
+    error: str | None = None
+    created: datetime = Field(default_factory=utcnow)
+
+
+class Reading(SQLModel, table=True):
+    """Metered registers of one interval, Wh. Private: never sent to the chain, never logged."""
+
+    account: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    start: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False}, description="Unix seconds, UTC")
+    import_wh: int
+    export_wh: int
+    load_wh: int | None = None
+    pv_wh: int | None = None
+
+
+class MeterWindow(SQLModel, table=True):
+    """A window as its meter signed it, salt included. Private."""
+
+    account: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    window: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    received: datetime = Field(default_factory=utcnow)
+
+
+class DeliveryProof(SQLModel, table=True):
+    """A proof made here and what became of it on chain."""
+
+    __table_args__ = (UniqueConstraint("session", "account"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    account: int
+    status: str = "proving"
+    error: str | None = None
+    witness_ms: float | None = None
+    prove_ms: float | None = None
+    constraints: int | None = None
+    outbox: int | None = Field(default=None, foreign_key="outbox.id")
+
+
+class DeliveryRecord(SQLModel, table=True):
+    """Deviations that a verified proof put on chain, in chain order."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    account: int
+    mask: str
+    deviations: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    transaction: str
+
+
+class SettledRow(SQLModel, table=True):
+    """What the contract says a participant earned, paid, forfeited."""
+
+    __table_args__ = (UniqueConstraint("session", "account", "side"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    account: int
+    side: int
+    earned: int = 0
+    unpaid: int = 0
+    penalty: int = 0
+    cost: int = 0
+    refund: int = 0
+    transaction: str
+
+
+class Database:
+    """The engine and its sessions. SQLite runs in WAL mode, so that reads do not wait for a write."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = create_engine(url, connect_args={"timeout": 30} if url.startswith("sqlite") else {})
+        if url.startswith("sqlite"):
+            event.listen(self.engine, "connect", _sqlite_pragmas)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that is committed at the end, or rolled back whole."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def get_meta(self, key: str) -> str | None:
+        with self.session() as db:
+            row = db.get(Meta, key)
+            return row.value if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self.session() as db:
+            db.merge(Meta(key=key, value=value))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def known(row: Any, what: str, key: object) -> Any:
+    """`row`, or a 404 that names what was looked for."""
+    if row is None:
+        raise Refused(f"There is no {what} {key}.", status=404, field=what, expected=f"a known {what}", got=str(key))
+    return row
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()

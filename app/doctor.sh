@@ -1,0 +1,31 @@
+#!/bin/sh
+# Names everything this machine lacks, with the command that gets it. `--python` prints the interpreter that set-up will use.
+# Plain sh, because it must run before anything is installed.
+
+find_python() {
+  for candidate in "$WATTPROOF_PYTHON" python3.13 python3.12 python3.11 python3; do
+    [ -n "$candidate" ] || continue
+    "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 &&
+      { command -v "$candidate"; return 0; }
+  done
+  return 1
+}
+
+if [ "$1" = "--python" ]; then find_python || echo python3; exit 0; fi
+
+missing=0
+need() { missing=1; printf 'missing   %s\n          get it: %s\n' "$1" "$2"; }
+note() { printf 'optional  %s\n          get it: %s\n' "$1" "$2"; }
+
+find_python >/dev/null || need "Python 3.11 to 3.13 with venv" "apt-get install python3 python3-venv   (or set WATTPROOF_PYTHON to one)"
+node_ok='const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
+if ! command -v node >/dev/null 2>&1; then need "Node.js 20.19 or newer" "apt-get install nodejs npm, or your system's Node.js package"
+elif ! node -e "$node_ok"; then need "Node.js 20.19 or newer (found $(node --version))" "install a newer Node.js package"; fi
+command -v npm >/dev/null 2>&1 || need "npm" "apt-get install npm"
+command -v make >/dev/null 2>&1 || need "make" "apt-get install make"
+command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || [ -n "$WATTPROOF_CHROMIUM" ] ||
+  note "Chromium (browser tests)" "apt-get install chromium   (or set WATTPROOF_CHROMIUM to its path)"
+if ! cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 85) }'; then
+  note "cargo 1.85 or newer (not used yet: the native prover will)" "apt-get install rustup && rustup default stable"
+fi
+[ "$missing" = 0 ] || { echo "Nothing was changed. Get what is missing, then run the same command again."; exit 1; }

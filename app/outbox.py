@@ -1,0 +1,90 @@
+"""The outbox: whatever is sent to the chain is first a row, written together with the state change that wants it.
+
+The relayer signs a row, stores the raw transaction, and only then sends it; so a crash at any point neither loses nor doubles
+anything: an unsent raw transaction is sent again under the same hash, a sent one is found by its receipt.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from sqlmodel import Session, col, select
+
+from app.database import Database, Outbox
+from contracts.chain import Chain, ContractRefusal
+
+log = logging.getLogger(__name__)
+
+
+def enqueue(db: Session, kind: str, role: str, to: str, data: bytes, gas: int, session: int | None = None) -> Outbox:
+    """Add a transaction to the outbox inside the caller's database transaction. `role` names the key that will sign it."""
+    row = Outbox(kind=kind, role=role, to=to, data=data, gas=gas, session=session)
+    db.add(row)
+    db.flush()
+    return row
+
+
+class Relayer:
+    """Sends what stands in the outbox, one after the other, in the order it was written."""
+
+    def __init__(self, database: Database, chain: Chain, keys: Mapping[str, str]) -> None:
+        self.database = database
+        self.chain = chain
+        self.keys = keys
+        self._lock = threading.Lock()
+
+    def flush(self) -> int:
+        """Send everything that is not settled yet; returns how many rows were confirmed or failed."""
+        done = 0
+        with self._lock:
+            while (row := self._next()) is not None:
+                self._send(row)
+                done += 1
+        return done
+
+    def wait(self, row_id: int) -> Outbox:
+        """Flush, then return the row as it ended."""
+        self.flush()
+        with self.database.session() as db:
+            row = db.get(Outbox, row_id)
+            assert row is not None
+            return row
+
+    def _next(self) -> Outbox | None:
+        with self.database.session() as db:
+            return db.exec(select(Outbox).where(col(Outbox.status).in_(["pending", "signed"])).order_by(col(Outbox.id)).limit(1)).first()
+
+    def _send(self, row: Outbox) -> None:
+        if row.raw is None or not self._usable(row):
+            try:
+                prepared = self.chain.prepare(row.to, row.data, self.keys[row.role], gas=row.gas)
+            except ContractRefusal as refusal:
+                self._fail(row, str(refusal))
+                return
+            row.raw, row.transaction, row.status = prepared.raw, prepared.hash, "signed"
+            self._store(row)
+        assert row.raw is not None and row.transaction is not None
+        receipt = self.chain.receipt(row.transaction)
+        if receipt is None:
+            self.chain.send_raw(row.raw)
+            receipt = self.chain.wait(row.transaction)
+        row.gas_used, row.block, row.chain_time = receipt.gas_used, receipt.block, receipt.timestamp
+        row.status = "confirmed" if receipt.ok else "failed"
+        row.error = None if receipt.ok else self.chain.explain(row.to, row.data, self.keys[row.role], receipt)
+        self._store(row)
+        log.info("%s %s: %s in block %s", row.kind, row.transaction, row.status, row.block)
+
+    def _usable(self, row: Outbox) -> bool:
+        """Whether the stored raw transaction is mined or can still be mined (its nonce was not taken by another)."""
+        assert row.raw is not None and row.transaction is not None
+        return self.chain.receipt(row.transaction) is not None or self.chain.still_valid(row.raw)
+
+    def _fail(self, row: Outbox, error: str) -> None:
+        row.status, row.error = "failed", error
+        self._store(row)
+
+    def _store(self, row: Outbox) -> None:
+        with self.database.session() as db:
+            db.merge(row)

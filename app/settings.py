@@ -1,0 +1,40 @@
+"""Everything that can be configured, with its default. Read from the environment (`WATTPROOF_*`) and from `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository, or wherever the packages are installed."""
+
+
+class Settings(BaseSettings):
+    """Settings of one Wattproof process."""
+
+    model_config = SettingsConfigDict(env_prefix="WATTPROOF_", env_file=".env", extra="ignore")
+
+    data_dir: Path = Field(ROOT / "var", description="Database, chain state, keys of a development chain.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; SQLite in data_dir without one.")
+    chain: str = Field(
+        "auto",
+        description="'auto' (anvil when it is installed, else the in-process chain), 'anvil', 'tester', or the URL of a node.",
+    )
+    operator_key: SecretStr | None = Field(None, description="Private key of the operator on a chain that is not a development one.")
+    operator_token: SecretStr | None = Field(None, description="Bearer token of operator endpoints; made and kept in data_dir without one.")
+    host: Annotated[str, Field(validation_alias="HOST")] = "127.0.0.1"
+    port: Annotated[int, Field(validation_alias="PORT", ge=0, le=65535)] = 8000
+    proof_timeout_s: float = Field(120.0, gt=0, description="A single proof that takes longer is given up and tried again.")
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'wattproof.sqlite'}"
+
+    @property
+    def frontend(self) -> Path:
+        """The built pages."""
+        return ROOT / "frontend" / "dist"
