@@ -1,0 +1,232 @@
+"""Uniform-price clearing of all intervals of a session at once (docs/protocol.md section 7).
+
+Per interval all orders are sorted by price, at one price offers before bids. Walking up that merit order, `supply` grows and
+`demand` (what bids beyond the walked price still ask for) shrinks; the largest of `min(supply, demand)` is the volume, and the
+ends of the price range are the first prices at which a monotone condition on supply or demand turns true. One sort and two
+running sums do it for every interval together.
+
+Integers: a sort key holds `price:32 | is bid:1 | quantity:24` in 57 bits; a quantity sum of 2^38 entries fits 63 bits; a fill
+of one entry is below 2^26, so that fill * price stays below 2^58. Collateral can pass 64 bits and is computed on Python
+integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, ScheduleOrder, hash_words, row_words
+from contracts.units import MAX_PRICE, MAX_QUANTITY, Side, ceil_div
+from market.errors import OrderError
+from market.orders import OrderBook
+
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+MAX_VOLUME = (1 << 40) - 1
+"""Largest volume of one interval that the certificate can hold, Wh."""
+
+
+@dataclass(frozen=True)
+class Auction:
+    """Result of the engine: per interval (shape K) the price range in micro-euro per kWh, volume and rests in Wh; fills (K, N)
+    in Wh."""
+
+    lo: Integers
+    hi: Integers
+    volume: Integers
+    rest_bids: Integers
+    rest_offers: Integers
+    fills: Integers
+
+    @property
+    def price(self) -> Integers:
+        """Clearing price, micro-euro per kWh; 0 where nothing cleared."""
+        return np.where(self.volume > 0, (self.lo + self.hi) // 2, 0)
+
+
+@dataclass(frozen=True)
+class Clearing:
+    """A cleared session: a certificate per session interval and a result row per entry of the log."""
+
+    certificates: tuple[IntervalCertificate, ...]
+    rows: tuple[ResultRow, ...]
+
+    @property
+    def certificate_words(self) -> list[int]:
+        return [certificate.word() for certificate in self.certificates]
+
+    @cached_property
+    def certificate_hash(self) -> bytes:
+        return hash_words(self.certificate_words)
+
+    @property
+    def groups(self) -> list[tuple[ResultRow, ...]]:
+        """Rows by groups of 16, as `commit` and `settle` take them."""
+        return [self.rows[at : at + GROUP_ROWS] for at in range(0, len(self.rows), GROUP_ROWS)]
+
+    @cached_property
+    def group_hashes(self) -> list[bytes]:
+        return [hash_words([word for row in group for word in row_words(row)]) for group in self.groups]
+
+
+def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
+    """Clears a book. `sold` maps accounts to masks of the day's intervals that they sold before; offers take no fill there.
+
+    Raises `OrderError` where quantities or limits do not fit their words or an interval's volume passes 2^40-1 Wh.
+    """
+    orders, terms = book.orders, book.terms
+    intervals = len(terms.intervals)
+    quantities, limits, starts = _columns(orders, intervals)
+    last = np.zeros(len(orders), dtype=np.bool_)
+    last[list(book.last.values())] = True
+    bids = np.array([order.side is Side.BID for order in orders], dtype=np.bool_)
+    locks = _locks(quantities, limits, starts, bids, terms.price_cap, terms.collateral_ppm)
+
+    steps = np.diff(starts, append=quantities.shape[1])
+    alive = np.repeat(last, steps)
+    step_bids = np.repeat(bids, steps)
+    whole = bool(alive.all())
+    asked = quantities if whole else quantities[:, alive]
+    if sold:
+        asked = asked.copy()
+        step_accounts = np.repeat(np.array([order.account for order in orders], dtype=np.int64), steps)[alive]
+        _withhold(asked, step_accounts, ~step_bids[alive], sold, terms.intervals)
+    auction = auction_columns(step_bids[alive], asked, limits if whole else limits[:, alive])
+
+    if whole:
+        filled = auction.fills
+    else:
+        filled = np.zeros_like(quantities)
+        filled[:, alive] = auction.fills
+    fills = filled if len(starts) == filled.shape[1] else np.add.reduceat(filled, starts, axis=1)
+    costs = np.where(bids, -(-fills * auction.price[:, None] // 1000).sum(axis=0), 0)
+
+    rows = tuple(
+        ResultRow(order.account, order.side, is_last, lock, cost, tuple(row))
+        for order, is_last, lock, cost, row in zip(orders, last.tolist(), locks, costs.tolist(), fills.T.tolist(), strict=True)
+    )
+    return Clearing(_certificates(auction), rows)
+
+
+def auction_columns(bids: Flags, quantities: Integers, limits: Integers) -> Auction:
+    """The engine on columns: `bids` (N,) tells the sides; `quantities` in Wh and `limits` in micro-euro per kWh, both (K, N),
+    in log order."""
+    intervals, entries = quantities.shape
+    zeros = np.zeros(intervals, dtype=np.int64)
+    if not entries:
+        return Auction(zeros, zeros + MAX_PRICE, zeros, zeros, zeros, quantities)
+    lo, hi, volume = _price_ranges(bids, quantities, limits)
+    fills = np.empty_like(quantities)
+    bid_at, offer_at = np.flatnonzero(bids), np.flatnonzero(~bids)
+    rest_bids = _fill(fills, quantities, limits, bid_at, hi, volume, above=True)
+    rest_offers = _fill(fills, quantities, limits, offer_at, lo, volume, above=False)
+    return Auction(lo, hi, volume, rest_bids, rest_offers, fills)
+
+
+def _price_ranges(bids: Flags, quantities: Integers, limits: Integers) -> tuple[Integers, Integers, Integers]:
+    """`lo`, `hi` and volume of every interval."""
+    keys = limits << 25
+    keys |= quantities
+    keys[:, bids] |= 1 << 24
+    keys.sort(axis=1)
+    prices = keys >> 25
+    supply = keys & MAX_QUANTITY
+    walked = supply * (keys >> 24 & 1)
+    supply -= walked
+    np.cumsum(supply, axis=1, out=supply)
+    asked = walked.sum(axis=1)
+    demand = np.cumsum(walked, axis=1, out=walked)
+    np.subtract(asked[:, None], demand, out=demand)
+    volume = np.minimum(supply, demand).max(axis=1)
+
+    trades = volume > 0
+    line = volume[:, None]
+    # The lowest price: enough is offered (supply >= volume), and bids beyond it ask for no more than the volume.
+    enough = np.where(trades, _price_where(prices, supply < line, 0), 0)
+    quiet = np.where(asked <= volume, 0, _price_where(prices, demand > line, 0))
+    # The highest price: enough is asked for (demand >= volume up to it), and offers below it give no more than the volume.
+    wanted = np.where(trades, _price_where(prices, demand >= line, MAX_PRICE), MAX_PRICE)
+    modest = _price_where(prices, supply <= line, MAX_PRICE)
+    return np.maximum(enough, quiet), np.minimum(wanted, modest), volume
+
+
+def _price_where(prices: Integers, holding: Flags, beyond: int) -> Integers:
+    """Per row the price at which a condition that holds from the left stops holding; `beyond` where it never stops."""
+    stops = np.count_nonzero(holding, axis=1)
+    last = prices.shape[1] - 1
+    return np.where(stops > last, beyond, prices[np.arange(len(prices)), np.minimum(stops, last)])
+
+
+def _fill(
+    fills: Integers,
+    quantities: Integers,
+    limits: Integers,
+    at: NDArray[np.intp],
+    edge: Integers,
+    volume: Integers,
+    *,
+    above: bool,
+) -> Integers:
+    """Fills one side: whole beyond the edge price, at it what is left of the volume in log order. Returns what was left."""
+    amounts, prices = quantities[:, at], limits[:, at]
+    beyond = amounts * (prices > edge[:, None] if above else prices < edge[:, None])
+    marginal = amounts * (prices == edge[:, None])
+    rest: Integers = volume - beyond.sum(axis=1)
+    before = np.cumsum(marginal, axis=1)
+    before -= marginal
+    np.subtract(rest[:, None], before, out=before)
+    np.maximum(before, 0, out=before)
+    np.minimum(before, marginal, out=before)
+    before += beyond
+    fills[:, at] = before
+    return rest
+
+
+def _columns(orders: Sequence[ScheduleOrder], intervals: int) -> tuple[Integers, Integers, NDArray[np.intp]]:
+    """Quantities and limits (K, steps) of all entries in log order, and each entry's first step."""
+    starts = np.cumsum([0] + [len(order.steps) for order in orders[:-1]], dtype=np.intp) if orders else np.zeros(0, np.intp)
+    columns = []
+    for name, largest in (("quantities", MAX_QUANTITY), ("limits", MAX_PRICE)):
+        values = [getattr(step, name) for order in orders for step in order.steps]
+        if any(len(row) != intervals for row in values):
+            raise OrderError(f"steps.{name}", f"{intervals} values", "an entry of another length")
+        column = np.ascontiguousarray(np.array(values, dtype=np.int64).reshape(len(values), intervals).T)
+        if column.size and not 0 <= column.min() <= column.max() <= largest:
+            raise OrderError(f"steps.{name}", f"0..{largest}", f"{column.min()}..{column.max()}")
+        columns.append(column)
+    return columns[0], columns[1], starts
+
+
+def _locks(
+    quantities: Integers, limits: Integers, starts: NDArray[np.intp], bids: Flags, price_cap: int, collateral_ppm: int
+) -> list[int]:
+    """Micro-euro locked by each entry: `ScheduleOrder.lock` on columns."""
+    if not len(starts):
+        return []
+    payable = np.add.reduceat(-(-quantities * limits // 1000).sum(axis=0), starts)
+    offered = np.add.reduceat(quantities.sum(axis=0), starts)
+    rate = collateral_ppm * price_cap
+    return [
+        paid if is_bid else ceil_div(rate * wh, 10**9)
+        for is_bid, paid, wh in zip(bids.tolist(), payable.tolist(), offered.tolist(), strict=True)
+    ]
+
+
+def _withhold(asked: Integers, accounts: Integers, offers: Flags, sold: Mapping[int, int], intervals: tuple[int, ...]) -> None:
+    """Sets offers over intervals that their account sold before to zero, in place."""
+    masks = {account: [j for j, interval in enumerate(intervals) if mask >> interval & 1] for account, mask in sold.items()}
+    affected = np.flatnonzero(offers & np.isin(accounts, list(masks)))
+    for column in affected.tolist():
+        asked[masks[int(accounts[column])], column] = 0
+
+
+def _certificates(auction: Auction) -> tuple[IntervalCertificate, ...]:
+    if auction.volume.size and int(auction.volume.max()) > MAX_VOLUME:
+        raise OrderError("volume", f"at most {MAX_VOLUME} Wh in an interval", int(auction.volume.max()))
+    columns = (auction.lo, auction.hi, auction.volume, auction.rest_bids, auction.rest_offers)
+    return tuple(IntervalCertificate(*values) for values in zip(*(column.tolist() for column in columns), strict=True))
