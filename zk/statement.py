@@ -1,0 +1,347 @@
+"""The statement of docs/protocol.md section 9 in plain integers: the twin of circuits/statement.circom.
+
+`make_statement` checks everything that the circuit will check, names what is wrong before any proof is tried, and returns the public
+words, the public signals (C, y, gamma) and the circuit's inputs. Baselines and the circuit's inputs are private and not printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eth_hash.auto import keccak
+
+from zk.eddsa import PublicKey
+from zk.field import ORDER, horner, require_bits, require_element
+from zk.poseidon import poseidon
+from zk.windows import (
+    HISTORY_DAYS,
+    INTERVALS,
+    READING_OFFSET,
+    Window,
+    WindowError,
+    check_chain,
+    check_head,
+    check_window,
+    elements_for,
+    offset_readings,
+    pack_readings,
+    pack_slots,
+    unpack_slots,
+)
+
+SHARED_WORDS = 5
+"""Public words that all accounts of a proof share."""
+
+MIN_COUNTED_DAYS = 3
+"""Complete admissible days that a baseline needs."""
+
+MAX_INCOMPLETE_DAYS = 2
+"""Admissible days that may be incomplete."""
+
+PROMISE_TAG = 7
+"""Domain tag of a promise's commitment."""
+
+DEVIATION_OFFSET = 1 << 25
+"""Added to a deviation before packing."""
+
+PROMISE_OFFSET = 1 << 27
+"""Added to a promise before packing."""
+
+_DEVIATION_BITS = 26
+_PROMISE_BITS = 28
+_MASK_BITS = 96
+_ABSORBED = 15
+
+WitnessInputs = dict[str, int | list[int] | list[list[int]] | list[list[list[int]]]]
+"""The circuit's inputs by name; field elements, lists of them by account."""
+
+
+class StatementError(ValueError):
+    """A statement that cannot be proven; the message names the account and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all accounts of one proof share.
+
+    chain_id        of the chain
+    deliveries      address of the Deliveries contract as an integer
+    session         < 2^64
+    day             the delivery day
+    mask            proven intervals, bit t for interval t of the day; a non-empty part of `session_mask`
+    session_mask    all intervals of the session
+    """
+
+    chain_id: int
+    deliveries: int
+    session: int
+    day: int
+    mask: int
+    session_mask: int
+
+    def words(self) -> tuple[int, ...]:
+        """The five shared public words."""
+        return (self.chain_id, self.deliveries, self.session, self.day, self.mask | self.session_mask << _MASK_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInput:
+    """One account's part.
+
+    account         its index, 1 to 2^32-1
+    key             the meter key in force on the delivery day
+    windows         15 windows of consecutive days; the last is the delivery day's, final or provisional
+    admissible      bit k admits day `day - 14 + k` to the baseline
+    promise         hidden promise per interval, Wh, with the direction's sign; None where the promise is public (market sessions)
+    promise_salt    field element that hides the promise behind its commitment
+    """
+
+    account: int
+    key: PublicKey
+    windows: Sequence[Window]
+    admissible: int
+    promise: tuple[int, ...] | None = field(default=None, repr=False)
+    promise_salt: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountResult:
+    """What follows for one account.
+
+    count       counted days
+    baseline    Wh per interval, signed (private)
+    deviations  baseline - metered - promise, Wh per interval, signed; None outside the mask
+    words       its public words
+    """
+
+    account: int
+    count: int
+    baseline: tuple[int, ...] = field(repr=False)
+    deviations: tuple[int | None, ...]
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement ready to be proven: `public` holds the proof's public signals, `words` what they stand for."""
+
+    intervals: int
+    shared: Shared
+    accounts: tuple[AccountResult, ...]
+    words: tuple[int, ...]
+    c: int
+    gamma: int
+    y: int
+    witness: WitnessInputs = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Number of accounts, N."""
+        return len(self.accounts)
+
+    @property
+    def public(self) -> tuple[int, int, int]:
+        """(C, y, gamma), in the order of the circuit's public signals."""
+        return self.c, self.y, self.gamma
+
+
+def make_statement(shared: Shared, accounts: Sequence[AccountInput]) -> Statement:
+    """Evaluates the statement for N accounts with the same number of intervals a day.
+
+    Raises `StatementError` naming the account and what is missing, broken or out of range.
+    """
+    if not accounts:
+        raise StatementError("accounts: expected at least one, got none")
+    if not accounts[0].windows:
+        raise StatementError(f"account {accounts[0].account}: windows: expected {HISTORY_DAYS + 1}, got none")
+    intervals = len(accounts[0].windows[-1].readings)
+    _check_shared(shared, intervals)
+    results, inputs = [], []
+    for item in accounts:
+        try:
+            result, row = _evaluate(shared, item, intervals)
+        except ValueError as error:
+            raise StatementError(f"account {item.account}: {error}") from error
+        results.append(result)
+        inputs.append(row)
+    words = (*shared.words(), *(word for result in results for word in result.words))
+    c, gamma, y = compress(words, intervals)
+    witness: WitnessInputs = {
+        "chainId": shared.chain_id,
+        "deliveries": shared.deliveries,
+        "session": shared.session,
+        "day": shared.day,
+        "masks": shared.words()[4],
+        "gamma": gamma,
+    }
+    for name in inputs[0]:
+        witness[name] = [row[name] for row in inputs]  # type: ignore[assignment]
+    return Statement(intervals, shared, tuple(results), words, c, gamma, y, witness)
+
+
+def account_words(intervals: int) -> int:
+    """Public words of one account."""
+    return 5 + elements_for(intervals)
+
+
+def compress(words: Sequence[int], intervals: int) -> tuple[int, int, int]:
+    """(C, gamma, y) of a statement's public words."""
+    c = chain(words, intervals)
+    gamma = challenge(c, words)
+    return c, gamma, horner(words, gamma)
+
+
+def chain(words: Sequence[int], intervals: int) -> int:
+    """C, the Poseidon chain over the public words."""
+    size = account_words(intervals)
+    if len(words) <= SHARED_WORDS or (len(words) - SHARED_WORDS) % size:
+        raise StatementError(f"words: expected {SHARED_WORDS} + {size} for each account, got {len(words)}")
+    value = poseidon(words[:SHARED_WORDS])
+    for start in range(SHARED_WORDS, len(words), size):
+        for at in range(start, start + size, _ABSORBED):
+            value = poseidon((value, *words[at : min(at + _ABSORBED, start + size)]))
+    return value
+
+
+def challenge(c: int, words: Sequence[int]) -> int:
+    """gamma = keccak(C, words) mod r."""
+    return int.from_bytes(keccak(b"".join(word.to_bytes(32, "big") for word in (c, *words))), "big") % ORDER
+
+
+def counted_days(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
+    """Positions (0 to 13) of the admissible complete days among the 14 windows before the delivery day."""
+    require_bits("admissible", admissible, HISTORY_DAYS)
+    return tuple(k for k in range(HISTORY_DAYS) if admissible >> k & 1 and windows[k].complete)
+
+
+def baseline(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
+    """Baseline R14 in Wh per interval: the mean of the counted days, rounded down. Raises `StatementError` without a counted day."""
+    means, _ = _means(windows, counted_days(windows, admissible))
+    return tuple(mean - READING_OFFSET for mean in means)
+
+
+def pack_deviations(deviations: Sequence[int | None]) -> tuple[int, ...]:
+    """Deviation words, nine a word: deviation + 2^25 in 26 bits, 0 outside the mask (None)."""
+    for t, deviation in enumerate(deviations):
+        if deviation is not None and not -DEVIATION_OFFSET <= deviation < DEVIATION_OFFSET:
+            raise StatementError(f"deviations[{t}]: expected -2^25 to 2^25-1 Wh, got {deviation}")
+    return pack_slots([0 if value is None else value + DEVIATION_OFFSET for value in deviations], _DEVIATION_BITS)
+
+
+def unpack_deviations(words: Sequence[int], mask: int, intervals: int) -> tuple[int | None, ...]:
+    """The inverse of `pack_deviations` for the intervals of `mask`."""
+    slots = unpack_slots(words, _DEVIATION_BITS, intervals)
+    return tuple(slot - DEVIATION_OFFSET if mask >> t & 1 else None for t, slot in enumerate(slots))
+
+
+def commit_promise(account: int, session: int, promise: Sequence[int], salt: int) -> int:
+    """Commitment to a hidden promise: Wh per interval of the day with the direction's sign, zero outside the session."""
+    for t, value in enumerate(promise):
+        if not -PROMISE_OFFSET < value < PROMISE_OFFSET:
+            raise StatementError(f"promise[{t}]: expected a promise strictly between -2^27 and 2^27 Wh, got {value}")
+    packed = pack_slots([value + PROMISE_OFFSET for value in promise], _PROMISE_BITS)
+    owner = require_bits("account", account, 32) + (require_bits("session", session, 64) << 32)
+    return poseidon((PROMISE_TAG, require_element("promise_salt", salt), owner, *packed))
+
+
+def _check_shared(shared: Shared, intervals: int) -> None:
+    if intervals not in INTERVALS:
+        raise StatementError(f"readings: expected {', '.join(map(str, INTERVALS))} intervals a day, got {intervals}")
+    try:
+        require_element("chain_id", shared.chain_id)
+        require_bits("deliveries", shared.deliveries, 160)
+        require_bits("session", shared.session, 64)
+        require_bits("day", shared.day, 32)
+        require_bits("session_mask", shared.session_mask, intervals)
+    except ValueError as error:
+        raise StatementError(str(error)) from error
+    if shared.mask <= 0 or shared.mask & ~shared.session_mask:
+        raise StatementError(f"mask: expected a non-empty part of {shared.session_mask:#x}, got {shared.mask:#x}")
+    if shared.day < HISTORY_DAYS:
+        raise StatementError(f"day: expected at least {HISTORY_DAYS}, got {shared.day}")
+
+
+def _evaluate(shared: Shared, item: AccountInput, intervals: int) -> tuple[AccountResult, WitnessInputs]:
+    _check_windows(shared, item, intervals)
+    if not 0 < item.account < 1 << 32:
+        raise StatementError(f"index: expected 1 to 2^32-1, got {item.account}")
+    counted = counted_days(item.windows, item.admissible)
+    incomplete = item.admissible.bit_count() - len(counted)
+    if len(counted) < MIN_COUNTED_DAYS:
+        raise StatementError(f"history: expected at least {MIN_COUNTED_DAYS} complete admissible days, got {len(counted)}")
+    if incomplete > MAX_INCOMPLETE_DAYS:
+        raise StatementError(f"history: expected at most {MAX_INCOMPLETE_DAYS} incomplete admissible days, got {incomplete}")
+    means, remainders = _means(item.windows, counted)
+
+    promise = item.promise if item.promise is not None else (0,) * intervals
+    if len(promise) != intervals:
+        raise StatementError(f"promise: expected {intervals} intervals, got {len(promise)}")
+    readings = offset_readings(item.windows[-1].readings)
+    deviations: list[int | None] = []
+    for t in range(intervals):
+        if promise[t] and not shared.session_mask >> t & 1:
+            raise StatementError(f"promise[{t}]: expected 0 outside the session's intervals, got a promise")
+        inside = bool(shared.mask >> t & 1)
+        if inside and item.windows[-1].readings[t] is None:
+            raise StatementError(f"mask: interval {t} has no valid reading on day {shared.day}")
+        deviation = means[t] - readings[t] - promise[t]
+        if not -DEVIATION_OFFSET <= deviation < DEVIATION_OFFSET:
+            raise StatementError(f"promise[{t}]: the deviation leaves -2^25 to 2^25-1 Wh")
+        deviations.append(deviation if inside else None)
+
+    hidden = item.promise is not None
+    commitment = commit_promise(item.account, shared.session, promise, item.promise_salt) if hidden else 0
+    key_word = item.key.word()
+    words = (item.account, key_word, item.admissible, len(counted), commitment, *pack_deviations(deviations))
+    result = AccountResult(
+        item.account, len(counted), tuple(mean - READING_OFFSET for mean in means), tuple(deviations), words
+    )
+    history, today = item.windows[:-1], item.windows[-1]
+    inputs: WitnessInputs = {
+        "account": item.account,
+        "admissible": item.admissible,
+        "firstHead": history[0].previous,
+        "salts": [window.salt for window in item.windows],
+        "validity": [window.validity for window in history],
+        "packed": [list(pack_readings(window.readings)) for window in history],
+        "readings": list(readings),
+        "valid": [int(reading is not None) for reading in today.readings],
+        "final": int(today.final),
+        "mean": means,
+        "remainder": remainders,
+        "hidden": int(hidden),
+        "promiseSalt": item.promise_salt,
+        "promise": [value % ORDER for value in promise],
+        "Ax": item.key.x,
+        "Ay": item.key.y,
+        "R8x": today.signature.r8x,
+        "R8y": today.signature.r8y,
+        "S": today.signature.s,
+    }
+    return result, inputs
+
+
+def _check_windows(shared: Shared, item: AccountInput, intervals: int) -> None:
+    days = [window.day for window in item.windows]
+    for day in range(shared.day - HISTORY_DAYS, shared.day + 1):
+        if day not in days:
+            raise WindowError(f"windows: the window of day {day} is missing")
+    if len(days) != HISTORY_DAYS + 1:
+        raise WindowError(f"windows: expected {HISTORY_DAYS + 1}, got {len(days)}")
+    for window in item.windows:
+        if len(window.readings) != intervals:
+            raise WindowError(f"readings: expected {intervals} intervals on day {window.day}, got {len(window.readings)}")
+    check_chain(item.windows)
+    for window in item.windows[:-1]:
+        check_head(window)
+    check_window(item.windows[-1], item.key)
+
+
+def _means(windows: Sequence[Window], counted: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Quotients and remainders of the counted days' sums of offset readings."""
+    if not counted:
+        raise StatementError("history: expected a complete admissible day, got none")
+    days = [offset_readings(windows[k].readings) for k in counted]
+    divided = [divmod(sum(values), len(counted)) for values in zip(*days, strict=True)]
+    return [mean for mean, _ in divided], [remainder for _, remainder in divided]
