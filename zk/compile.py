@@ -1,0 +1,128 @@
+"""Compiles the statement's circuit for one (intervals a day, accounts) with the circom compiler of the Node tree, once per source state.
+
+The result lies in a cache directory named after the circuit and a hash of everything that went into it, so that a second run compiles
+nothing and a changed circuit never meets an old key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zk.files import NODE_MODULES, PACKAGE, default_cache, locked, new_directory
+from zk.windows import INTERVALS
+
+SOURCE = PACKAGE / "circuits" / "statement.circom"
+
+MAX_ACCOUNTS = 64
+"""Largest number of accounts of one circuit; beyond it neither key nor proof fits a common machine."""
+
+_OPTIONS = ("--r1cs", "--wasm", "--sym", "--O2")
+_MAIN = """// SPDX-License-Identifier: GPL-3.0
+pragma circom 2.1.6;
+include "statement.circom";
+component main {{public [gamma]}} = Statement({intervals}, {accounts});
+"""
+
+
+class CompileError(RuntimeError):
+    """The circuit could not be compiled; the message holds the compiler's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A compiled circuit: its parameters and its files."""
+
+    intervals: int
+    accounts: int
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        return circuit_name(self.intervals, self.accounts)
+
+    @property
+    def r1cs(self) -> Path:
+        """The constraint system."""
+        return self.directory / f"{self.name}.r1cs"
+
+    @property
+    def wasm(self) -> Path:
+        """The witness generator."""
+        return self.directory / f"{self.name}.wasm"
+
+    @property
+    def sym(self) -> Path:
+        """Names of the signals."""
+        return self.directory / f"{self.name}.sym"
+
+
+def circuit_name(intervals: int, accounts: int) -> str:
+    """Name of the circuit for T intervals a day and N accounts."""
+    return f"statement_t{intervals}_n{accounts}"
+
+
+def compile_circuit(
+    intervals: int, accounts: int, cache: Path | None = None, progress: Callable[[str], None] | None = None
+) -> Circuit:
+    """The compiled circuit, from the cache or compiled now. Raises `ValueError` for parameters, `CompileError` otherwise."""
+    if intervals not in INTERVALS:
+        raise ValueError(f"intervals: expected {', '.join(map(str, INTERVALS))}, got {intervals}")
+    if not 1 <= accounts <= MAX_ACCOUNTS:
+        raise ValueError(f"accounts: expected 1 to {MAX_ACCOUNTS}, got {accounts}")
+    name = circuit_name(intervals, accounts)
+    main = _MAIN.format(intervals=intervals, accounts=accounts)
+    root = cache or default_cache()
+    target = root / f"{name}-{_source_hash(main)}"
+    circuit = Circuit(intervals, accounts, target)
+    if target.exists():
+        return circuit
+    with locked(root / f"{target.name}.lock"):
+        if target.exists():
+            return circuit
+        if progress:
+            progress(f"compiling circuit {name}")
+        with new_directory(target) as scratch:
+            _compile(name, main, scratch)
+    return circuit
+
+
+def _source_hash(main: str) -> str:
+    state = hashlib.sha256()
+    for part in (SOURCE.read_text(), main, *_OPTIONS, _version("circom2"), _version("circomlib")):
+        state.update(len(part).to_bytes(8, "big") + part.encode())
+    return state.hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    manifest = NODE_MODULES / package / "package.json"
+    try:
+        return str(json.loads(manifest.read_text())["version"])
+    except FileNotFoundError as error:
+        raise CompileError(f"{package}: not installed below {NODE_MODULES}; run `npm ci` in {PACKAGE}") from error
+
+
+def _compile(name: str, main: str, directory: Path) -> None:
+    # The compiler reads nothing outside its working directory: sources and library go into a workshop beside the results.
+    workshop = directory / "build"
+    shutil.copytree(NODE_MODULES / "circomlib" / "circuits", workshop / "circomlib" / "circuits")
+    shutil.copy(SOURCE, workshop / SOURCE.name)
+    (workshop / f"{name}.circom").write_text(main)
+    command = ["node", str(NODE_MODULES / "circom2" / "cli.js"), f"{name}.circom", *_OPTIONS]
+    try:
+        done = subprocess.run(command, cwd=workshop, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise CompileError("node: not found; install Node.js 20 or later") from error
+    if done.returncode:
+        message = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr + done.stdout).strip()
+        raise CompileError(f"circuit {name}: {message}")
+    shutil.move(workshop / f"{name}.r1cs", directory / f"{name}.r1cs")
+    shutil.move(workshop / f"{name}.sym", directory / f"{name}.sym")
+    shutil.move(workshop / f"{name}_js" / f"{name}.wasm", directory / f"{name}.wasm")
+    shutil.rmtree(workshop)

@@ -1,0 +1,149 @@
+"""Proving and verifying keys on disk: development keys made when absent, any key checked before it is used.
+
+A key lies beside the circuit it belongs to, as three files: the proving key, the verification key and, written last, the key's
+information. A key without information was never finished and is made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from zk.compile import Circuit, compile_circuit
+from zk.development import make_key
+from zk.files import locked, sha256, write_whole
+from zk.groth16 import VerifyingKey
+from zk.r1cs import read_header, read_r1cs
+from zk.verifier import check_key
+from zk.zkey import ZkeyError, check_zkey
+
+
+class KeyFileError(ValueError):
+    """A key file that cannot be used; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What is recorded beside a key. `development` keys rest on one machine's honesty and are refused off development chains."""
+
+    circuit: str
+    intervals: int
+    accounts: int
+    constraints: int
+    development: bool
+    r1cs_sha256: str
+    zkey_sha256: str
+    verification_key_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPaths:
+    """A circuit and the files of one key for it."""
+
+    circuit: Circuit
+    name: str
+
+    @property
+    def zkey(self) -> Path:
+        """The proving key."""
+        return self.circuit.directory / f"{self.name}.zkey"
+
+    @property
+    def verification_key(self) -> Path:
+        """The verification key, snarkjs' JSON."""
+        return self.circuit.directory / f"{self.name}.vkey.json"
+
+    @property
+    def info(self) -> Path:
+        """The key's information."""
+        return self.circuit.directory / f"{self.name}.json"
+
+    def verifying_key(self) -> VerifyingKey:
+        """The verifying key; raises `KeyFileError`."""
+        return verifying_key(self.verification_key)
+
+
+def ensure_development_key(
+    intervals: int, accounts: int, cache: Path | None = None, progress: Callable[[str], None] | None = None
+) -> KeyPaths:
+    """The development key for T intervals a day and N accounts: circuit compiled and key made where they are absent.
+
+    Safe to call again and from several processes at once. `progress` gets a line for every step. A key that is there is checked;
+    `KeyFileError` says what is wrong with one that is damaged, because a new key would not fit contracts deployed with the old.
+    """
+    circuit = compile_circuit(intervals, accounts, cache, progress)
+    paths = KeyPaths(circuit, "development")
+    with locked(circuit.directory / f"{paths.name}.lock"):
+        if not paths.info.exists():
+            _make(paths, progress)
+        check_files(paths)
+    return paths
+
+
+def check_files(paths: KeyPaths) -> KeyInfo:
+    """The key's information, after checking that its files are whole, belong to the circuit and are the recorded ones."""
+    info = read_info(paths.info)
+    try:
+        check_zkey(paths.zkey, read_header(paths.circuit.r1cs))
+    except FileNotFoundError as error:
+        raise KeyFileError(f"{error.filename}: missing; {_hint(paths)}") from error
+    except ZkeyError as error:
+        raise KeyFileError(f"{error}; {_hint(paths)}") from error
+    recorded = {
+        paths.circuit.r1cs: info.r1cs_sha256,
+        paths.zkey: info.zkey_sha256,
+        paths.verification_key: info.verification_key_sha256,
+    }
+    for path, expected in recorded.items():
+        try:
+            found = sha256(path)
+        except FileNotFoundError as error:
+            raise KeyFileError(f"{path}: missing; {_hint(paths)}") from error
+        if found != expected:
+            raise KeyFileError(f"{path}: expected SHA-256 {expected}, got {found}; {_hint(paths)}")
+    return info
+
+
+def read_info(path: Path) -> KeyInfo:
+    """The information beside a key; raises `KeyFileError`."""
+    try:
+        return KeyInfo(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise KeyFileError(f"{path}: not a key's information: {error}") from error
+
+
+def verifying_key(path: Path) -> VerifyingKey:
+    """Reads a verification key in snarkjs' JSON; raises `KeyFileError` unless its points lie in their groups."""
+    try:
+        key = VerifyingKey.from_snarkjs(json.loads(path.read_text()))
+        check_key(key)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise KeyFileError(f"{path}: not a verification key: {error}") from error
+    return key
+
+
+def _make(paths: KeyPaths, progress: Callable[[str], None] | None) -> None:
+    circuit = paths.circuit
+    if progress:
+        progress(f"making a development key for {circuit.name}")
+    system = read_r1cs(circuit.r1cs)
+    content, key = make_key(system, progress)
+    write_whole(paths.zkey, content)
+    write_whole(paths.verification_key, json.dumps(key.to_snarkjs(), indent=1).encode())
+    info = KeyInfo(
+        circuit=circuit.name,
+        intervals=circuit.intervals,
+        accounts=circuit.accounts,
+        constraints=system.header.constraints,
+        development=True,
+        r1cs_sha256=sha256(circuit.r1cs),
+        zkey_sha256=sha256(paths.zkey),
+        verification_key_sha256=sha256(paths.verification_key),
+    )
+    write_whole(paths.info, json.dumps(asdict(info), indent=1).encode())
+
+
+def _hint(paths: KeyPaths) -> str:
+    return f"delete {paths.info} to have a new key made (contracts deployed with the old one will refuse its proofs)"
