@@ -1,7 +1,7 @@
-"""Compiles the statement's circuit for one (intervals a day, accounts) with the circom compiler of the Node tree, once per source state.
+"""Compiles the statement's circuit for one (intervals a day, accounts) with circom, once per state of the sources.
 
-The result lies in a cache directory named after the circuit and a hash of everything that went into it, so that a second run compiles
-nothing and a changed circuit never meets an old key.
+The result lies in a cache directory named after the circuit and a hash of everything that went into it, so that a second run
+compiles nothing and a changed circuit never meets an old key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from zk.files import NODE_MODULES, PACKAGE, default_cache, locked, new_directory
 from zk.windows import INTERVALS
 
-SOURCE = PACKAGE / "circuits" / "statement.circom"
+SOURCES = PACKAGE / "circuits"
+"""The circuit's source files."""
 
 MAX_ACCOUNTS = 64
 """Largest number of accounts of one circuit; beyond it neither key nor proof fits a common machine."""
@@ -95,7 +96,8 @@ def compile_circuit(
 
 def _source_hash(main: str) -> str:
     state = hashlib.sha256()
-    for part in (SOURCE.read_text(), main, *_OPTIONS, _version("circom2"), _version("circomlib")):
+    sources = [text for path in sorted(SOURCES.glob("*.circom")) for text in (path.name, path.read_text())]
+    for part in (*sources, main, *_OPTIONS, _version("circom2"), _version("circomlib")):
         state.update(len(part).to_bytes(8, "big") + part.encode())
     return state.hexdigest()[:16]
 
@@ -112,7 +114,7 @@ def _compile(name: str, main: str, directory: Path) -> None:
     # The compiler reads nothing outside its working directory: sources and library go into a workshop beside the results.
     workshop = directory / "build"
     shutil.copytree(NODE_MODULES / "circomlib" / "circuits", workshop / "circomlib" / "circuits")
-    shutil.copy(SOURCE, workshop / SOURCE.name)
+    shutil.copytree(SOURCES, workshop, dirs_exist_ok=True)
     (workshop / f"{name}.circom").write_text(main)
     command = ["node", str(NODE_MODULES / "circom2" / "cli.js"), f"{name}.circom", *_OPTIONS]
     try:

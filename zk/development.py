@@ -1,8 +1,8 @@
 """A Groth16 key for one circuit from a random secret, on one machine, in seconds: for development chains only.
 
-Whoever knows the secret can prove anything, and nobody can show to have forgotten it. The secret lives in local variables here and is
-never written. Formulas: Groth, "On the Size of Pairing-based Non-interactive Arguments" (2016), section 3.2; gamma is 1, as in
-snarkjs' keys. Needs nothing of the circuit but its constraint system.
+Whoever knows the secret can prove anything, and nobody can show to have forgotten it. The secret lives in local variables here
+and is never written. Formulas: Groth, "On the Size of Pairing-based Non-interactive Arguments" (2016), section 3.2; gamma is 1,
+as in snarkjs' keys. Needs nothing of the circuit but its constraint system.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def _evaluate(system: R1cs, basis: Sequence[int]) -> tuple[list[int], list[int],
                 coefficients.append(COEFFICIENT.pack(matrix, row, wire, stored))
         for wire, value in product:
             c[wire] += value * at
-    # One more row for each public signal, so that their polynomials are independent and a statement cannot be re-used for another.
+    # One more row for each public signal, so that their polynomials are independent and a statement cannot be re-used for
+    # another.
     stored = _MONTGOMERY_SQUARED.to_bytes(32, "little")
     for wire in range(header.public + 1):
         a[wire] += basis[header.constraints + wire]

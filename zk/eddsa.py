@@ -1,8 +1,9 @@
 """Meters' keys and signatures: EdDSA with Poseidon on BabyJubJub, as circomlib's EdDSAPoseidonVerifier checks it.
 
-`S * B8 = R8 + 8 * h * A` with `h = Poseidon(R8x, R8y, Ax, Ay, message)`. Coordinates and messages are elements of BN254's scalar field,
-scalars live modulo the prime order of B8. Nonces are derived from the secret and the message, so that no random generator can leak a
-key. Python's integers do not run in constant time: a signer that an attacker can time belongs in a device of its own.
+`S * B8 = R8 + 8 * h * A` with `h = Poseidon(R8x, R8y, Ax, Ay, message)`. Coordinates and messages are elements of BN254's
+scalar field, scalars live modulo the prime order of B8. Nonces are derived from the secret and the message, so that no random
+generator can leak a key. Python's integers do not run in constant time: a signer that an attacker can time belongs in a device
+of its own.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class PublicKey:
         return poseidon((KEY_TAG, self.x, self.y))
 
     def check(self) -> None:
-        """Raises `KeyFormatError` unless the key is on the curve, in the subgroup of prime order and not its neutral element."""
+        """Raises `KeyFormatError` unless the key is on the curve, in the prime subgroup and not its neutral element."""
         if not (0 <= self.x < ORDER and 0 <= self.y < ORDER):
             raise KeyFormatError(f"key: expected coordinates from 0 to r-1, got ({self.x}, {self.y})")
         if not _on_curve(self.x, self.y):

@@ -1,4 +1,4 @@
-"""The scalar field of BN254, in which circuits, Poseidon and BabyJubJub's coordinates live. Elements are plain ints in 0..ORDER-1."""
+"""The scalar field of BN254, in which circuits, Poseidon and BabyJubJub's coordinates live. Elements are ints, 0 to r-1."""
 
 from __future__ import annotations
 

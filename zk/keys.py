@@ -26,7 +26,7 @@ class KeyFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """What is recorded beside a key. `development` keys rest on one machine's honesty and are refused off development chains."""
+    """What is recorded beside a key. `development` keys rest on one machine's honesty: for development chains only."""
 
     circuit: str
     intervals: int
@@ -70,8 +70,9 @@ def ensure_development_key(
 ) -> KeyPaths:
     """The development key for T intervals a day and N accounts: circuit compiled and key made where they are absent.
 
-    Safe to call again and from several processes at once. `progress` gets a line for every step. A key that is there is checked;
-    `KeyFileError` says what is wrong with one that is damaged, because a new key would not fit contracts deployed with the old.
+    Safe to call again and from several processes at once. `progress` gets a line for every step. A key that is there is
+    checked; `KeyFileError` says what is wrong with one that is damaged, because a new key would not fit contracts deployed with
+    the old.
     """
     circuit = compile_circuit(intervals, accounts, cache, progress)
     paths = KeyPaths(circuit, "development")

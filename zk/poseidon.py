@@ -1,15 +1,17 @@
-"""The Poseidon hash over BN254's scalar field, equal to circomlib's (x^5, width t = inputs + 1, capacity element first, output element 0).
+"""The Poseidon hash over BN254's scalar field, equal to circomlib's (x^5, width t = inputs + 1, capacity element first, output
+element 0).
 
 Round constants and matrix come from the Grain LFSR of the Poseidon paper (Grassi et al., "Poseidon: A New Hash Function for
-Zero-Knowledge Proof Systems", appendix E and F), seeded with the field, S-box, width and round numbers. They are made on first use of a
-width and kept for the process.
+Zero-Knowledge Proof Systems", appendix E and F), seeded with the field, S-box, width and round numbers. They are made on first
+use of a width and kept for the process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
+from operator import mul
 
 from zk.field import ORDER, inverses, require_element
 
@@ -34,8 +36,8 @@ def poseidon(inputs: Sequence[int]) -> int:
     for constants in parameters.first_rounds:
         state = [_fifth(x + c) for x, c in zip(state, constants, strict=True)]
         state = [sum([m * x for m, x in zip(row, state, strict=True)]) % ORDER for row in matrix]
-    # A partial round raises element 0 only. So its matrix splits into a sparse one and a block that leaves element 0 alone, and the block
-    # can wait until after the last partial round: 2t products a round instead of t^2 (the paper's appendix B).
+    # A partial round raises element 0 only. So its matrix splits into a sparse one and a block that leaves element 0 alone, and
+    # the block can wait until after the last partial round: 2t products a round instead of t^2 (the paper's appendix B).
     for constant, row, column in parameters.partial_rounds:
         head = _fifth(state[0] + constant)
         tail = state[1:]
@@ -66,7 +68,7 @@ def _fifth(x: int) -> int:
     return square * square % ORDER * x % ORDER
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parameters(width: int) -> _Parameters:
     partial = _PARTIAL_ROUNDS[width - 2]
     constants, matrix = _generate(width, partial)
@@ -79,7 +81,8 @@ def _parameters(width: int) -> _Parameters:
         total = [(a + b) % ORDER for a, b in zip(carried, added, strict=True)]
         carried = _apply(matrix, [0, *total[1:]])
         # matrix * diag(1, previous block) = diag(1, block) * sparse
-        dense = [[row[0], *(sum(row[1 + k] * block[k][j] for k in range(width - 1)) % ORDER for j in range(width - 1))] for row in matrix]
+        columns = list(zip(*block, strict=True))
+        dense = [[row[0], *(sum(map(mul, row[1:], column)) % ORDER for column in columns)] for row in matrix]
         block = [row[1:] for row in dense[1:]]
         rounds.append((total[0], dense[0], _solve(block, [row[0] for row in dense[1:]])))
     last[0] = [(a + b) % ORDER for a, b in zip(carried, last[0], strict=True)]

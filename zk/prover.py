@@ -1,6 +1,7 @@
-"""Proves statements. `Prover` is what the rest of the house uses; `SnarkjsProver` does it with snarkjs in one lasting Node process.
+"""Proves statements. `Prover` is what the house uses; `SnarkjsProver` does it with snarkjs in one lasting Node process.
 
-Witnesses hold readings: nothing of them is logged, and errors tell the template and line of the circuit that refused, not the values.
+Witnesses hold readings: nothing of them is logged, and errors tell the template and line of the circuit that refused, not the
+values.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Prover(Protocol):
 
 
 class SnarkjsProver:
-    """Proves with snarkjs, for the circuits of the given keys. A context manager; one proof at a time, callers of other threads wait.
+    """Proves with snarkjs, for the circuits of the given keys. A context manager; one proof at a time, other threads wait.
 
     timeout     seconds that one proof may take
     """
@@ -102,9 +103,7 @@ class SnarkjsProver:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _key(self, statement: Statement) -> KeyPaths:
@@ -182,10 +181,8 @@ class _Worker:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def kill(self) -> None:

@@ -1,7 +1,8 @@
 """The statement of docs/protocol.md section 9 in plain integers: the twin of circuits/statement.circom.
 
-`make_statement` checks everything that the circuit will check, names what is wrong before any proof is tried, and returns the public
-words, the public signals (C, y, gamma) and the circuit's inputs. Baselines and the circuit's inputs are private and not printed.
+`make_statement` checks everything that the circuit will check, names what is wrong before any proof is tried, and returns the
+public words, the public signals (C, y, gamma) and the circuit's inputs. Baselines and the circuit's inputs are private and not
+printed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eth_hash.auto import keccak
-
 from zk.eddsa import PublicKey
-from zk.field import ORDER, horner, require_bits, require_element
-from zk.poseidon import poseidon
+from zk.field import ORDER, require_bits, require_element
 from zk.windows import (
     HISTORY_DAYS,
     INTERVALS,
@@ -23,15 +21,22 @@ from zk.windows import (
     check_chain,
     check_head,
     check_window,
-    elements_for,
     offset_readings,
     pack_readings,
-    pack_slots,
-    unpack_slots,
 )
+from zk.words import DEVIATION_OFFSET, StatementError, commit_promise, compress, pack_deviations
 
-SHARED_WORDS = 5
-"""Public words that all accounts of a proof share."""
+__all__ = [
+    "AccountInput",
+    "AccountResult",
+    "Shared",
+    "Statement",
+    "StatementError",
+    "WitnessInputs",
+    "baseline",
+    "counted_days",
+    "make_statement",
+]
 
 MIN_COUNTED_DAYS = 3
 """Complete admissible days that a baseline needs."""
@@ -39,26 +44,10 @@ MIN_COUNTED_DAYS = 3
 MAX_INCOMPLETE_DAYS = 2
 """Admissible days that may be incomplete."""
 
-PROMISE_TAG = 7
-"""Domain tag of a promise's commitment."""
-
-DEVIATION_OFFSET = 1 << 25
-"""Added to a deviation before packing."""
-
-PROMISE_OFFSET = 1 << 27
-"""Added to a promise before packing."""
-
-_DEVIATION_BITS = 26
-_PROMISE_BITS = 28
 _MASK_BITS = 96
-_ABSORBED = 15
 
 WitnessInputs = dict[str, int | list[int] | list[list[int]] | list[list[list[int]]]]
 """The circuit's inputs by name; field elements, lists of them by account."""
-
-
-class StatementError(ValueError):
-    """A statement that cannot be proven; the message names the account and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +82,7 @@ class AccountInput:
     key             the meter key in force on the delivery day
     windows         15 windows of consecutive days; the last is the delivery day's, final or provisional
     admissible      bit k admits day `day - 14 + k` to the baseline
-    promise         hidden promise per interval, Wh, with the direction's sign; None where the promise is public (market sessions)
+    promise         hidden promise, Wh per interval, with the direction's sign; None where it is public (market sessions)
     promise_salt    field element that hides the promise behind its commitment
     """
 
@@ -180,35 +169,6 @@ def make_statement(shared: Shared, accounts: Sequence[AccountInput]) -> Statemen
     return Statement(intervals, shared, tuple(results), words, c, gamma, y, witness)
 
 
-def account_words(intervals: int) -> int:
-    """Public words of one account."""
-    return 5 + elements_for(intervals)
-
-
-def compress(words: Sequence[int], intervals: int) -> tuple[int, int, int]:
-    """(C, gamma, y) of a statement's public words."""
-    c = chain(words, intervals)
-    gamma = challenge(c, words)
-    return c, gamma, horner(words, gamma)
-
-
-def chain(words: Sequence[int], intervals: int) -> int:
-    """C, the Poseidon chain over the public words."""
-    size = account_words(intervals)
-    if len(words) <= SHARED_WORDS or (len(words) - SHARED_WORDS) % size:
-        raise StatementError(f"words: expected {SHARED_WORDS} + {size} for each account, got {len(words)}")
-    value = poseidon(words[:SHARED_WORDS])
-    for start in range(SHARED_WORDS, len(words), size):
-        for at in range(start, start + size, _ABSORBED):
-            value = poseidon((value, *words[at : min(at + _ABSORBED, start + size)]))
-    return value
-
-
-def challenge(c: int, words: Sequence[int]) -> int:
-    """gamma = keccak(C, words) mod r."""
-    return int.from_bytes(keccak(b"".join(word.to_bytes(32, "big") for word in (c, *words))), "big") % ORDER
-
-
 def counted_days(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
     """Positions (0 to 13) of the admissible complete days among the 14 windows before the delivery day."""
     require_bits("admissible", admissible, HISTORY_DAYS)
@@ -216,33 +176,9 @@ def counted_days(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
 
 
 def baseline(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
-    """Baseline R14 in Wh per interval: the mean of the counted days, rounded down. Raises `StatementError` without a counted day."""
+    """Baseline R14, Wh per interval: the counted days' mean, rounded down. Raises `StatementError` without a counted day."""
     means, _ = _means(windows, counted_days(windows, admissible))
     return tuple(mean - READING_OFFSET for mean in means)
-
-
-def pack_deviations(deviations: Sequence[int | None]) -> tuple[int, ...]:
-    """Deviation words, nine a word: deviation + 2^25 in 26 bits, 0 outside the mask (None)."""
-    for t, deviation in enumerate(deviations):
-        if deviation is not None and not -DEVIATION_OFFSET <= deviation < DEVIATION_OFFSET:
-            raise StatementError(f"deviations[{t}]: expected -2^25 to 2^25-1 Wh, got {deviation}")
-    return pack_slots([0 if value is None else value + DEVIATION_OFFSET for value in deviations], _DEVIATION_BITS)
-
-
-def unpack_deviations(words: Sequence[int], mask: int, intervals: int) -> tuple[int | None, ...]:
-    """The inverse of `pack_deviations` for the intervals of `mask`."""
-    slots = unpack_slots(words, _DEVIATION_BITS, intervals)
-    return tuple(slot - DEVIATION_OFFSET if mask >> t & 1 else None for t, slot in enumerate(slots))
-
-
-def commit_promise(account: int, session: int, promise: Sequence[int], salt: int) -> int:
-    """Commitment to a hidden promise: Wh per interval of the day with the direction's sign, zero outside the session."""
-    for t, value in enumerate(promise):
-        if not -PROMISE_OFFSET < value < PROMISE_OFFSET:
-            raise StatementError(f"promise[{t}]: expected a promise strictly between -2^27 and 2^27 Wh, got {value}")
-    packed = pack_slots([value + PROMISE_OFFSET for value in promise], _PROMISE_BITS)
-    owner = require_bits("account", account, 32) + (require_bits("session", session, 64) << 32)
-    return poseidon((PROMISE_TAG, require_element("promise_salt", salt), owner, *packed))
 
 
 def _check_shared(shared: Shared, intervals: int) -> None:
@@ -294,9 +230,7 @@ def _evaluate(shared: Shared, item: AccountInput, intervals: int) -> tuple[Accou
     commitment = commit_promise(item.account, shared.session, promise, item.promise_salt) if hidden else 0
     key_word = item.key.word()
     words = (item.account, key_word, item.admissible, len(counted), commitment, *pack_deviations(deviations))
-    result = AccountResult(
-        item.account, len(counted), tuple(mean - READING_OFFSET for mean in means), tuple(deviations), words
-    )
+    result = AccountResult(item.account, len(counted), tuple(mean - READING_OFFSET for mean in means), tuple(deviations), words)
     history, today = item.windows[:-1], item.windows[-1]
     inputs: WitnessInputs = {
         "account": item.account,

@@ -1,7 +1,7 @@
 """Verifies Groth16 proofs with py_ecc, in Python: independent of the prover and of the contracts, about a second a proof.
 
-`e(A, B) = e(alpha, beta) * e(IC(public), gamma) * e(C, delta)`, after checking what a verifier must not take on trust: that the public
-signals are reduced, the points on their curves and B in the subgroup of prime order.
+`e(A, B) = e(alpha, beta) * e(IC(public), gamma) * e(C, delta)`, after checking what a verifier must not take on trust: that the
+public signals are reduced, the points on their curves and B in the subgroup of prime order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The meter's log (docs/protocol.md section 8): one signed window a day, each head chained to the day before.
 
-A window commits to T readings of net load, Wh, and says which of them are valid. Readings and salts are private: a `Window` does not
-print them. The circuit reads exactly this format; changing anything here is a new log.
+A window commits to T readings of net load, Wh, and says which of them are valid. Readings and salts are private: a `Window`
+does not print them. The circuit reads exactly this format; changing anything here is a new log.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from zk.eddsa import PrivateKey, PublicKey, Signature, verify
@@ -156,8 +157,8 @@ def close_window(
 ) -> Window:
     """Closes and signs one day.
 
-    `readings` has a net load in Wh or None for each interval of the day, `previous` is the head of the final window of the day before (0
-    for a key's first). A fresh salt is drawn unless one is given. Raises `WindowError`.
+    `readings` has a net load in Wh or None for each interval of the day, `previous` is the head of the final window of the day
+    before (0 for a key's first). A fresh salt is drawn unless one is given. Raises `WindowError`.
     """
     values = tuple(readings)
     chosen = secrets.randbelow(ORDER) if salt is None else salt
@@ -191,7 +192,7 @@ def check_head(window: Window) -> None:
 
 def check_chain(windows: Sequence[Window]) -> None:
     """Raises `WindowError` unless the windows are of consecutive days, each chained to a final one before it."""
-    for earlier, later in zip(windows, windows[1:], strict=False):
+    for earlier, later in pairwise(windows):
         if later.day != earlier.day + 1:
             raise WindowError(f"day: expected the window of day {earlier.day + 1} after day {earlier.day}, got day {later.day}")
         if not earlier.final:
@@ -201,7 +202,7 @@ def check_chain(windows: Sequence[Window]) -> None:
 
 
 def contradictions(one: Window, other: Window) -> tuple[int, ...]:
-    """Intervals to which two windows of the same day give different readings: under one key's signatures they are fork evidence.
+    """Intervals to which two windows of one day give different readings: under one key's signatures, fork evidence.
 
     An interval that only one of them has is none: provisional windows cover what has elapsed, and validity may be cleared.
     """

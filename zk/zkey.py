@@ -1,8 +1,8 @@
 """The proving key's file format (snarkjs' zkey for Groth16): writing its sections and checking a file against its circuit.
 
-A header `zkey`, version, number of sections; then sections of `number, length, content`. Coordinates and coefficients are little-endian
-in Montgomery form. Section 2 holds the sizes and the fixed points, 3 the points of the public signals, 4 the coefficients of A and B,
-5 to 9 the points behind A, B (in both groups), C and H, 10 the record of contributions.
+A header `zkey`, version, number of sections; then sections of `number, length, content`. Coordinates and coefficients are
+little-endian in Montgomery form. Section 2 holds the sizes and the fixed points, 3 the points of the public signals, 4 the
+coefficients of A and B, 5 to 9 the points behind A, B (in both groups), C and H, 10 the record of contributions.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def header_section(header: R1csHeader, alpha: G1, beta1: G1, beta2: G2, gamma: G
 
 
 def zkey_bytes(sections: Mapping[int, Iterable[bytes]]) -> bytes:
-    """A whole file from the contents of sections 2 to 9 (given in pieces); sections 1 and 10 are the same for every fresh key."""
-    whole = {1: b"" + struct.pack("<I", _GROTH16), 10: bytes(64) + struct.pack("<I", 0)}
+    """A whole file from the contents of sections 2 to 9, in pieces; sections 1 and 10 are the same for every fresh key."""
+    whole = {1: struct.pack("<I", _GROTH16), 10: bytes(64) + struct.pack("<I", 0)}
     whole |= {number: b"".join(pieces) for number, pieces in sections.items()}
     parts = [b"zkey", struct.pack("<II", 1, len(whole))]
     for number in sorted(whole):
@@ -78,8 +78,8 @@ def zkey_bytes(sections: Mapping[int, Iterable[bytes]]) -> bytes:
 def check_zkey(path: Path, header: R1csHeader) -> None:
     """Raises `ZkeyError`, naming the section, unless `path` is a whole proving key for a circuit of these sizes.
 
-    Reads the section table and the header only. Whether the points are right is a question for the hash beside the key (development) or
-    for the ceremony's transcript.
+    Reads the section table and the header only. Whether the points are right is a question for the hash beside the key
+    (development) or for the ceremony's transcript.
     """
     total = path.stat().st_size
     with path.open("rb") as handle:
@@ -96,7 +96,7 @@ def check_zkey(path: Path, header: R1csHeader) -> None:
             table = handle.read(12)
             if len(table) < 12:
                 missing = next((n for n in SECTIONS if n not in sizes), 10)
-                raise ZkeyError(f"{path}: section {missing} ({SECTIONS[missing]}): the file ends before it, after {total} bytes")
+                raise ZkeyError(f"{path}: section {missing} ({SECTIONS[missing]}): the file ends before it, at {total} bytes")
             number, size = struct.unpack("<IQ", table)
             name = SECTIONS.get(number, "unknown")
             at += 12
