@@ -13,6 +13,9 @@ from market.errors import TermsError
 
 DAY_SECONDS = 86_400
 
+MAX_OFFSET = 14 * 3600
+"""Largest standard-time offset of a zone, seconds either way."""
+
 INTERVAL_MINUTES = (15, 30, 60)
 """Interval lengths a zone may have."""
 
@@ -27,8 +30,8 @@ class Zone:
     holidays: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        if not -DAY_SECONDS < self.offset < DAY_SECONDS:
-            raise TermsError("zone.offset", f"less than {DAY_SECONDS} seconds either way", self.offset)
+        if not -MAX_OFFSET <= self.offset <= MAX_OFFSET:
+            raise TermsError("zone.offset", f"at most {MAX_OFFSET} seconds either way", self.offset)
         if self.interval_minutes not in INTERVAL_MINUTES:
             raise TermsError("zone.interval_minutes", "15, 30 or 60", self.interval_minutes)
 

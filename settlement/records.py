@@ -7,18 +7,13 @@ is public.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.encoding import hash_words, intervals_of
+from contracts.encoding import hash_words
 from contracts.units import Direction
 from market.errors import FieldError
-from zk.windows import pack_slots, unpack_slots
-
-DEVIATION_OFFSET = 1 << 25
-"""Added to a deviation before packing, Wh."""
-
-DEVIATION_BITS = 26
+from zk.words import pack_deviations, unpack_deviations
 
 
 class RecordError(FieldError):
@@ -34,17 +29,16 @@ class Record:
 
     def deviations(self, intervals: int) -> dict[int, int]:
         """Deviation in Wh per interval of the mask, for a day of `intervals` intervals."""
-        slots = unpack_slots(self.words, DEVIATION_BITS, intervals)
-        outside = [t for t, slot in enumerate(slots) if slot and not self.mask >> t & 1]
-        if outside:
-            raise RecordError("words", f"zero slots outside the mask {self.mask:#x}", f"something at {outside}")
-        return {t: slots[t] - DEVIATION_OFFSET for t in intervals_of(self.mask)}
+        values = unpack_deviations(self.words, self.mask, intervals)
+        if pack_deviations(values) != self.words:
+            raise RecordError("words", f"zero slots outside the mask {self.mask:#x}", [hex(word) for word in self.words])
+        return {t: value for t, value in enumerate(values) if value is not None}
 
 
-def record_of(deviations: dict[int, int], intervals: int) -> Record:
+def record_of(deviations: Mapping[int, int], intervals: int) -> Record:
     """A record from deviations in Wh per interval of the day."""
-    slots = [deviations[t] + DEVIATION_OFFSET if t in deviations else 0 for t in range(intervals)]
-    return Record(sum(1 << t for t in deviations), pack_slots(slots, DEVIATION_BITS))
+    packed = pack_deviations([deviations.get(t) for t in range(intervals)])
+    return Record(sum(1 << t for t in deviations), packed)
 
 
 def delivered(records: Sequence[Record], direction: Direction, intervals: int) -> dict[int, int]:

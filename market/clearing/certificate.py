@@ -1,6 +1,6 @@
 """A checker of clearings that shares no code with the engine: plain Python, straight from docs/protocol.md section 7.
 
-It takes the log's orders, what was claimed, and the verdicts on sold intervals, and says yes or gives the first reason to
+It takes the log's entries, what was claimed, and the verdicts on sold intervals, and says yes or gives the first reason to
 refuse.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from contracts.encoding import IntervalCertificate, ResultRow, ScheduleOrder
 from contracts.units import MAX_PRICE, Side, ceil_div
+from market.orders import OrderBook
 from market.session import SessionTerms
 
 
@@ -19,6 +20,9 @@ class Verdict:
     """`reason` is empty where the clearing is right."""
 
     reason: str = ""
+
+    def __str__(self) -> str:
+        return self.reason or "accepted"
 
     @property
     def accepted(self) -> bool:
@@ -61,13 +65,16 @@ def check_interval(bids: Levels, offers: Levels, claim: IntervalCertificate) -> 
 
 
 def check_clearing(
-    terms: SessionTerms,
-    orders: Sequence[ScheduleOrder],
+    book: OrderBook,
     certificates: Sequence[IntervalCertificate],
     rows: Sequence[ResultRow],
     sold: Mapping[int, int] | None = None,
 ) -> Verdict:
-    """Whether certificates and result rows are the ones of a log. `sold` maps accounts to masks of the day's intervals."""
+    """Whether certificates and result rows are the ones of a log. `sold` maps accounts to masks of the day's intervals.
+
+    Of the book only its terms and entries are used; which entries are live is found out here once more.
+    """
+    terms, orders = book.terms, book.orders
     intervals = terms.intervals
     if len(certificates) != len(intervals):
         return Verdict(f"{len(certificates)} certificates for {len(intervals)} intervals")

@@ -25,11 +25,12 @@ def test_engine_and_checker_agree_with_the_case(path: Path) -> None:
     terms, orders, sold = load_case(path)
     expected = json.loads((path / "expected.json").read_text())
     assert expected == expected_of(path), "the stored result is not what brute force finds"
-    cleared = clear(OrderBook(terms, tuple(orders)), sold)
+    book = OrderBook(terms, tuple(orders))
+    cleared = clear(book, sold)
     assert [asdict(c) for c in cleared.certificates] == expected["certificates"]
     rows = [asdict(row) | {"side": int(row.side), "fills": list(row.fills)} for row in cleared.rows]
     assert rows == expected["rows"]
-    verdict = check_clearing(terms, orders, cleared.certificates, cleared.rows, sold)
+    verdict = check_clearing(book, cleared.certificates, cleared.rows, sold)
     assert verdict.accepted, verdict.reason
 
 

@@ -48,7 +48,7 @@ def test_engine_equals_brute_force_and_the_checker_accepts_it(log: tuple[int, li
     expected = brute_clear(orders, mask, sold, terms.price_cap, terms.collateral_ppm)
     assert [asdict(c) for c in cleared.certificates] == expected["certificates"]
     assert [asdict(r) | {"side": int(r.side), "fills": list(r.fills)} for r in cleared.rows] == expected["rows"]
-    verdict = check_clearing(terms, orders, cleared.certificates, cleared.rows, sold)
+    verdict = check_clearing(OrderBook(terms, tuple(orders)), cleared.certificates, cleared.rows, sold)
     assert verdict.accepted, verdict.reason
 
 
@@ -95,7 +95,7 @@ def test_the_checker_refuses_everything_else(log: tuple[int, list[ScheduleOrder]
             rows[i] = replace(rows[i], **{what: getattr(rows[i], what) + delta})
     else:
         return
-    verdict = check_clearing(terms, orders, certificates, rows, sold)
+    verdict = check_clearing(OrderBook(terms, tuple(orders)), certificates, rows, sold)
     assert not verdict.accepted
     assert verdict.reason
 

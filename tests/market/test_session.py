@@ -62,7 +62,10 @@ def test_terms_that_no_contract_opens(change: dict[str, int], field: str) -> Non
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize(("offset", "minutes", "field"), [(86_400, 60, "zone.offset"), (0, 20, "zone.interval_minutes")])
+@pytest.mark.parametrize(
+    ("offset", "minutes", "field"),
+    [(50_401, 60, "zone.offset"), (-50_401, 60, "zone.offset"), (0, 20, "zone.interval_minutes")],
+)
 def test_zones_that_no_contract_knows(offset: int, minutes: int, field: str) -> None:
     with pytest.raises(TermsError) as caught:
         Zone(1, offset, minutes)
