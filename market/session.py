@@ -86,8 +86,8 @@ class SessionTerms:
         for name, good, expected in (
             ("session", 0 < self.session < 1 << 64, "1..2^64-1"),
             ("mask", 0 < self.mask < 1 << bits, f"at least one of the zone's {bits} interval bits and no other"),
-            ("price_cap", 0 < self.price_cap <= MAX_PRICE, f"1..{MAX_PRICE} micro-euro per kWh"),
-            ("min_quantity", 0 < self.min_quantity <= MAX_QUANTITY, f"1..{MAX_QUANTITY} Wh"),
+            ("price_cap", 0 <= self.price_cap <= MAX_PRICE, f"0..{MAX_PRICE} micro-euro per kWh"),
+            ("min_quantity", 0 <= self.min_quantity <= MAX_QUANTITY, f"0..{MAX_QUANTITY} Wh"),
             ("collateral_ppm", 0 <= self.collateral_ppm < 1 << 32, "0..2^32-1"),
             ("rules_hash", len(self.rules_hash) == 32, "32 bytes"),
         ):

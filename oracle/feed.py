@@ -66,5 +66,5 @@ def _prove(shared: Shared, delivery: Delivery, prover: Prover) -> tuple[AccountR
         return None, None, f"statement: {error}"
     try:
         return statement.accounts[0], prover.prove(statement), ""
-    except ProverError as error:
+    except (ProverError, OSError) as error:
         return None, None, f"proof: {error}"

@@ -92,7 +92,8 @@ class BuyerStatement:
 
 @dataclass(frozen=True)
 class SessionStatement:
-    """All rows with fills of one session. `refunds` and `roundings` are micro-euro per session interval."""
+    """All rows of one session that `settle` takes: sellers with fills and buyers with a cost (fills at price 0 leave nothing to
+    settle). `refunds` and `roundings` are micro-euro per session interval."""
 
     sellers: tuple[SellerStatement, ...]
     buyers: tuple[BuyerStatement, ...]
@@ -150,7 +151,7 @@ def settle(
     buyers = tuple(
         _buyer(terms, certificates, row, position, refunds)
         for position, row in enumerate(rows)
-        if row.live and row.side is Side.BID and any(row.fills)
+        if row.live and row.side is Side.BID and row.cost
     )
     # Per interval: what buyers paid beyond what the promises were worth, and what of the refunds the shares did not reach.
     left = [refund - value for refund, value in zip(refunds, worth, strict=True)]

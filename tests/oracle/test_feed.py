@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from oracle.baseline import admissible_days, baseline_of
@@ -88,7 +86,7 @@ def test_results_show_no_readings(deliveries: list[Delivery]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.needs("key", "node")
-def test_a_real_proof_comes_out(deliveries: list[Delivery], root: Path) -> None:
+def test_a_real_proof_comes_out(deliveries: list[Delivery]) -> None:
     from zk.keys import ensure_development_key
     from zk.prover import SnarkjsProver
 

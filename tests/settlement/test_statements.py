@@ -199,6 +199,17 @@ def test_a_lock_that_does_not_reach_takes_earlier_intervals_first() -> None:
     assert not statement.sellers[0].final
 
 
+def test_what_was_bought_for_nothing_needs_no_settlement() -> None:
+    terms = terms_for(1 << 18, load())
+    orders = (ScheduleOrder(1, Side.OFFER, (Step((1000,), (0,)),)), ScheduleOrder(2, Side.BID, (Step((600,), (0,)),)))
+    cleared = clear(OrderBook(terms, orders))
+    assert [row.fills for row in cleared.rows] == [(600,), (600,)]
+    statement = settle(terms, cleared.certificates, cleared.rows, {}, load())
+    assert statement.buyers == ()
+    assert [seller.change for seller in statement.sellers] == [0]
+    assert statement.balanced
+
+
 def test_other_rules_than_the_pinned_ones_are_refused() -> None:
     terms, cleared = session()
     with pytest.raises(FieldError, match="rules"):
