@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0
 //
-// One process that computes witnesses and proofs with snarkjs. A JSON object per line comes in on stdin, one per line goes out on stdout,
-// in order. Ends when stdin ends. Inputs are private: answers never repeat them, and nothing else is printed.
+// One process that computes witnesses and proofs with snarkjs. A JSON object per line comes in on stdin, one per line goes out
+// on stdout, in order. Ends when stdin ends. Inputs are private: answers never repeat them, and nothing else is printed.
 //
 //   {op: "prove",   wasm, zkey, inputs}          -> {proof, public, witnessMs, proveMs}
 //   {op: "witness", wasm, inputs}                -> {witness}

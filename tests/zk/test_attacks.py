@@ -1,0 +1,332 @@
+"""A prover that chooses every private input at will: what the circuit refuses, and what a verifier refuses.
+
+Each attack hands the circuit inputs that `make_statement` would never make. A refusal is told by the template in which it
+happens, so that an attack is not stopped by accident somewhere else.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from zk_cases import DAY, METER, OTHER_METER, account, build_log, random_days, shared
+
+from zk.eddsa import SUBGROUP_ORDER
+from zk.field import ORDER, horner
+from zk.groth16 import G1, VerifyingKey
+from zk.keys import KeyPaths
+from zk.prover import Proved, ProverError, SnarkjsProver
+from zk.statement import Statement, make_statement
+from zk.verifier import verify
+from zk.words import challenge
+
+pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
+
+Inputs = dict[str, Any]
+OURS = ("MaskWord", "WindowHead", "MeterSignature", "CountedDays", "Baseline", "Promise", "Deviations", "Account")
+PROMISE = (0, 0, 300, -200, 0, 100, *[0] * 18)
+DAYS = random_days(5)
+
+
+@pytest.fixture(scope="module")
+def honest() -> Statement:
+    """Intervals 2 and 3 of a session over 2 to 5; interval 9 of today has no reading."""
+    days = copy.deepcopy(DAYS)
+    days[14][9] = None
+    days[4][0] = None
+    item = account(windows=build_log(METER, days), promise=PROMISE, promise_salt=11)
+    return make_statement(shared(mask=0b1100, session_mask=0b111100), [item])
+
+
+@pytest.fixture(scope="module")
+def refused(key: KeyPaths, prover: SnarkjsProver, honest: Statement) -> Callable[[Callable[[Inputs], None], str], None]:
+    """Changes the honest inputs and demands that the circuit refuses them in the given template."""
+
+    def check(change: Callable[[Inputs], None], template: str) -> None:
+        inputs: Inputs = copy.deepcopy(honest.witness)
+        change(inputs)
+        assert inputs != honest.witness
+        with pytest.raises(ProverError) as caught:
+            prover.witness(key, inputs)
+        # The trace goes from the innermost template outwards.
+        trace = re.findall(r"Error in template (\w+)_\d+", str(caught.value))
+        assert next(name for name in trace if name in OURS or name == template) == template
+
+    return check
+
+
+def setting(name: str, *path: int, value: int) -> Callable[[Inputs], None]:
+    def change(inputs: Inputs) -> None:
+        *outer, last = path
+        target = inputs[name]
+        for index in outer:
+            target = target[index]
+        target[last] = value
+
+    return change
+
+
+def moving(**steps: tuple[int, int]) -> Callable[[Inputs], None]:
+    """Adds `step` to the element `t` of an input of the first account: name=(t, step)."""
+
+    def change(inputs: Inputs) -> None:
+        for name, (t, step) in steps.items():
+            inputs[name][0][t] += step
+
+    return change
+
+
+def test_honest_inputs_pass(key: KeyPaths, prover: SnarkjsProver, honest: Statement) -> None:
+    assert tuple(prover.witness(key, honest.witness)[1:4]) == honest.public
+
+
+def test_altered_reading(refused: Any) -> None:
+    refused(moving(readings=(2, 100)), "MeterSignature")
+    # Also where it is not proven, and where it is not valid.
+    refused(moving(readings=(20, 1)), "MeterSignature")
+    refused(setting("readings", 0, 9, value=1 << 23), "MeterSignature")
+
+
+def test_altered_history(refused: Any, honest: Statement) -> None:
+    count = honest.accounts[0].count
+
+    def raise_the_past(inputs: Inputs) -> None:
+        # The mean of interval 2 goes up by 1: one counted day gets `count` Wh more.
+        inputs["packed"][0][7][0] += count << 28 * 2
+        inputs["mean"][0][2] += 1
+
+    refused(raise_the_past, "MeterSignature")
+
+
+def test_a_log_of_the_attackers_own(key: KeyPaths, prover: SnarkjsProver, honest: Statement, refused: Any) -> None:
+    forged_days = [[reading if k == 14 else 5_000 for reading in day] for k, day in enumerate(DAYS)]
+    forged = make_statement(
+        shared(mask=0b1100, session_mask=0b111100),
+        [account(key=OTHER_METER.public, windows=build_log(OTHER_METER, forged_days))],
+    )
+    # Under the attacker's own key it is a proof, of an account with that key: the registered key's word is another.
+    assert tuple(prover.witness(key, forged.witness)[1:4]) == forged.public
+    assert forged.words[6] == OTHER_METER.public.word() != honest.words[6]
+
+    def under_the_registered_key(inputs: Inputs) -> None:
+        inputs |= copy.deepcopy(forged.witness)
+        inputs |= {name: honest.witness[name] for name in ("Ax", "Ay", "R8x", "R8y", "S")}
+
+    refused(under_the_registered_key, "MeterSignature")
+
+    def with_the_attackers_signature(inputs: Inputs) -> None:
+        inputs |= {name: forged.witness[name] for name in ("R8x", "R8y", "S")}
+
+    refused(with_the_attackers_signature, "MeterSignature")
+
+
+def test_wrong_day(refused: Any) -> None:
+    for day in (DAY - 1, DAY + 1):
+        refused(lambda inputs, day=day: inputs.update(day=day), "MeterSignature")
+
+
+def test_windows_in_another_order(refused: Any) -> None:
+    def swap(inputs: Inputs) -> None:
+        for name in ("packed", "validity", "salts"):
+            row = inputs[name][0]
+            row[6], row[7] = row[7], row[6]
+
+    refused(swap, "MeterSignature")
+
+
+def test_gap_inside_the_mask(refused: Any) -> None:
+    # Interval 9 has no reading; the prover names it proven all the same.
+    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 9), "Account")
+    # Or claims a reading for it.
+    refused(setting("valid", 0, 9, value=1), "MeterSignature")
+    # Or hides a valid one.
+    refused(setting("valid", 0, 2, value=0), "Account")
+    refused(setting("valid", 0, 20, value=0), "MeterSignature")
+    refused(setting("valid", 0, 20, value=2), "Account")
+
+
+def test_count_overstated(refused: Any) -> None:
+    # Day 4 has a gap; to count it, it must look complete.
+    refused(setting("validity", 0, 4, value=(1 << 24) - 1), "MeterSignature")
+
+    def with_its_zero_reading(inputs: Inputs) -> None:
+        inputs["validity"][0][4] = (1 << 24) - 1
+        days = [[packed[t // 9] >> 28 * (t % 9) & (1 << 28) - 1 for t in range(24)] for packed in inputs["packed"][0]]
+        for t in range(24):
+            inputs["mean"][0][t], inputs["remainder"][0][t] = divmod(sum(day[t] for day in days), 14)
+
+    refused(with_its_zero_reading, "MeterSignature")
+
+
+def test_count_understated(refused: Any) -> None:
+    # Days that pull the baseline the wrong way are declared incomplete.
+    def drop(inputs: Inputs) -> None:
+        inputs["validity"][0][9] -= 1
+        kept = [packed for k, packed in enumerate(inputs["packed"][0]) if k not in (4, 9)]
+        for t in range(24):
+            total = sum(packed[t // 9] >> 28 * (t % 9) & (1 << 28) - 1 for packed in kept)
+            inputs["mean"][0][t], inputs["remainder"][0][t] = divmod(total, len(kept))
+
+    refused(drop, "MeterSignature")
+
+
+def test_admissible_days_outside_the_fourteen(refused: Any) -> None:
+    refused(setting("admissible", 0, value=1 << 14 | 0b11111), "CountedDays")
+
+
+def test_no_counted_day(refused: Any) -> None:
+    def none(inputs: Inputs) -> None:
+        inputs["admissible"] = [0]
+        inputs["mean"] = [[0] * 24]
+        inputs["remainder"] = [[0] * 24]
+
+    refused(none, "Baseline")
+
+
+def test_another_baseline(refused: Any, honest: Statement) -> None:
+    count = honest.accounts[0].count
+    assert count == 13
+    refused(moving(mean=(2, 1)), "Baseline")
+    refused(moving(mean=(2, 1), remainder=(2, -count)), "Baseline")
+    refused(moving(mean=(2, -1), remainder=(2, count)), "Baseline")
+    # A quotient in the field: count * mean = sum without being the integer mean.
+    inputs = honest.witness
+    total = count * inputs["mean"][0][2] + inputs["remainder"][0][2]  # type: ignore[index, operator]
+    wrong = (total - 1) * pow(count, -1, ORDER) % ORDER
+    if wrong >= 1 << 24:
+        refused(lambda row: (setting("mean", 0, 2, value=wrong)(row), setting("remainder", 0, 2, value=1)(row)), "Baseline")
+    # Value moved from interval 2 to interval 3 of the same packed element, so that the element's sum stays.
+    shift = pow(count, -1, ORDER) << 28
+    refused(moving(mean=(2, shift % ORDER), remainder=(3, -1)), "Baseline")
+
+
+def test_readings_that_borrow_from_each_other(refused: Any) -> None:
+    # The packed element stays the same, so that the signature holds.
+    def borrow(inputs: Inputs) -> None:
+        inputs["readings"][0][2] += 1 << 28
+        inputs["readings"][0][3] -= 1
+
+    refused(borrow, "Account")
+
+
+def test_provisional_and_final(refused: Any, key: KeyPaths, prover: SnarkjsProver) -> None:
+    refused(setting("final", 0, value=0), "MeterSignature")
+    # 6 - final would give the head any tag.
+    refused(setting("final", 0, value=2), "Account")
+    provisional = make_statement(shared(), [account(windows=build_log(METER, DAYS, last_final=False))])
+    assert tuple(prover.witness(key, provisional.witness)[1:4]) == provisional.public
+    claimed: Inputs = copy.deepcopy(provisional.witness)
+    claimed["final"] = [1]
+    with pytest.raises(ProverError, match="Error in template MeterSignature"):
+        prover.witness(key, claimed)
+
+
+def test_a_provisional_window_is_no_history(key: KeyPaths, prover: SnarkjsProver) -> None:
+    log = build_log(METER, DAYS)
+    provisional = build_log(METER, DAYS[:14], DAY - 1, last_final=False)[13]
+    assert provisional.day == log[13].day
+    # The meter would never chain to it; suppose it did.
+    today = build_log(METER, DAYS[14:], previous=provisional.head)[0]
+    genuine = make_statement(shared(), [account(windows=log)])
+    inputs: Inputs = copy.deepcopy(genuine.witness)
+    for name, value in (("R8x", today.signature.r8x), ("R8y", today.signature.r8y), ("S", today.signature.s)):
+        inputs[name] = [value]
+    inputs["salts"][0][14] = today.salt
+    with pytest.raises(ProverError, match="Error in template MeterSignature"):
+        prover.witness(key, inputs)
+
+
+def test_promise_outside_the_session(refused: Any) -> None:
+    refused(setting("promise", 0, 10, value=100), "Promise")
+    refused(setting("promise", 0, 6, value=ORDER - 1), "Promise")
+
+
+def test_promise_behind_the_zero_commitment(refused: Any) -> None:
+    refused(lambda inputs: inputs.update(hidden=[0]), "Promise")
+    refused(lambda inputs: inputs.update(hidden=[2]), "Promise")
+
+    # Two promises whose packed sum is zero: 2^28 here is -1 in the next slot.
+    def cancel(inputs: Inputs) -> None:
+        inputs["hidden"] = [0]
+        inputs["promise"] = [[0, 0, 1 << 28, ORDER - 1, *[0] * 20]]
+
+    refused(cancel, "Deviations")
+
+
+def test_promise_too_large_for_its_slot(refused: Any) -> None:
+    # Outside the proven mask, inside the session: the deviation is blanked there, its range is checked all the same.
+    refused(setting("promise", 0, 4, value=1 << 26), "Deviations")
+    refused(setting("promise", 0, 4, value=ORDER - (1 << 26)), "Deviations")
+
+
+def test_mask_bits_that_the_day_does_not_have(refused: Any) -> None:
+    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 24), "MaskWord")
+    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 95), "MaskWord")
+    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 96 + 24), "MaskWord")
+    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 192), "MaskWord")
+
+
+def test_signature_of_another_form(refused: Any, honest: Statement) -> None:
+    s = honest.witness["S"][0]  # type: ignore[index]
+    refused(setting("S", 0, value=s + SUBGROUP_ORDER), "MeterSignature")
+    # A nonce that is not a point of the curve.
+    refused(setting("R8x", 0, value=1), "BabyCheck")
+    refused(setting("Ax", 0, value=1), "BabyCheck")
+
+
+@pytest.fixture(scope="module")
+def proved(prover: SnarkjsProver, honest: Statement) -> Proved:
+    return prover.prove(honest)
+
+
+def contract_signals(statement: Statement, words: list[int]) -> tuple[int, int, int]:
+    """The public signals as the contract computes them from its own words and the prover's C."""
+    gamma = challenge(statement.c, words)
+    return statement.c, horner(words, gamma), gamma
+
+
+def test_a_proof_verifies_here_and_with_snarkjs(
+    proved: Proved, honest: Statement, verifying: VerifyingKey, prover: SnarkjsProver
+) -> None:
+    assert proved.public == honest.public == contract_signals(honest, list(honest.words))
+    assert verify(verifying, proved.public, proved.proof)
+    assert prover.verify(verifying, proved.public, proved.proof)
+
+
+@pytest.mark.parametrize("position", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+def test_words_changed_after_c(
+    position: int, proved: Proved, honest: Statement, verifying: VerifyingKey, prover: SnarkjsProver
+) -> None:
+    """Another chain, contract, session, day, mask, account, key, admissible mask, count, commitment, deviation than proven."""
+    words = list(honest.words)
+    words[position] += 1
+    assert not prover.verify(verifying, contract_signals(honest, words), proved.proof)
+
+
+def test_gamma_chosen_first(key: KeyPaths, honest: Statement, verifying: VerifyingKey, prover: SnarkjsProver) -> None:
+    # For a gamma of the prover's choice, other words with the same y are easy to find.
+    inputs: Inputs = copy.deepcopy(honest.witness)
+    inputs["gamma"] = 5
+    chosen = prover.prove_inputs(key, inputs)
+    assert prover.verify(verifying, chosen.public, chosen.proof)
+    claimed = list(honest.words)
+    claimed[10] += 1
+    claimed[9] = (claimed[9] - pow(5, -1, ORDER)) % ORDER
+    assert horner(claimed, 5) == chosen.public[1]
+    # But the contract's gamma follows from C and the words.
+    assert not prover.verify(verifying, contract_signals(honest, claimed), chosen.proof)
+
+
+def test_verifier_refuses_what_is_not_a_proof(proved: Proved, verifying: VerifyingKey) -> None:
+    c, y, gamma = proved.public
+    assert not verify(verifying, (c + ORDER, y, gamma), proved.proof)
+    assert not verify(verifying, (c, y), proved.proof)
+    assert not verify(verifying, (c, (y + 1) % ORDER, gamma), proved.proof)
+    assert not verify(verifying, proved.public, replace(proved.proof, a=G1(1, 1)))
+    assert not verify(verifying, proved.public, replace(proved.proof, a=G1(0, 0)))
+    assert not verify(verifying, proved.public, replace(proved.proof, b=replace(proved.proof.b, x0=proved.proof.b.x1)))
+    assert not verify(verifying, proved.public, replace(proved.proof, c=proved.proof.a))
