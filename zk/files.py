@@ -33,8 +33,13 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def new_directory(target: Path) -> Iterator[Path]:
-    """A scratch directory that becomes `target` if the block ends well, and is removed if it does not."""
+    """A scratch directory that becomes `target` if the block ends well, and is removed if it does not.
+
+    The caller holds the target's lock, so that scratch left by a killed process can be swept away first.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(left)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield scratch
@@ -45,7 +50,9 @@ def new_directory(target: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there with all its content or not at all."""
+    """Writes a file so that it is there with all its content or not at all. The caller holds a lock, as above."""
+    for left in path.parent.glob(f".{path.name}-*"):
+        left.unlink()
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as handle:

@@ -36,6 +36,7 @@ __all__ = [
     "baseline",
     "counted_days",
     "make_statement",
+    "padded",
 ]
 
 MIN_COUNTED_DAYS = 3
@@ -167,6 +168,13 @@ def make_statement(shared: Shared, accounts: Sequence[AccountInput]) -> Statemen
     for name in inputs[0]:
         witness[name] = [row[name] for row in inputs]  # type: ignore[assignment]
     return Statement(intervals, shared, tuple(results), words, c, gamma, y, witness)
+
+
+def padded(accounts: Sequence[AccountInput], size: int) -> tuple[AccountInput, ...]:
+    """`accounts` filled up to `size` by repeating the last: the contract skips an account that is recorded already."""
+    if not 0 < len(accounts) <= size:
+        raise StatementError(f"accounts: expected 1 to {size}, got {len(accounts)}")
+    return (*accounts, *[accounts[-1]] * (size - len(accounts)))
 
 
 def counted_days(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:

@@ -157,6 +157,9 @@ def test_an_unfinished_key_is_made_again_once_by_two_processes(copied: KeyPaths)
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / "made"
+    # As a killed process leaves them.
+    (tmp_path / ".made-abc").mkdir()
+    (tmp_path / ".file-abc").write_text("half")
 
     def fail() -> None:
         with new_directory(target) as scratch:
@@ -165,10 +168,10 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".file-abc"]
     with locked(tmp_path / "lock"):
         write_whole(tmp_path / "file", b"whole")
-    assert (tmp_path / "file").read_bytes() == b"whole"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"whole", "lock": b""}
 
 
 @pytest.mark.parametrize(("intervals", "accounts"), [(23, 1), (24, 0), (24, 65)])

@@ -15,7 +15,7 @@ from zk_cases import DAY, METER, OTHER_METER, account, build_log, random_days, s
 
 from zk.field import ORDER
 from zk.poseidon import poseidon
-from zk.statement import AccountInput, Shared, StatementError, Window, baseline, counted_days, make_statement
+from zk.statement import AccountInput, Shared, StatementError, Window, baseline, counted_days, make_statement, padded
 from zk.windows import READING_OFFSET
 from zk.words import (
     DEVIATION_OFFSET,
@@ -210,6 +210,15 @@ def test_a_gap_inside_the_mask_is_named() -> None:
 def test_shared_words_are_checked(values: Shared, message: str) -> None:
     with pytest.raises(StatementError, match=message):
         make_statement(values, [account()])
+
+
+def test_padding_repeats_the_last_account() -> None:
+    items = [account(5), account(6)]
+    assert padded(items, 4) == (items[0], items[1], items[1], items[1])
+    assert padded(items, 2) == tuple(items)
+    for size in (0, 1):
+        with pytest.raises(StatementError, match=f"expected 1 to {size}, got 2"):
+            padded(items, size)
 
 
 def test_an_empty_statement_is_refused() -> None:
