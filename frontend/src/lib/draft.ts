@@ -1,0 +1,139 @@
+/** An order while it is typed: text fields, their prefill from forecast and book, and the check that turns them into an order. */
+import { type ScheduleOrder, lockOf, MAX_STEPS, type Side } from "./encoding";
+import type { Formats } from "./format";
+import type { BookInterval } from "./resources";
+import { ENERGY_DECIMALS, EURO_DECIMALS, MAX_QUANTITY, parseDecimal } from "./units";
+
+export interface DraftStep {
+  readonly quantities: readonly string[];
+  readonly limits: readonly string[];
+}
+
+export interface Draft {
+  readonly side: Side;
+  readonly steps: readonly DraftStep[];
+}
+
+/** What the session and the account allow. */
+export interface Terms {
+  readonly account: number;
+  readonly hasMeter: boolean;
+  readonly available: number;
+  /** Names of the session's intervals, for messages. */
+  readonly labels: readonly string[];
+  readonly minQuantity: number;
+  readonly priceCap: number;
+  readonly collateralPpm: number;
+  readonly open: boolean;
+}
+
+/** Something that keeps the order from being signed. `field` is an input's key, or `order`, `balance`, `gate`, `meter`. */
+export interface Issue {
+  readonly field: string;
+  readonly message: string;
+}
+
+export interface Check {
+  /** The order as it would be signed; null while an issue stands. */
+  readonly order: ScheduleOrder | null;
+  /** Micro-euro that entering it locks; null while a field cannot be read. */
+  readonly lock: bigint | null;
+  readonly issues: readonly Issue[];
+}
+
+export const fieldKey = (step: number, part: "quantities" | "limits", j: number): string => `steps[${step}].${part}[${j}]`;
+
+/** Every rule of entry (docs/protocol.md section 6) on what was typed, each breach named with its field. */
+export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check {
+  const issues: Issue[] = [];
+  if (!terms.open) issues.push({ field: "gate", message: "The gate is closed: this session takes no orders now." });
+  if (draft.side === "offer" && !terms.hasMeter) {
+    issues.push({ field: "meter", message: "Offers need a registered meter key. This account can bid." });
+  }
+  let readable = true;
+  const steps = draft.steps.map((step, number) => {
+    const quantities: number[] = [];
+    const limits: number[] = [];
+    terms.labels.forEach((label, j) => {
+      const where = `${draft.steps.length > 1 ? `Step ${number + 1}, ` : ""}${label}`;
+      const refuse = (part: "quantities" | "limits", problem: string): void => {
+        issues.push({ field: fieldKey(number, part, j), message: `${where}, ${part === "quantities" ? "quantity" : "limit"}: ${problem}` });
+      };
+      const typed = step.quantities[j] ?? "";
+      const quantity = parseDecimal(typed, ENERGY_DECIMALS);
+      const limitTyped = step.limits[j] ?? "";
+      const limit = parseDecimal(limitTyped, EURO_DECIMALS);
+      if (!quantity.ok) refuse("quantities", `expected ${quantity.expected}, got “${typed}”`);
+      else if (quantity.value > MAX_QUANTITY) refuse("quantities", `at most ${formats.energy(MAX_QUANTITY)}`);
+      else if (quantity.value > 0 && quantity.value < terms.minQuantity) {
+        refuse("quantities", `at least ${formats.energy(terms.minQuantity)}, got ${formats.energy(quantity.value)}`);
+      }
+      const wanted = quantity.ok && quantity.value > 0;
+      if (!limit.ok) refuse("limits", `expected ${limit.expected}, got “${limitTyped}”`);
+      else if (limit.value > terms.priceCap) refuse("limits", `at most the cap of ${formats.price(terms.priceCap)}`);
+      else if (wanted && limitTyped.trim() === "") refuse("limits", "a price is missing");
+      if (!quantity.ok || !limit.ok) readable = false;
+      quantities.push(quantity.ok ? quantity.value : 0);
+      limits.push(limit.ok && wanted ? limit.value : 0);
+    });
+    return { quantities, limits };
+  });
+  const order: ScheduleOrder = { account: terms.account, side: draft.side, steps };
+  if (readable && !steps.some((step) => step.quantities.some((q) => q > 0))) {
+    issues.push({ field: "order", message: "Enter a quantity in at least one interval." });
+  }
+  const lock = readable ? lockOf(order, terms.priceCap, terms.collateralPpm) : null;
+  if (lock !== null && lock > BigInt(terms.available)) {
+    issues.push({
+      field: "balance",
+      message: `Balance: this order locks ${formats.money(lock)}, ${formats.money(terms.available)} are available.`,
+    });
+  }
+  return { order: issues.length === 0 ? order : null, lock, issues };
+}
+
+/**
+ * The first step as the page proposes it. Offers take the forecast's flexible energy where it reaches the minimum; bids start without
+ * quantities. Limits meet the best price on the other side of the book, or half the cap where there is none.
+ */
+export function prefill(
+  side: Side,
+  intervals: readonly number[],
+  flexible: readonly number[] | null,
+  book: readonly BookInterval[],
+  terms: Pick<Terms, "minQuantity" | "priceCap">,
+  formats: Formats,
+): Draft {
+  const quantities = intervals.map((_, j) => {
+    const wh = side === "offer" ? Math.min(flexible?.[j] ?? 0, MAX_QUANTITY) : 0;
+    return wh > 0 && wh >= terms.minQuantity ? formats.input(wh, ENERGY_DECIMALS) : "";
+  });
+  const limits = intervals.map((t) => {
+    const rows = book.find((row) => row.interval === t);
+    const best = (side === "offer" ? rows?.bids : rows?.offers)?.[0]?.price ?? Math.floor(terms.priceCap / 2);
+    return formats.input(best, EURO_DECIMALS);
+  });
+  return { side, steps: [{ quantities, limits }] };
+}
+
+/** `draft` with one field changed. */
+export const withField = (draft: Draft, step: number, part: "quantities" | "limits", j: number, value: string): Draft => ({
+  ...draft,
+  steps: draft.steps.map((row, k) => (k === step ? { ...row, [part]: row[part].map((old, i) => (i === j ? value : old)) } : row)),
+});
+
+/** `draft` with every limit of a step set. */
+export const withLimit = (draft: Draft, step: number, value: string): Draft => ({
+  ...draft,
+  steps: draft.steps.map((row, k) => (k === step ? { ...row, limits: row.limits.map(() => value) } : row)),
+});
+
+/** `draft` with one more step, empty but for the limits of the last. */
+export function withStep(draft: Draft): Draft {
+  const last = draft.steps.at(-1);
+  if (draft.steps.length >= MAX_STEPS || last === undefined) return draft;
+  return { ...draft, steps: [...draft.steps, { quantities: last.quantities.map(() => ""), limits: last.limits }] };
+}
+
+export const withoutStep = (draft: Draft, step: number): Draft =>
+  draft.steps.length === 1 ? draft : { ...draft, steps: draft.steps.filter((_, k) => k !== step) };

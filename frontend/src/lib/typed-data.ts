@@ -1,0 +1,45 @@
+/** The EIP-712 message of a signed order batch (docs/protocol.md section 6), its nonce, and its digest. */
+import { hashTypedData, serializeTypedData } from "viem";
+
+export const ORDER_BATCH = {
+  OrderBatch: [
+    { name: "session", type: "uint256" },
+    { name: "words", type: "uint256[]" },
+    { name: "nonce", type: "uint256" },
+    { name: "deadline", type: "uint256" },
+  ],
+} as const;
+
+export interface OrderBatch {
+  readonly chainId: number;
+  /** The FlexMarket contract that will read the batch. */
+  readonly market: `0x${string}`;
+  readonly session: number;
+  readonly words: readonly bigint[];
+  readonly nonce: bigint;
+  /** Unix seconds after which nobody can carry the batch. */
+  readonly deadline: number;
+}
+
+/** The message as viem's typed-data functions take it. */
+export const orderBatchMessage = (batch: OrderBatch) =>
+  ({
+    domain: { name: "Wattproof", version: "1", chainId: batch.chainId, verifyingContract: batch.market },
+    types: ORDER_BATCH,
+    primaryType: "OrderBatch",
+    message: { session: BigInt(batch.session), words: batch.words, nonce: batch.nonce, deadline: BigInt(batch.deadline) },
+  }) as const;
+
+export type OrderBatchMessage = ReturnType<typeof orderBatchMessage>;
+
+/** What is signed: keccak of the domain separator and the message's hash. */
+export const digestOf = (message: OrderBatchMessage): `0x${string}` => hashTypedData(message);
+
+/** The message as `eth_signTypedData_v4` takes it. */
+export const jsonOf = (message: OrderBatchMessage): string => serializeTypedData(message);
+
+/** A random 256-bit nonce: nonces are unordered and used once, so no counter has to be asked for. */
+export function randomNonce(): bigint {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+}

@@ -1,0 +1,172 @@
+/** The account panel: connect a wallet, register, see the balance, get play money on a development chain. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { api } from "../../lib/api";
+import { formats, shortHex } from "../../lib/format";
+import type { Account, Status } from "../../lib/resources";
+import { Badge, Section } from "../ui/parts";
+import { Loaded, Note, Problem } from "../ui/feedback";
+import { useMember } from "./member";
+
+const PLAY_MONEY = 20_000_000;
+
+export function AccountPanel({ status }: { status: Status }) {
+  const member = useMember();
+  return (
+    <Section
+      title="Your account"
+      aside={
+        member.wallet !== null && (
+          <button type="button" className="button button-quiet button-small" onClick={member.disconnect}>
+            Disconnect
+          </button>
+        )
+      }
+    >
+      <div id="account-panel" tabIndex={-1} className="stack">
+        {member.wallet === null ? <Connect development={status.chain.development} /> : <Connected status={status} />}
+        {member.error !== null && <Problem error={member.error} />}
+      </div>
+    </Section>
+  );
+}
+
+function Connect({ development }: { development: boolean }) {
+  const { found, connect, connectDevelopment, connecting } = useMember();
+  return (
+    <>
+      <p className="muted">Connect a wallet to see your forecast and balance and to trade. You sign here; the market never holds your key.</p>
+      <div className="stack-tight">
+        {found.map((wallet) => (
+          <button key={wallet.id} type="button" className="button button-wide" disabled={connecting} onClick={() => connect(wallet)}>
+            {wallet.icon !== null && <img src={wallet.icon} alt="" width={20} height={20} />}
+            {wallet.name}
+          </button>
+        ))}
+        {development && (
+          <>
+            <button
+              type="button"
+              className="button button-wide button-dashed"
+              data-testid="connect-dev-wallet"
+              disabled={connecting}
+              onClick={connectDevelopment}
+            >
+              Local development wallet
+            </button>
+            <p className="hint">
+              For trying things out on this development chain. Its key is public: never send anything of value to it.
+            </p>
+          </>
+        )}
+        {found.length === 0 && !development && (
+          <Note>No wallet found in this browser. Install one that announces itself by EIP-6963, then reload the page.</Note>
+        )}
+      </div>
+      {connecting && (
+        <p className="hint" role="status">
+          Waiting for the wallet…
+        </p>
+      )}
+    </>
+  );
+}
+
+function Connected({ status }: { status: Status }) {
+  const { wallet, warning, accounts, account, choose } = useMember();
+  if (wallet === null) return null;
+  const otherChain = wallet.chainId !== null && wallet.chainId !== status.chain.chain_id;
+  return (
+    <>
+      <p className="wallet-line">
+        <span className="wallet-dot" aria-hidden="true" />
+        {wallet.name}
+        <code className="hash" title={wallet.address}>
+          {shortHex(wallet.address)}
+        </code>
+      </p>
+      {warning !== null && <Note tone="warn">{warning}</Note>}
+      {otherChain && (
+        <Note tone="warn">
+          Your wallet is set to chain {wallet.chainId}, this market runs on chain {status.chain.chain_id}. Switch the wallet to that chain before
+          you sign.
+        </Note>
+      )}
+      <Loaded query={accounts} label="your accounts" lines={2}>
+        {({ items }) =>
+          account === null ? (
+            <Register owner={wallet.address} />
+          ) : (
+            <>
+              {items.length > 1 && (
+                <label className="field">
+                  <span>Account in use</span>
+                  <select value={account.index} onChange={(event) => choose(Number(event.target.value))}>
+                    {items.map((item) => (
+                      <option key={item.index} value={item.index}>
+                        {item.label ?? `Account ${item.index}`}
+                      </option>
+                    ))}
+                  </select>
+                </label>
+              )}
+              <Balance account={account} />
+              {status.chain.development && <Faucet account={account} />}
+            </>
+          )
+        }
+      </Loaded>
+    </>
+  );
+}
+
+function Balance({ account }: { account: Account }) {
+  return (
+    <>
+      <p className="account-name">
+        <strong>{account.label ?? `Account ${account.index}`}</strong>{" "}
+        {account.has_meter ? <Badge tone="good">Meter registered</Badge> : <Badge tone="warn">No meter: bids only</Badge>}
+      </p>
+      {!account.has_meter && (
+        <p className="hint">Only accounts with a registered meter can offer, because a delivery is proven from the meter's signed readings.</p>
+      )}
+    </>
+  );
+}
+
+function Register({ owner }: { owner: string }) {
+  const client = useQueryClient();
+  const register = useMutation({
+    mutationFn: () => api.register(owner),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["accounts"] }),
+  });
+  return (
+    <>
+      <p>This wallet has no account in the market yet.</p>
+      <button type="button" className="button button-primary button-wide" disabled={register.isPending} onClick={() => register.mutate()}>
+        {register.isPending ? "Registering…" : "Register"}
+      </button>
+      {register.isError && <Problem error={register.error} />}
+    </>
+  );
+}
+
+function Faucet({ account }: { account: Account }) {
+  const client = useQueryClient();
+  const faucet = useMutation({
+    mutationFn: () => api.faucet(account.index, PLAY_MONEY),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["accounts"] }),
+  });
+  return (
+    <>
+      <button type="button" className="button button-small" disabled={faucet.isPending} onClick={() => faucet.mutate()}>
+        {faucet.isPending ? "Crediting…" : "Get play money"}
+      </button>
+      {faucet.isSuccess && (
+        <p className="hint" role="status">
+          {formats.money(PLAY_MONEY)} of play money credited.
+        </p>
+      )}
+      {faucet.isError && <Problem error={faucet.error} />}
+    </>
+  );
+}

@@ -1,0 +1,52 @@
+/** The connected account's own part in a session: what it promised, delivered, earned. */
+import { formats } from "../../lib/format";
+import { useDeliveries, useForecast, useStatements } from "../../lib/queries";
+import type { Account, SessionDetail } from "../../lib/resources";
+import { sum } from "../../lib/units";
+import { Empty } from "../ui/feedback";
+import { Section } from "../ui/parts";
+import { ForecastPlot } from "../ticket/forecast-plot";
+
+export function Position({ session, account }: { session: SessionDetail; account: Account }) {
+  const delivery = useDeliveries(session.id, session.state).data?.items.find((row) => row.account === account.index);
+  const statements = useStatements(session.id, session.state).data?.items.filter((row) => row.account === account.index) ?? [];
+  const forecast = useForecast(account.index, session.id).data;
+  const net = sum(statements.map((row) => row.net));
+  return (
+    <Section title="Your part">
+      <div className="stack">
+      {delivery === undefined && statements.length === 0 ? (
+        <Empty>{account.label ?? `Account ${account.index}`} has no fill in this session.</Empty>
+      ) : (
+        <dl className="facts facts-two">
+          {delivery !== undefined && (
+            <>
+              <div>
+                <dt>Promised</dt>
+                <dd>{formats.energy(sum(delivery.promised))}</dd>
+              </div>
+              <div>
+                <dt>Delivered</dt>
+                <dd>{delivery.delivered === null ? "–" : formats.energy(sum(delivery.delivered))}</dd>
+              </div>
+            </>
+          )}
+          {statements.length > 0 && (
+            <>
+              <div>
+                <dt>Penalty</dt>
+                <dd>{formats.amount(sum(statements.map((row) => row.penalty)))}</dd>
+              </div>
+              <div>
+                <dt>Net</dt>
+                <dd title={formats.exactMoney(net)}>{formats.signedAmount(net)}</dd>
+              </div>
+            </>
+          )}
+        </dl>
+      )}
+      {forecast !== undefined && <ForecastPlot session={session} forecast={forecast} />}
+      </div>
+    </Section>
+  );
+}

@@ -1,0 +1,62 @@
+/** Moves the simulated clock of a development chain to a session's next moments; the server does all that is due on the way. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { api } from "../../lib/api";
+import type { AdvanceTarget, SessionDetail, SessionState } from "../../lib/resources";
+import { SESSION_STATES } from "../../lib/resources";
+import { Problem } from "../ui/feedback";
+import { Moment, Section } from "../ui/parts";
+
+const TARGETS: readonly { to: AdvanceTarget; name: string; running: string; until: SessionState }[] = [
+  { to: "gate_close", name: "To gate close", running: "Closing the gate and clearing…", until: "Closed" },
+  { to: "delivery_start", name: "To delivery start", running: "Moving on to the delivery…", until: "Delivering" },
+  { to: "delivery_end", name: "To delivery end", running: "Metering the delivery…", until: "Settling" },
+  { to: "settled", name: "Until settled", running: "Proving and settling; this takes a while…", until: "Settled" },
+];
+
+const order = (state: SessionState): number => SESSION_STATES.indexOf(state);
+
+export function SimulatedClock({ session }: { session: SessionDetail }) {
+  const client = useQueryClient();
+  const advance = useMutation({
+    mutationFn: (to: AdvanceTarget) => api.advance(to, session.id),
+    onSettled: () => client.invalidateQueries(),
+  });
+  const running = TARGETS.find((target) => target.to === advance.variables);
+  return (
+    <Section title="Simulated clock" className="clock" lead="This chain's time is simulated. Move it on and watch the session go its way.">
+      <div className="clock-buttons">
+        {TARGETS.map(({ to, name, until }) => (
+          <button
+            key={to}
+            type="button"
+            className="button"
+            disabled={advance.isPending || order(session.state) >= order(until)}
+            onClick={() => advance.mutate(to)}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
+      {advance.isPending && (
+        <div className="clock-running">
+          <progress aria-label="Moving the clock on" />
+          <p role="status">{running?.running}</p>
+        </div>
+      )}
+      {advance.isError && <Problem error={advance.error} />}
+      {advance.isSuccess && (
+        <div role="status" className="clock-done">
+          <p>
+            It is now <Moment iso={advance.data.time} offset={session.zone.offset_seconds} parts="short" />.
+          </p>
+          <ul>
+            {advance.data.done.map((line, i) => (
+              <li key={i}>{line}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </Section>
+  );
+}
+

@@ -1,0 +1,85 @@
+/** The order ticket: waits for what it needs to know, lets the side be chosen, and hands over to the form. */
+import { useState } from "react";
+import { ApiError } from "../../lib/api";
+import type { Side } from "../../lib/encoding";
+import { useBook, useForecast, useOrders } from "../../lib/queries";
+import type { Account, SessionDetail } from "../../lib/resources";
+import { useMember } from "../account/member";
+import { Empty, Loading, Note, Problem } from "../ui/feedback";
+import { Moment, Section } from "../ui/parts";
+import { ForecastPlot } from "./forecast-plot";
+import { OrderResult } from "./order-result";
+import { useSigning } from "./signing";
+import { TicketForm } from "./ticket-form";
+
+export function Ticket({ session }: { session: SessionDetail }) {
+  const { account, wallet } = useMember();
+  const { phase } = useSigning();
+  const trading = session.state === "Scheduled" || session.state === "Open";
+  // After the gate only the result of an order still under way is of interest here.
+  if (!trading && phase.at === "idle") return null;
+  return (
+    <Section title="Place an order" className="ticket">
+      <OrderResult origin="ticket" />
+      {session.state === "Scheduled" ? (
+        <Empty>
+          The gate opens at <Moment iso={session.gate_open} offset={session.zone.offset_seconds} />.
+        </Empty>
+      ) : session.state !== "Open" ? (
+        <Empty>The gate is closed: this session takes no more orders.</Empty>
+      ) : account === null ? (
+        <Empty>{wallet === null ? "Connect a wallet to place an order." : "Register an account to place an order."}</Empty>
+      ) : (
+        <OpenTicket key={account.index} session={session} account={account} />
+      )}
+    </Section>
+  );
+}
+
+function OpenTicket({ session, account }: { session: SessionDetail; account: Account }) {
+  const [chosen, setSide] = useState<Side | null>(null);
+  const side: Side = chosen ?? (account.has_meter ? "offer" : "bid");
+  const forecast = useForecast(account.index, session.id);
+  const book = useBook(session.id, session.state);
+  const orders = useOrders(session.id, session.state);
+  if (forecast.isPending || book.isPending) return <Loading label="your forecast" lines={5} />;
+  const missing = forecast.error instanceof ApiError && forecast.error.status === 404;
+  const live = orders.data?.items.find((o) => o.account === account.index && o.side === side && o.live && !o.cancels && o.status === "confirmed");
+  return (
+    <div className="stack">
+      {forecast.data !== undefined ? (
+        <ForecastPlot session={session} forecast={forecast.data} />
+      ) : missing ? (
+        <Note>There is no forecast for this account: it needs a meter with some days of readings.</Note>
+      ) : (
+        <Problem error={forecast.error} retry={() => void forecast.refetch()} />
+      )}
+      <fieldset className="sides">
+        <legend className="visually-hidden">Side</legend>
+        {(["offer", "bid"] as const).map((name) => (
+          <label key={name} className={`side side-${name}`}>
+            <input
+              type="radio"
+              name="side"
+              value={name}
+              checked={side === name}
+              disabled={name === "offer" && !account.has_meter}
+              onChange={() => setSide(name)}
+            />
+            <span>{name === "offer" ? "Offer: sell flexibility" : "Bid: buy flexibility"}</span>
+          </label>
+        ))}
+      </fieldset>
+      {!account.has_meter && <p className="hint">This account has no registered meter, so it can bid but not offer.</p>}
+      <TicketForm
+        key={side}
+        session={session}
+        account={account}
+        side={side}
+        flexible={forecast.data?.flexible_wh ?? null}
+        book={book.data?.intervals ?? []}
+        replaces={live?.position ?? null}
+      />
+    </div>
+  );
+}
