@@ -1,0 +1,111 @@
+"""Calldata of every transaction of the market: `encode_*` gives `(to, data)`, to be sent now or kept in an outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from contracts.artifacts import Function, load
+from contracts.deploy import Deployment
+from contracts.orderlog import OrderLog
+from contracts.sessions import SessionRequest
+from contracts.typed_data import SignedBatch
+
+
+class Call(NamedTuple):
+    """A transaction without its sender."""
+
+    to: str
+    data: bytes
+
+
+class MarketCalls:
+    """Encodes transactions for one deployment; knows no chain."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+
+    def _call(self, name: str, function: str, *values: Any) -> Call:
+        return Call(self.deployment.contracts[name], _function(name, function).call(*values))
+
+    def encode_add_zone(self, offset: int, interval_minutes: int) -> Call:
+        return self._call("Zones", "add", offset, interval_minutes)
+
+    def encode_set_holidays(self, zone: int, days: Sequence[int], holiday: bool = True) -> Call:
+        return self._call("Zones", "setHolidays", zone, days, holiday)
+
+    def encode_register(self, owner: str) -> Call:
+        return self._call("Accounts", "register", owner)
+
+    def encode_set_delegate(self, account: int, delegate: str) -> Call:
+        return self._call("Accounts", "setDelegate", account, delegate)
+
+    def encode_bind_meter(self, account: int, zone: int, key: int, from_day: int) -> Call:
+        return self._call("Accounts", "bindMeter", account, zone, key, from_day)
+
+    def encode_mint(self, to: str, amount: int) -> Call:
+        """Play money; development chains only."""
+        return self._call("Token", "mint", to, amount)
+
+    def encode_approve(self, amount: int) -> Call:
+        """Lets the vault take `amount` of the sender's tokens."""
+        return self._call("Token", "approve", self.deployment.contracts["Vault"], amount)
+
+    def encode_deposit(self, account: int, amount: int) -> Call:
+        return self._call("Vault", "deposit", account, amount)
+
+    def encode_withdraw(self, account: int, amount: int, to: str) -> Call:
+        return self._call("Vault", "withdraw", account, amount, to)
+
+    def encode_open_session(self, request: SessionRequest, rules: Sequence[int]) -> Call:
+        return self._call("FlexMarket", "openSession", request.values(), rules)
+
+    def encode_cancel(self, session: int, reason: str) -> Call:
+        return self._call("FlexMarket", "cancel", session, reason)
+
+    def encode_set_paused(self, paused: bool) -> Call:
+        return self._call("FlexMarket", "setPaused", paused)
+
+    def encode_release_auction(self, session: int) -> Call:
+        return self._call("FlexMarket", "releaseAuction", session)
+
+    def encode_place(self, session: int, words: Sequence[int]) -> Call:
+        return self._call("FlexMarket", "place", session, words)
+
+    def encode_place_signed(self, batches: Sequence[SignedBatch]) -> Call:
+        listed = [(b.batch.session, b.batch.words, b.batch.nonce, b.batch.deadline, b.signer, b.signature) for b in batches]
+        return self._call("FlexMarket", "placeSigned", listed)
+
+    def encode_invalidate_nonces(self, word: int, bits: int) -> Call:
+        """Makes the sender's nonces `256 * word + k` unusable, for every set bit k."""
+        return self._call("FlexMarket", "invalidateNonces", word, bits)
+
+    def encode_clear(self, session: int, log: OrderLog, certificate: Sequence[int]) -> Call:
+        live, hints = log.table()
+        return self._call("FlexMarket", "clear", session, log.sizes, log.words, certificate, live, hints)
+
+    def encode_commit(self, session: int, group: int, rows: Sequence[int]) -> Call:
+        return self._call("FlexMarket", "commit", session, group, rows)
+
+    def encode_release_cancelled(self, session: int, previous: bytes, words: Sequence[int]) -> Call:
+        return self._call("FlexMarket", "releaseCancelled", session, previous, words)
+
+    def encode_prove(self, session: int, mask: int, chain_value: int, entries: Sequence[int], proof: Sequence[int]) -> Call:
+        """`chain_value` is C; `entries` per account `account | count << 32` and D deviation words; `proof` eight words."""
+        return self._call("Deliveries", "prove", session, mask, chain_value, entries, proof)
+
+    def encode_settle(
+        self,
+        session: int,
+        group: int,
+        which: int,
+        rows: Sequence[int],
+        certificate: Sequence[int],
+        rules: Sequence[int],
+        records: Sequence[int],
+    ) -> Call:
+        return self._call("Settlement", "settle", session, group, which, rows, certificate, rules, records)
+
+
+def _function(name: str, function: str) -> Function:
+    return load("DevEuro" if name == "Token" else name).functions[function]

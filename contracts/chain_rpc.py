@@ -1,0 +1,282 @@
+"""Chains behind JSON-RPC: a node by its address, and an anvil of our own."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from eth_hash.auto import keccak
+from eth_utils import to_checksum_address
+
+from contracts.chain import MAX_TRANSACTION_GAS, ZERO_ADDRESS, Block, Chain, ChainError, Log, Receipt, Transaction
+from contracts.refusals import ContractRefusal, refusal
+
+_MODULES = Path(__file__).parent / "node_modules" / "@foundry-rs"
+_START_SECONDS = 20.0
+
+
+class RpcError(ChainError):
+    """The node answered with an error; `data` holds what a reverted call returned."""
+
+    def __init__(self, method: str, code: int, message: str, data: bytes | None) -> None:
+        super().__init__(f"{method}: {message} ({code})")
+        self.code = code
+        self.data = data
+
+
+class NodeChain(Chain):
+    """A node by its HTTP address."""
+
+    name = "node"
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=120.0, trust_env=False)
+        self._ids = itertools.count(1)
+        self.chain_id = int(self._rpc("eth_chainId"), 16)
+        self.genesis = self.block(0).hash
+
+    def close(self) -> None:
+        self._client.close()
+
+    def block(self, number: int | None = None) -> Block:
+        found = self._rpc("eth_getBlockByNumber", _tag(number), False)
+        if found is None:
+            raise ChainError(f"block {number}: the node does not know it")
+        return Block(int(found["number"], 16), found["hash"], int(found["timestamp"], 16))
+
+    def nonce(self, address: str) -> int:
+        return int(self._rpc("eth_getTransactionCount", address, "pending"), 16)
+
+    def balance(self, address: str) -> int:
+        return int(self._rpc("eth_getBalance", address, "latest"), 16)
+
+    def code(self, address: str) -> bytes:
+        return _bytes(self._rpc("eth_getCode", address, "latest"))
+
+    def fees(self) -> tuple[int, int]:
+        base = int(self._rpc("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+        tip = int(self._rpc("eth_maxPriorityFeePerGas"), 16)
+        return 2 * base + tip, tip
+
+    def estimate(self, sender: str, to: str | None, data: bytes) -> int:
+        if self.is_development:
+            return MAX_TRANSACTION_GAS
+        try:
+            needed = int(self._rpc("eth_estimateGas", _request(to, data, sender)), 16)
+        except RpcError as error:
+            raise _refused(error) from None
+        return min(needed + needed // 4, max(needed, MAX_TRANSACTION_GAS))
+
+    def call(self, to: str, data: bytes, sender: str = ZERO_ADDRESS, block: int | None = None) -> bytes:
+        return self._call(to, data, sender, block)
+
+    def _call(self, to: str | None, data: bytes, sender: str, block: int | None) -> bytes:
+        try:
+            return _bytes(self._rpc("eth_call", _request(to, data, sender), _tag(block)))
+        except RpcError as error:
+            raise _refused(error) from None
+
+    def send_raw(self, raw: bytes) -> str:
+        name = "0x" + keccak(raw).hex()
+        try:
+            self._rpc("eth_sendRawTransaction", "0x" + raw.hex())
+        except RpcError:
+            # known already, or its nonce is taken because it is mined: both are fine
+            if self.transaction(name) is None:
+                raise
+        return name
+
+    def receipt(self, transaction: str) -> Receipt | None:
+        found = self._rpc("eth_getTransactionReceipt", transaction)
+        if found is None:
+            return None
+        created = found.get("contractAddress")
+        return Receipt(
+            transaction,
+            int(found["blockNumber"], 16),
+            int(found["status"], 16) == 1,
+            int(found["gasUsed"], 16),
+            to_checksum_address(created) if created else None,
+            tuple(_log(log) for log in found["logs"]),
+        )
+
+    def transaction(self, transaction: str) -> Transaction | None:
+        found = self._rpc("eth_getTransactionByHash", transaction)
+        if found is None:
+            return None
+        to, block = found.get("to"), found.get("blockNumber")
+        return Transaction(
+            transaction,
+            to_checksum_address(found["from"]),
+            to_checksum_address(to) if to else None,
+            _bytes(found["input"]),
+            int(block, 16) if block else None,
+        )
+
+    def refusal_of(self, transaction: str) -> ContractRefusal:
+        sent, receipt = self.transaction(transaction), self.receipt(transaction)
+        if sent is None or receipt is None:
+            raise ChainError(f"transaction {transaction}: not mined")
+        try:
+            self._call(sent.to, sent.data, sent.sender, receipt.block - 1)
+        except ContractRefusal as error:
+            return error
+        except ChainError:
+            return refusal(b"")  # a pruned node no longer knows the state before
+        return refusal(b"", out_of_gas=True)  # with gas to spare it goes through
+
+    def logs(self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()) -> list[Log]:
+        wanted: dict[str, Any] = {"address": list(addresses), "fromBlock": _tag(from_block), "toBlock": _tag(to_block)}
+        if topics:
+            wanted["topics"] = [["0x" + topic.hex() for topic in topics]]
+        return [_log(log) for log in self._rpc("eth_getLogs", wanted)]
+
+    def advance_to(self, timestamp: int) -> None:
+        self.require_development("advance_to")
+        if timestamp > self.now():
+            self._rpc("evm_setNextBlockTimestamp", timestamp)
+            self._rpc("evm_mine")
+
+    def fund(self, address: str, wei: int = 10**24) -> None:
+        self.require_development("fund")
+        self._rpc("anvil_setBalance", address, hex(self.balance(address) + wei))
+
+    def _rpc(self, method: str, *parameters: Any) -> Any:
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": parameters}
+        try:
+            response = self._client.post("", json=request)
+            answer = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise ChainError(f"{method}: the node does not answer ({type(error).__name__})") from None
+        if error := answer.get("error"):
+            data = error.get("data")
+            found = _bytes(data) if isinstance(data, str) and data.startswith("0x") else None
+            raise RpcError(method, error.get("code", 0), error.get("message", ""), found)
+        return answer["result"]
+
+
+class AnvilChain(NodeChain):
+    """An anvil from the npm tree on a free loopback port, ended with this object.
+
+    With a `state` file a restart goes on where the last one was at most a second before it ended. The file is locked while anvil
+    lives, so that two of them never write one chain.
+    """
+
+    name = "anvil"
+
+    def __init__(self, timestamp: int | None = None, state: Path | None = None) -> None:
+        """`timestamp` is the genesis time of a fresh chain, now by default."""
+        resumes = state is not None and state.exists()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        # anvil's genesis depends on time, gas limit and fee alone: chance in the gas limit makes every fresh chain another one
+        command = [str(anvil_binary()), "--quiet", "--host", "127.0.0.1", "--port", str(port), "--accounts", "1", "--prune-history", "64"]
+        command += ["--gas-limit", str(10**9 + secrets.randbits(44))]
+        if timestamp is not None and not resumes:
+            command += ["--timestamp", str(timestamp)]
+        lock: int | None = None
+        if state is not None:
+            state.parent.mkdir(parents=True, exist_ok=True)
+            command += ["--state", str(state), "--state-interval", "1"]
+            lock = _lock(state)
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=() if lock is None else (lock,)
+            )
+        finally:
+            if lock is not None:
+                os.close(lock)  # anvil holds it now
+        try:
+            self._wait_until_up(f"http://127.0.0.1:{port}")
+            if resumes:  # anvil would go on at the clock on the wall
+                self._rpc("evm_setTime", self.now() + 1)
+                self._rpc("evm_mine")
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if hasattr(self, "_client"):
+            super().close()
+
+    def _wait_until_up(self, url: str) -> None:
+        until = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                NodeChain.__init__(self, url)
+                return
+            except ChainError:
+                if self._process.poll() is not None:
+                    raise ChainError(f"anvil ended with code {self._process.returncode} while starting") from None
+                if time.monotonic() > until:
+                    raise ChainError(f"anvil did not answer within {_START_SECONDS:.0f} s") from None
+                time.sleep(0.02)
+
+
+def anvil_binary() -> Path:
+    """The anvil of contracts/node_modules; raises `ChainError` where there is none."""
+    for path in sorted(_MODULES.glob("anvil-*/bin/anvil*")):
+        if os.access(path, os.X_OK):
+            return path
+    raise ChainError("anvil: expected @foundry-rs/anvil in contracts/node_modules, found none; run `npm ci` in contracts/")
+
+
+def _lock(state: Path) -> int:
+    handle = os.open(state.with_name(state.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise ChainError(f"state {state.name}: another anvil is using it") from None
+    return handle
+
+
+def _refused(error: RpcError) -> Exception:
+    if error.data is not None:
+        return refusal(error.data)
+    return refusal(b"") if "revert" in str(error).lower() else error
+
+
+def _tag(number: int | None) -> str:
+    return "latest" if number is None else hex(number)
+
+
+def _request(to: str | None, data: bytes, sender: str) -> dict[str, str]:
+    request = {"from": sender, "data": "0x" + data.hex()}
+    return request if to is None else {**request, "to": to}
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+def _log(found: dict[str, Any]) -> Log:
+    return Log(
+        to_checksum_address(found["address"]),
+        tuple(_bytes(t) for t in found["topics"]),
+        _bytes(found["data"]),
+        int(found["blockNumber"], 16),
+        found["transactionHash"],
+        int(found["logIndex"], 16),
+    )

@@ -1,0 +1,68 @@
+"""A session's order log as `clear` wants it again: batches, positions, the live entries and the hints (docs/protocol.md section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contracts.encoding import GROUP_ROWS, ResultRow, extend_log, hint_words, live_words, row_words, words_for
+from contracts.units import Side
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLog:
+    """The batches of a session in the order of the chain."""
+
+    batches: tuple[tuple[int, ...], ...]
+    intervals: int
+    """K of the session."""
+
+    @classmethod
+    def of(cls, batches: Iterable[Sequence[int]], intervals: int) -> OrderLog:
+        return cls(tuple(tuple(batch) for batch in batches), intervals)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Lengths of the batches in words."""
+        return [len(batch) for batch in self.batches]
+
+    @property
+    def words(self) -> list[int]:
+        """All batches, one after the other."""
+        return [word for batch in self.batches for word in batch]
+
+    def hash(self) -> bytes:
+        """The hash that the contract keeps."""
+        log = bytes(32)
+        for batch in self.batches:
+            log = extend_log(log, batch)
+        return log
+
+    def makers(self) -> list[tuple[int, Side]]:
+        """(account, side) of every entry, by position."""
+        size = words_for(self.intervals, 4)
+        found = []
+        for batch in self.batches:
+            at = 0
+            while at < len(batch):
+                header = batch[at]
+                found.append((header & 0xFFFFFFFF, Side(header >> 255)))
+                at += 1 + ((header >> 32 & 3) + 1) * size
+        return found
+
+    def live(self) -> dict[tuple[int, Side], int]:
+        """Position of the live entry of every (account, side): the last one."""
+        return {maker: position for position, maker in enumerate(self.makers())}
+
+    def table(self) -> tuple[list[int], list[int]]:
+        """Words of the live table and of the hints."""
+        live = self.live()
+        ordered = sorted(live)
+        row_of = {maker: row for row, maker in enumerate(ordered)}
+        rows = [(account, side, live[account, side]) for account, side in ordered]
+        return live_words(rows), hint_words([row_of[maker] for maker in self.makers()])
+
+
+def groups_of(rows: Sequence[ResultRow]) -> list[list[int]]:
+    """Words of the result rows, group by group, as `commit` and `settle` take them."""
+    return [[w for row in rows[at : at + GROUP_ROWS] for w in row_words(row)] for at in range(0, len(rows), GROUP_ROWS)]

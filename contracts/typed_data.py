@@ -1,0 +1,118 @@
+"""Signed order batches (EIP-712): what a wallet shows and signs, and who signed it (docs/protocol.md section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_hash.auto import keccak
+from eth_keys import keys
+from eth_keys.exceptions import BadSignature
+from eth_keys.exceptions import ValidationError as KeyValidationError
+
+from contracts.encoding import hash_words
+
+_DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+_BATCH_TYPE = keccak(b"OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 deadline)")
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+class SignatureError(ValueError):
+    """A signature that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where a signature counts: one market on one chain."""
+
+    chain_id: int
+    market: str
+
+    @property
+    def separator(self) -> bytes:
+        address = bytes.fromhex(self.market[2:]).rjust(32, b"\0")
+        return keccak(_DOMAIN_TYPE + keccak(b"Wattproof") + keccak(b"1") + self.chain_id.to_bytes(32, "big") + address)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBatch:
+    """Entries of one session's log, as words. `nonce` is used once per signer, in any order; `deadline` in Unix seconds."""
+
+    session: int
+    words: tuple[int, ...]
+    nonce: int
+    deadline: int
+
+    def digest(self, domain: Domain) -> bytes:
+        """The 32 bytes that are signed."""
+        fields = b"".join(v.to_bytes(32, "big") for v in (self.nonce, self.deadline))
+        struct = keccak(_BATCH_TYPE + self.session.to_bytes(32, "big") + hash_words(self.words) + fields)
+        return keccak(b"\x19\x01" + domain.separator + struct)
+
+    def typed_data(self, domain: Domain) -> dict[str, Any]:
+        """The JSON that a wallet's `eth_signTypedData_v4` takes; words as decimal text, which every wallet reads exactly."""
+        return {
+            "types": {
+                "EIP712Domain": [
+                    {"name": "name", "type": "string"},
+                    {"name": "version", "type": "string"},
+                    {"name": "chainId", "type": "uint256"},
+                    {"name": "verifyingContract", "type": "address"},
+                ],
+                "OrderBatch": [
+                    {"name": "session", "type": "uint256"},
+                    {"name": "words", "type": "uint256[]"},
+                    {"name": "nonce", "type": "uint256"},
+                    {"name": "deadline", "type": "uint256"},
+                ],
+            },
+            "primaryType": "OrderBatch",
+            "domain": {"name": "Wattproof", "version": "1", "chainId": domain.chain_id, "verifyingContract": domain.market},
+            "message": {
+                "session": str(self.session),
+                "words": [str(word) for word in self.words],
+                "nonce": str(self.nonce),
+                "deadline": str(self.deadline),
+            },
+        }
+
+    def sign(self, domain: Domain, key: bytes) -> SignedBatch:
+        """The batch signed by `key`'s account."""
+        private = keys.PrivateKey(key)
+        signature = private.sign_msg_hash(self.digest(domain))
+        raw = signature.to_bytes()
+        return SignedBatch(self, private.public_key.to_checksum_address(), raw[:64] + bytes([27 + raw[64]]))
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBatch:
+    """A batch with its signer; for an ERC-1271 contract the signature is what that contract takes."""
+
+    batch: OrderBatch
+    signer: str
+    signature: bytes
+
+    def recover(self, domain: Domain) -> str:
+        """Address that made the signature; equals `signer` for a person's account. Raises `SignatureError`."""
+        return recover(self.batch.digest(domain), self.signature)
+
+
+def recover(digest: bytes, signature: bytes) -> str:
+    """Address whose key signed `digest`; refuses what the contract refuses too (length, high s, odd v)."""
+    if len(signature) != 65:
+        raise SignatureError(f"signature: expected 65 bytes, got {len(signature)}")
+    if signature[64] not in (27, 28):
+        raise SignatureError(f"signature: expected v 27 or 28, got {signature[64]}")
+    if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+        raise SignatureError("signature: expected s in the lower half of its range")
+    try:
+        parsed = keys.Signature(signature[:64] + bytes([signature[64] - 27]))
+        return str(parsed.recover_public_key_from_msg_hash(digest).to_checksum_address())
+    except (BadSignature, KeyValidationError) as error:
+        raise SignatureError(f"signature: {error}") from None
+
+
+def order_batch(session: int, words: Sequence[int], nonce: int, deadline: int) -> OrderBatch:
+    """An `OrderBatch` from any sequence of words."""
+    return OrderBatch(session, tuple(words), nonce, deadline)
