@@ -22,7 +22,7 @@ from zk.keys import KeyPaths
 from zk.prover import Proved, ProverError, SnarkjsProver
 from zk.statement import Statement, make_statement
 from zk.verifier import verify
-from zk.words import challenge
+from zk.words import challenge, commit_promise
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
 
@@ -191,8 +191,14 @@ def test_another_baseline(refused: Any, honest: Statement) -> None:
     count = honest.accounts[0].count
     assert count == 13
     refused(moving(mean=(2, 1)), "Baseline")
-    refused(moving(mean=(2, 1), remainder=(2, -count)), "Baseline")
-    refused(moving(mean=(2, -1), remainder=(2, count)), "Baseline")
+    # The next quotient up with a negative remainder, the next down with one of `count` and more: each bound alone must hold, so
+    # the intervals are chosen where the other bound's four bits would let it pass.
+    remainders = honest.witness["remainder"][0]  # type: ignore[index]
+    highest, lowest = remainders.index(max(remainders)), remainders.index(min(remainders))
+    assert 2 * count - 1 - remainders[highest] < 16
+    assert remainders[lowest] + count < 16
+    refused(moving(mean=(highest, 1), remainder=(highest, -count)), "Baseline")
+    refused(moving(mean=(lowest, -1), remainder=(lowest, count)), "Baseline")
     # A quotient in the field: count * mean = sum without being the integer mean.
     inputs = honest.witness
     total = count * inputs["mean"][0][2] + inputs["remainder"][0][2]  # type: ignore[index, operator]
@@ -245,9 +251,17 @@ def test_promise_outside_the_session(refused: Any) -> None:
     refused(setting("promise", 0, 6, value=ORDER - 1), "Promise")
 
 
-def test_promise_behind_the_zero_commitment(refused: Any) -> None:
+def test_promise_behind_another_commitment(refused: Any, honest: Statement) -> None:
     refused(lambda inputs: inputs.update(hidden=[0]), "Promise")
-    refused(lambda inputs: inputs.update(hidden=[2]), "Promise")
+
+    # No promise at all, and a factor that turns its hash into the commitment of the real one.
+    def scale(inputs: Inputs) -> None:
+        commitment = honest.words[9]
+        nothing = commit_promise(5, honest.shared.session, (0,) * 24, 11)
+        inputs["promise"] = [[0] * 24]
+        inputs["hidden"] = [commitment * pow(nothing, -1, ORDER) % ORDER]
+
+    refused(scale, "Promise")
 
     # Two promises whose packed sum is zero: 2^28 here is -1 in the next slot.
     def cancel(inputs: Inputs) -> None:
