@@ -26,6 +26,10 @@ class Function:
         """Calldata."""
         return self.selector + encode(self.inputs, values)
 
+    def arguments(self, calldata: bytes) -> tuple[Any, ...]:
+        """The inverse of `call`."""
+        return tuple(decode(self.inputs, calldata[4:]))
+
     def result(self, data: bytes) -> Any:
         """The returned value, a tuple where there are several."""
         values = decode(self.outputs, data)

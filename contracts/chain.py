@@ -7,6 +7,7 @@ sending the same bytes again does no harm.
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -212,6 +213,13 @@ class Chain(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def anvil_binary() -> Path | None:
+    """The anvil of contracts/node_modules, None where there is none for this platform."""
+    modules = Path(__file__).parent / "node_modules" / "@foundry-rs"
+    found = (path for path in sorted(modules.glob("anvil-*/bin/anvil*")) if os.access(path, os.X_OK))
+    return next(found, None)
 
 
 def open_chain(backend: str, timestamp: int | None = None, state: Path | None = None) -> Chain:

@@ -17,10 +17,10 @@ import httpx
 from eth_hash.auto import keccak
 from eth_utils import to_checksum_address
 
+from contracts import chain
 from contracts.chain import MAX_TRANSACTION_GAS, ZERO_ADDRESS, Block, Chain, ChainError, Log, Receipt, Transaction
 from contracts.refusals import ContractRefusal, refusal
 
-_MODULES = Path(__file__).parent / "node_modules" / "@foundry-rs"
 _START_SECONDS = 20.0
 
 
@@ -235,10 +235,9 @@ class AnvilChain(NodeChain):
 
 
 def anvil_binary() -> Path:
-    """The anvil of contracts/node_modules; raises `ChainError` where there is none."""
-    for path in sorted(_MODULES.glob("anvil-*/bin/anvil*")):
-        if os.access(path, os.X_OK):
-            return path
+    """Path of anvil; raises `ChainError` where there is none."""
+    if found := chain.anvil_binary():
+        return found
     raise ChainError("anvil: expected @foundry-rs/anvil in contracts/node_modules, found none; run `npm ci` in contracts/")
 
 
