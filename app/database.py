@@ -29,6 +29,17 @@ class Meta(SQLModel, table=True):
     value: str
 
 
+class ZoneRow(SQLModel, table=True):
+    """A zone as the chain has it; holidays as days since 1970-01-01."""
+
+    __tablename__ = "zone"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    offset: int
+    minutes: int
+    holidays: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+
+
 class Account(SQLModel, table=True):
     """An account as the chain registered it, with a label that stays here."""
 
@@ -38,6 +49,8 @@ class Account(SQLModel, table=True):
     label: str | None = None
     meter_key: str | None = None
     meter_from_day: int | None = None
+    meter_x: str | None = None
+    meter_y: str | None = None
 
 
 class MarketSession(SQLModel, table=True):
@@ -66,6 +79,21 @@ class LogBatch(SQLModel, table=True):
     transaction: str
 
 
+class Promise(SQLModel, table=True):
+    """A flexibility target as the chain set it: which intervals of the day an account sold in a session."""
+
+    __table_args__ = (UniqueConstraint("session", "account"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    account: int = Field(index=True)
+    day: int = Field(index=True)
+    mask: str
+    target: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    event_day: bool = False
+    transaction: str
+
+
 class Submission(SQLModel, table=True):
     """A signed batch of orders handed to the API. The outbox carries it; (signer, nonce) makes a repeat harmless."""
 
@@ -88,10 +116,10 @@ class Outbox(SQLModel, table=True):
     role: str
     to: str
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    gas: int
     status: str = Field(default="pending", index=True)
     raw: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     transaction: str | None = Field(default=None, index=True)
+    nonce: int | None = None
     gas_used: int | None = None
     block: int | None = None
     chain_time: int | None = None

@@ -10,17 +10,19 @@ import logging
 import threading
 from collections.abc import Mapping
 
+from eth_account import Account
 from sqlmodel import Session, col, select
 
 from app.database import Database, Outbox
-from contracts.chain import Chain, ContractRefusal
+from contracts.calls import Call
+from contracts.chain import Chain
 
 log = logging.getLogger(__name__)
 
 
-def enqueue(db: Session, kind: str, role: str, to: str, data: bytes, gas: int, session: int | None = None) -> Outbox:
-    """Add a transaction to the outbox inside the caller's database transaction. `role` names the key that will sign it."""
-    row = Outbox(kind=kind, role=role, to=to, data=data, gas=gas, session=session)
+def enqueue(db: Session, kind: str, role: str, call: Call, session: int | None = None) -> Outbox:
+    """Adds a transaction to the outbox inside the caller's database transaction. `role` names the key that will sign it."""
+    row = Outbox(kind=kind, role=role, to=call.to, data=call.data, session=session)
     db.add(row)
     db.flush()
     return row
@@ -29,7 +31,7 @@ def enqueue(db: Session, kind: str, role: str, to: str, data: bytes, gas: int, s
 class Relayer:
     """Sends what stands in the outbox, one after the other, in the order it was written."""
 
-    def __init__(self, database: Database, chain: Chain, keys: Mapping[str, str]) -> None:
+    def __init__(self, database: Database, chain: Chain, keys: Mapping[str, bytes]) -> None:
         self.database = database
         self.chain = chain
         self.keys = keys
@@ -57,33 +59,29 @@ class Relayer:
             return db.exec(select(Outbox).where(col(Outbox.status).in_(["pending", "signed"])).order_by(col(Outbox.id)).limit(1)).first()
 
     def _send(self, row: Outbox) -> None:
+        key = self.keys[row.role]
         if row.raw is None or not self._usable(row):
-            try:
-                prepared = self.chain.prepare(row.to, row.data, self.keys[row.role], gas=row.gas)
-            except ContractRefusal as refusal:
-                self._fail(row, str(refusal))
-                return
-            row.raw, row.transaction, row.status = prepared.raw, prepared.hash, "signed"
+            prepared = self.chain.prepare(row.to, row.data, key)
+            row.raw, row.transaction, row.nonce, row.status = prepared.raw, prepared.hash, prepared.nonce, "signed"
             self._store(row)
         assert row.raw is not None and row.transaction is not None
         receipt = self.chain.receipt(row.transaction)
         if receipt is None:
             self.chain.send_raw(row.raw)
             receipt = self.chain.wait(row.transaction)
-        row.gas_used, row.block, row.chain_time = receipt.gas_used, receipt.block, receipt.timestamp
-        row.status = "confirmed" if receipt.ok else "failed"
-        row.error = None if receipt.ok else self.chain.explain(row.to, row.data, self.keys[row.role], receipt)
+        row.gas_used, row.block = receipt.gas_used, receipt.block
+        row.chain_time = self.chain.block(receipt.block).timestamp
+        row.status = "confirmed" if receipt.succeeded else "failed"
+        row.error = None if receipt.succeeded else str(self.chain.refusal_of(row.transaction))
         self._store(row)
         log.info("%s %s: %s in block %s", row.kind, row.transaction, row.status, row.block)
 
     def _usable(self, row: Outbox) -> bool:
-        """Whether the stored raw transaction is mined or can still be mined (its nonce was not taken by another)."""
-        assert row.raw is not None and row.transaction is not None
-        return self.chain.receipt(row.transaction) is not None or self.chain.still_valid(row.raw)
-
-    def _fail(self, row: Outbox, error: str) -> None:
-        row.status, row.error = "failed", error
-        self._store(row)
+        """Whether the stored raw transaction is known to the chain or can still be mined (no other took its nonce)."""
+        assert row.transaction is not None and row.nonce is not None
+        if self.chain.transaction(row.transaction) is not None:
+            return True
+        return self.chain.nonce(Account.from_key(self.keys[row.role]).address) <= row.nonce
 
     def _store(self, row: Outbox) -> None:
         with self.database.session() as db:

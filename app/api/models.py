@@ -289,6 +289,12 @@ class NewSession(Model):
     rules: str = Field("default", description="Name of a rule set in settlement/rules.")
 
 
+class Holidays(Model):
+    """Days that count as no working days; they must lie in the future."""
+
+    dates: Annotated[list[date], Field(min_length=1, max_length=100)]
+
+
 class Funds(Model):
     account: Annotated[int, Field(gt=0, lt=2**32)]
     amount: Annotated[int, Field(gt=0, le=10**12, description="micro-euro")]
@@ -299,6 +305,7 @@ class Advance(Model):
 
     session: int | None = None
     to: Literal["gate_open", "gate_close", "delivery_start", "delivery_end", "settled"] | datetime
+    only_clock: bool = Field(False, description="Move the clock and do nothing else.")
 
 
 class Advanced(Model):

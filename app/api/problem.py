@@ -12,7 +12,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.errors import FieldError, Refused
-from contracts.chain import ContractRefusal
+from contracts.refusals import ContractRefusal
+from market.errors import FieldError as MarketFieldError
+from oracle.ingest.csv import CsvError
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     def refused(_: Request, error: Refused) -> JSONResponse:
         return problem(error.status, error.detail, error.errors)
+
+    @app.exception_handler(MarketFieldError)
+    def market(_: Request, error: MarketFieldError) -> JSONResponse:
+        return problem(422, f"{error.field} cannot be taken.", [FieldError(error.field, error.expected, _short(error.got))])
+
+    @app.exception_handler(CsvError)
+    def csv(_: Request, error: CsvError) -> JSONResponse:
+        rows = [FieldError(f"row {e.row}, column {e.column}", e.expected, e.got) for e in error.errors]
+        return problem(422, f"{len(rows)} rows of the file are broken; nothing was stored.", rows)
 
     @app.exception_handler(ContractRefusal)
     def contract(_: Request, error: ContractRefusal) -> JSONResponse:

@@ -13,7 +13,7 @@ from contracts.encoding import ScheduleOrder, Step
 from contracts.units import Side
 
 SYNTHETIC = (
-    "which home offers, how much of its load it says it can shift, and at what price",
+    "which home offers, how much of its load it says it can move, and at what price",
     "the response to the activation: a device steers the net load of the traded hours towards the promise, within its limit",
     "how faithfully each home delivers; five homes fail on purpose, one of them by never proving",
     "the buyers (a DSO and a retailer), their demand and their prices",
@@ -63,11 +63,11 @@ class Buyer(Model):
 
 
 class Home(Model):
-    """One home's synthetic behaviour. `share` of the forecast load is offered; `delivers` is the part of the promise that its device
-    aims at; `device_wh` bounds what the device moves in an interval."""
+    """One home's synthetic behaviour. `share` of what the API's forecast calls flexible is offered; `delivers` is the part of the way to its
+    promise that the home's device goes; `device_wh` bounds what the device moves in an interval."""
 
     limit: int = Field(description="micro-euro per kWh")
-    share: Annotated[float, Field(gt=0, lt=1)]
+    share: Annotated[float, Field(gt=0, le=4)]
     delivers: Annotated[float, Field(ge=0)]
     device_wh: int
     silent: bool = Field(False, description="its gateway never hands out the window of the day, so nothing can be proven")

@@ -1,0 +1,45 @@
+"""The HTTP API: `/api/v1`, problem+json errors, the built pages. Routers translate; the services decide."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+
+from app.api import accounts, development, metering, operator, problem, sessions, status
+from app.context import Context
+
+CSP = "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+DESCRIPTION = """Flexibility sessions of an energy community: orders, clearing, proven deliveries, settlement.
+
+Energy is integer Wh, prices are integer micro-euro per kWh, money is integer micro-euro, times are UTC. Errors are
+`application/problem+json` with the field, what was expected and what came. What the API shows of a session it read from the chain."""
+
+
+def create_api(ctx: Context | None = None) -> FastAPI:
+    """The application; without a context it can only describe itself."""
+    api = FastAPI(
+        title="Wattproof", version=version("wattproof"), description=DESCRIPTION, docs_url="/api/docs", openapi_url="/api/openapi.json"
+    )
+    api.state.ctx = ctx
+    problem.install(api)
+    for router in (status.router, sessions.router, accounts.router, metering.router, operator.router, development.router):
+        api.include_router(router, prefix="/api/v1")
+
+    @api.middleware("http")
+    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        if request.url.path.startswith("/api/v1/"):
+            response.headers["Cache-Control"] = "no-store"
+        elif not request.url.path.startswith("/api/"):
+            response.headers["Content-Security-Policy"] = CSP
+        return response
+
+    if ctx is not None and (ctx.settings.frontend / "index.html").exists():
+        api.mount("/", StaticFiles(directory=ctx.settings.frontend, html=True), name="pages")
+    return api

@@ -1,0 +1,63 @@
+"""Accounts, their balances, their forecasts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.api import models
+from app.api.depends import Ctx
+from app.api.times import at
+from app.errors import Refused
+from app.services import accounts, forecasting
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.get("/accounts")
+def list_accounts(
+    ctx: Ctx,
+    owner: Annotated[str | None, Query(pattern=r"^0x[0-9a-fA-F]{40}$", description="Only accounts of this address.")] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,10}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> models.AccountPage:
+    """Accounts by index, with their balances."""
+    found, after = accounts.page(ctx, owner, int(cursor or 0), limit)
+    return models.AccountPage(items=[_account(view) for view in found], next_cursor=str(after) if after else None)
+
+
+@router.post("/accounts", status_code=201)
+def register(ctx: Ctx, new: models.NewAccount) -> models.Account:
+    """Registers an account for an owner on chain. Anyone may; only the owner can use it."""
+    if int(new.owner, 16) == 0:
+        raise Refused("An account needs an owner.", field="owner", expected="an address other than zero", got=new.owner)
+    return _account(accounts.register(ctx, new.owner, new.label))
+
+
+@router.get("/accounts/{index}")
+def show_account(ctx: Ctx, index: int) -> models.Account:
+    """One account."""
+    return _account(accounts.view(ctx, index))
+
+
+@router.get("/accounts/{index}/forecast")
+def show_forecast(ctx: Ctx, index: int, session: int) -> models.Forecast:
+    """Forecast of net load, and what of it could be shifted, for a session's intervals."""
+    f = forecasting.for_session(ctx, index, session)
+    return models.Forecast(
+        intervals=list(f.intervals),
+        starts=[at(start) for start in f.starts],
+        net_load_wh=list(f.net_load),
+        baseline_wh=list(f.baseline) if f.baseline is not None else None,
+        flexible_wh=list(f.flexible),
+        method=f.method,
+        day=models.DayLoad(net_load_wh=list(f.day_net_load)),
+    )
+
+
+def _account(view: accounts.AccountView) -> models.Account:
+    return models.Account(
+        index=view.index, owner=view.owner, delegate=view.delegate, label=view.label, has_meter=view.has_meter,
+        available=view.available, locked=view.locked,
+    )

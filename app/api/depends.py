@@ -1,0 +1,35 @@
+"""What endpoints depend on: the context, and the operator's token."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.context import Context
+from app.errors import Refused
+
+
+def context(request: Request) -> Context:
+    """The process's context."""
+    ctx = request.app.state.ctx
+    assert isinstance(ctx, Context)
+    return ctx
+
+
+Ctx = Annotated[Context, Depends(context)]
+
+_bearer = HTTPBearer(auto_error=False, description="The operator's token (data_dir/operator.token, or WATTPROOF_OPERATOR_TOKEN).")
+
+
+def operator(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+    """Refuses whoever does not bring the operator's token."""
+    if given is None or not hmac.compare_digest(given.credentials.encode(), ctx.operator_token.encode()):
+        raise Refused(
+            "This is the operator's.", status=401, field="Authorization", expected="Bearer and the operator's token", got="none or another"
+        )
+
+
+OPERATOR = [Depends(operator)]

@@ -1,0 +1,76 @@
+"""What exists on development chains only: a wallet for visitors, play money, a clock that can be moved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+
+from app.api import models
+from app.api.accounts import _account
+from app.api.depends import Ctx
+from app.api.times import at, seconds
+from app.demo import wallets
+from app.errors import Refused
+from app.services import accounts, runner, sessions
+from contracts.units import SessionState
+
+router = APIRouter(prefix="/dev", tags=["development chains only"])
+
+
+@router.get("/wallet")
+def wallet(ctx: Ctx) -> models.DevWallet:
+    """A wallet whose key everyone knows, so that the pages can be tried without one's own."""
+    ctx.require_development("development wallet")
+    visitor = wallets.owner(wallets.VISITOR)
+    found, _ = accounts.page(ctx, visitor.address, 0, 1)
+    return models.DevWallet(
+        private_key="0x" + bytes(visitor.key).hex(),
+        address=visitor.address,
+        account=found[0].index if found else None,
+        warning="Everyone knows this key. It exists on development chains only; never send anything of worth to it.",
+    )
+
+
+@router.post("/faucet")
+def faucet(ctx: Ctx, funds: models.Funds) -> models.Account:
+    """Deposits play money into an account."""
+    return _account(accounts.fund(ctx, funds.account, funds.amount))
+
+
+@router.post("/advance")
+def advance(ctx: Ctx, target: models.Advance) -> models.Advanced:
+    """Moves the chain's clock on and does everything that is due then."""
+    ctx.require_development("clock to move")
+    done: list[str] = []
+    for moment in _moments(ctx, target):
+        if moment > ctx.now():
+            ctx.chain.advance_to(moment)
+            done.append(f"clock moved to {at(moment).isoformat()}")
+        if target.only_clock:
+            continue
+        if ctx.clock_moved is not None:
+            done += ctx.clock_moved()
+        done += runner.run_due(ctx)
+    return models.Advanced(time=at(ctx.now()), done=done)
+
+
+def _moments(ctx: Ctx, target: models.Advance) -> list[int]:
+    if isinstance(target.to, datetime):
+        return [seconds("to", target.to)]
+    if target.session is None:
+        raise Refused("Which session?", field="session", expected=f"the session whose {target.to} is meant", got="nothing")
+    view = sessions.view(ctx, target.session)
+    terms = view.terms
+    if view.state is SessionState.CANCELLED:
+        raise Refused("The session is cancelled.", status=409, field="session", expected="a session that goes on", got=str(target.session))
+    day_end = terms.zone.interval_start(terms.day, terms.zone.intervals)
+    # The clock must not jump over the clearing: the gate's close comes before delivery, delivery before the proofs.
+    stages = {
+        "gate_open": [terms.gate_open],
+        "gate_close": [terms.gate_close],
+        "delivery_start": [terms.gate_close, terms.delivery_start],
+        "delivery_end": [terms.gate_close, terms.delivery_start, terms.delivery_end],
+        "settled": [terms.gate_close, terms.delivery_start, terms.delivery_end, day_end + 1800, terms.proof_deadline + 1],
+    }
+    return stages[target.to]

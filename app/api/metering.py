@@ -1,0 +1,43 @@
+"""The metering operator's side: meters, readings, signed windows. All of it private, none of it can be read back here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from app.api import models
+from app.api.depends import OPERATOR, Ctx
+from app.errors import Refused
+from app.services import accounts, metering
+from zk.eddsa import PublicKey
+from zk.windows import Window
+
+router = APIRouter(tags=["metering"], dependencies=OPERATOR)
+
+
+@router.post("/meters", status_code=201)
+def bind_meter(ctx: Ctx, meter: models.NewMeter) -> models.Done:
+    """Binds a meter's public key to an account, in force from a day on."""
+    accounts.bind_meter(ctx, meter.account, PublicKey(int(meter.x), int(meter.y)), 1, meter.from_day)
+    return models.Done(done=[f"meter bound to account {meter.account} from day {meter.from_day}"])
+
+
+@router.post("/readings", status_code=201)
+def import_readings(ctx: Ctx, text: Annotated[str, Body(media_type="text/csv", max_length=50_000_000)]) -> models.Done:
+    """Imports a CSV of readings (columns `account,interval_start,net_load_wh[,pv_wh]`, see oracle/ingest/csv.py): all rows, or none and the rows that are wrong."""
+    return models.Done(done=[f"{metering.import_csv(ctx, text)} readings stored"])
+
+
+@router.post("/windows", status_code=201)
+def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max_length=5000)]) -> models.Done:
+    """Hands in windows as their meters signed them."""
+    for number, item in enumerate(batch):
+        try:
+            window = Window.from_record(item.window)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refused(
+                "This is no signed window.", field=f"[{number}].window", expected="a window record (docs/protocol.md section 8)", got=type(error).__name__
+            ) from error
+        metering.store_window(ctx, item.account, window)
+    return models.Done(done=[f"{len(batch)} windows stored"])

@@ -1,0 +1,260 @@
+"""Sessions as anyone may see them, and the orders that members send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+from sqlmodel import col, select
+
+from app.api import models
+from app.api.depends import Ctx
+from app.api.times import at
+from app.context import Context
+from app.database import DeliveryProof, Outbox
+from app.services import accounts, orders, sessions, settling
+from contracts.units import SessionState, Side
+from settlement.records import delivered
+
+router = APIRouter(tags=["sessions"])
+
+STATES = {state: state.name.title().replace("_", "") for state in SessionState}
+
+
+@router.get("/sessions")
+def list_sessions(ctx: Ctx) -> models.SessionPage:
+    """All sessions, newest first."""
+    return models.SessionPage(items=[_summary(sessions.view(ctx, id_)) for id_ in sessions.all_ids(ctx)], next_cursor=None)
+
+
+@router.get("/sessions/{session_id}")
+def show_session(ctx: Ctx, session_id: int) -> models.SessionDetail:
+    """One session: terms, result, transactions with their gas, settlement."""
+    view = sessions.view(ctx, session_id)
+    terms = view.terms
+    with ctx.database.session() as db:
+        sent = db.exec(
+            select(Outbox).where(Outbox.session == session_id, Outbox.status == "confirmed").order_by(col(Outbox.id))
+        ).all()
+    cleared = [
+        models.Cleared(interval=interval, price=c.price, lo=c.lo, hi=c.hi, volume_wh=c.volume)
+        for interval, c in zip(terms.intervals, view.certificates or (), strict=False)
+    ]
+    recorded = sessions.records(ctx, session_id)
+    return models.SessionDetail(
+        **_summary(view).model_dump(),
+        cleared=cleared,
+        transactions=[
+            models.Transaction(kind=row.kind, hash=row.transaction or "", gas=row.gas_used or 0, block=row.block or 0, time=at(row.chain_time or 0))
+            for row in sent
+        ],
+        settlement=_totals(ctx, view),
+        proofs=models.ProofCount(expected=len(view.sold()), verified=len(recorded)),
+    )
+
+
+@router.get("/sessions/{session_id}/book")
+def show_book(ctx: Ctx, session_id: int) -> models.Book:
+    """Live orders as price levels per interval, best first: the steps of supply and demand."""
+    view = sessions.view(ctx, session_id)
+    intervals = []
+    for j, interval in enumerate(view.terms.intervals):
+        levels: dict[Side, list[models.Level]] = {Side.BID: [], Side.OFFER: []}
+        for _, order in view.book.live:
+            for step in order.steps:
+                if step.quantities[j]:
+                    levels[order.side].append(
+                        models.Level(price=step.limits[j], quantity_wh=step.quantities[j], account=order.account)
+                    )
+        intervals.append(
+            models.BookInterval(
+                interval=interval,
+                start=at(view.terms.zone.interval_start(view.terms.day, interval)),
+                bids=sorted(levels[Side.BID], key=lambda level: -level.price),
+                offers=sorted(levels[Side.OFFER], key=lambda level: level.price),
+            )
+        )
+    return models.Book(intervals=intervals)
+
+
+@router.get("/sessions/{session_id}/orders")
+def list_orders(ctx: Ctx, session_id: int) -> models.OrderPage:
+    """Every entry of the session's log, replaced and cancelled ones too."""
+    view = sessions.view(ctx, session_id)
+    labels = accounts.labels(ctx)
+    locks = view.book.locks()
+    batches = sorted(view.batches, key=lambda batch: batch.first)
+    transactions = {}
+    for batch, following in zip(batches, [*batches[1:], None], strict=True):
+        end = following.first if following else len(view.book.orders)
+        transactions.update(dict.fromkeys(range(batch.first, end), batch.transaction))
+    return models.OrderPage(
+        items=[
+            models.Order(
+                position=position,
+                account=order.account,
+                label=labels.get(order.account),
+                side="offer" if order.side is Side.OFFER else "bid",
+                live=view.book.is_last(position) and not order.cancels,
+                cancels=order.cancels,
+                steps=[models.StepModel(quantities=list(step.quantities), limits=list(step.limits)) for step in order.steps],
+                fills=list(view.clearing.rows[position].fills) if view.clearing else None,
+                lock=locks[position],
+                status="confirmed",
+                tx=transactions[position],
+            )
+            for position, order in enumerate(view.book.orders)
+        ]
+    )
+
+
+@router.post("/sessions/{session_id}/orders", status_code=202)
+def place_orders(ctx: Ctx, session_id: int, batch: models.SignedBatch) -> models.Submitted:
+    """Hands in a batch of schedule orders signed by EIP-712. Sending the same batch again is harmless."""
+    return models.Submitted(
+        **vars_of(
+            orders.submit(
+                ctx,
+                session_id,
+                signer=batch.signer,
+                words=[int(word, 16) for word in batch.words],
+                nonce=int(batch.nonce),
+                deadline=batch.deadline,
+                signature=bytes.fromhex(batch.signature[2:]),
+            )
+        )
+    )
+
+
+@router.get("/orders/{order_id}")
+def show_order(ctx: Ctx, order_id: int) -> models.Submitted:
+    """What became of a batch."""
+    return models.Submitted(**vars_of(orders.submission(ctx, order_id)))
+
+
+@router.get("/sessions/{session_id}/deliveries")
+def list_deliveries(ctx: Ctx, session_id: int) -> models.DeliveryPage:
+    """Promised and proven flexibility of each seller, Wh per session interval."""
+    view = sessions.view(ctx, session_id)
+    labels = accounts.labels(ctx)
+    recorded = sessions.records(ctx, session_id)
+    with ctx.database.session() as db:
+        proofs = {row.account: row for row in db.exec(select(DeliveryProof).where(DeliveryProof.session == session_id)).all()}
+        sent = {row.id: row for row in db.exec(select(Outbox).where(Outbox.session == session_id, Outbox.kind == "prove")).all()}
+    items = []
+    for account, promised in sorted(view.sold().items()):
+        proof = proofs.get(account)
+        outbox = sent.get(proof.outbox) if proof else None
+        by_interval = delivered(recorded.get(account, []), view.terms.direction, view.terms.zone.intervals)
+        values = [by_interval.get(t, 0) for t in view.terms.intervals] if account in recorded else None
+        items.append(
+            models.Delivery(
+                account=account,
+                label=labels.get(account),
+                promised=list(promised),
+                delivered=values,
+                deviations=[d - p for d, p in zip(values, promised, strict=True)] if values is not None else None,
+                state="verified" if account in recorded else "waiting" if proof is None else "failed" if proof.status == "failed" else "proving",
+                error=proof.error if proof and account not in recorded else None,
+                tx=outbox.transaction if outbox else None,
+                verify_gas=outbox.gas_used if outbox else None,
+                witness_ms=proof.witness_ms if proof else None,
+                prove_ms=proof.prove_ms if proof else None,
+                constraints=proof.constraints if proof else None,
+            )
+        )
+    return models.DeliveryPage(items=items)
+
+
+@router.get("/sessions/{session_id}/statements")
+def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
+    """What every participant earned, paid and forfeited, interval by interval. Provisional until the session is Settled."""
+    computed = settling.statement(ctx, session_id)
+    labels = accounts.labels(ctx)
+    items: list[models.Statement] = []
+    if computed is None:
+        return models.StatementPage(items=[])
+    for seller in computed.sellers:
+        items.append(
+            models.Statement(
+                account=seller.account, label=labels.get(seller.account), role="seller", earned=seller.earned, unpaid=seller.unpaid,
+                penalty=seller.penalty, cost=0, refund=0, net=seller.change,
+                lines=[
+                    models.StatementLine(
+                        interval=line.interval, fill_wh=line.fill, price=line.price, delivered_wh=line.delivered, ratio_ppm=line.ratio_ppm,
+                        paid_ppm=line.paid_ppm, earned=line.earned, unpaid=line.unpaid, penalty=line.penalty, refund=0,
+                    )
+                    for line in seller.lines
+                ],
+            )
+        )
+    for buyer in computed.buyers:
+        items.append(
+            models.Statement(
+                account=buyer.account, label=labels.get(buyer.account), role="buyer", earned=0, unpaid=0, penalty=0, cost=buyer.cost,
+                refund=buyer.refund, net=buyer.change,
+                lines=[
+                    models.StatementLine(
+                        interval=line.interval, fill_wh=line.fill, price=line.price, delivered_wh=None, ratio_ppm=None, paid_ppm=None,
+                        earned=0, unpaid=0, penalty=0, refund=line.refund,
+                    )
+                    for line in buyer.lines
+                ],
+            )
+        )
+    return models.StatementPage(items=items)
+
+
+def vars_of(value: orders.Submitted) -> dict[str, object]:
+    """A flat dataclass as keyword arguments."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _summary(view: sessions.SessionView) -> models.SessionSummary:
+    terms = view.terms
+    live: Sequence[object] = view.book.live
+    return models.SessionSummary(
+        id=terms.session,
+        zone=models.Zone.model_validate(
+            {"id": terms.zone.number, "offset_seconds": terms.zone.offset, "interval_minutes": terms.zone.interval_minutes}
+        ),
+        kind=terms.kind.name.lower(),  # type: ignore[arg-type]
+        direction=terms.direction.name,  # type: ignore[arg-type]
+        mode=terms.mode.name.lower(),  # type: ignore[arg-type]
+        state=STATES[view.state],  # type: ignore[arg-type]
+        day=terms.day,
+        date=sessions.day_date(terms.day),
+        intervals=list(terms.intervals),
+        interval_starts=[at(terms.zone.interval_start(terms.day, t)) for t in terms.intervals],
+        gate_open=at(terms.gate_open),
+        gate_close=at(terms.gate_close),
+        delivery_start=at(terms.delivery_start),
+        delivery_end=at(terms.delivery_end),
+        exemption_deadline=at(terms.exemption_deadline),
+        proof_deadline=at(terms.proof_deadline),
+        price_cap=terms.price_cap,
+        min_quantity_wh=terms.min_quantity,
+        collateral_ppm=terms.collateral_ppm,
+        orders=len(live),
+        entries=sum(order.entries for _, order in view.book.live),
+        volume_wh=sum(c.volume for c in view.certificates) if view.certificates is not None else None,
+    )
+
+
+def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals | None:
+    if view.state is not SessionState.SETTLED:
+        return None
+    computed = settling.statement(ctx, view.terms.session)
+    assert computed is not None
+    rows = settling.settled_rows(ctx, view.terms.session).values()
+    rounding = view.rounding or 0
+    # From the contract's own events, and only balanced if they also equal the statements computed here.
+    paid_in = sum(row.cost + row.penalty for row in rows)
+    paid_out = sum(row.earned + row.refund for row in rows)
+    return models.SettlementTotals(
+        rewards=sum(row.earned for row in rows),
+        penalties=sum(row.penalty for row in rows),
+        refunds=sum(row.refund for row in rows),
+        rounding=rounding,
+        balanced=paid_in == paid_out + rounding and rounding == computed.rounding and settling.agrees(ctx, view.terms.session),
+    )

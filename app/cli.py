@@ -1,0 +1,225 @@
+"""`wattproof`: the command line. Every command has `--help` with an example; `--json` where it reports."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
+zk_app = typer.Typer(no_args_is_help=True, help="Circuits and keys.")
+contracts_app = typer.Typer(no_args_is_help=True, help="Solidity sources and artifacts.")
+db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
+session_app = typer.Typer(no_args_is_help=True, help="Sessions of a running marketplace.")
+app.add_typer(zk_app, name="zk")
+app.add_typer(contracts_app, name="contracts")
+app.add_typer(db_app, name="db")
+app.add_typer(session_app, name="session")
+
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Url = Annotated[str, typer.Option(help="Where the marketplace runs.", envvar="WATTPROOF_URL")]
+LOCAL = "http://127.0.0.1:8000"
+
+
+def main() -> None:
+    """Entry point: errors a person can act on, without a traceback, for everything that is expected to go wrong."""
+    from app.demo.client import ApiError
+    from app.errors import Refused
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except Refused as error:
+        details = "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
+        _fail(error.detail + details)
+    except (ApiError, ConnectionError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(message, style="red", markup=False, highlight=False)
+    sys.exit(1)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = Path("out/demo"),
+    chain: Annotated[str, typer.Option(help="auto, anvil or tester.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """One market day of 17 real homes on an embedded chain, from registration to settlement and replay.
+
+    Example: wattproof demo --out out/demo
+    """
+    from app.demo.day import run
+
+    day = run(folder, chain, Console(stderr=True) if as_json else out)
+    if as_json:
+        print(json.dumps(day.report(), indent=2))
+    report = day.report()
+    good = report["settlement"]["balanced"] and report["replay"] == "identical" and all(p["verified"] for p in report["proofs"])
+    if not good:
+        _fail("The day did not come out right; the report says where.")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(envvar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT", help="Port to listen on.")] = 8000,
+    empty: Annotated[bool, typer.Option("--empty", help="Do not seed the demonstration day.")] = False,
+) -> None:
+    """The marketplace with its pages; on a development chain it opens on the seeded demonstration day.
+
+    Example: wattproof serve --port 8080
+    """
+    from app.server import serve as run
+
+    run(host, port, seed=not empty, console=out)
+
+
+@app.command()
+def replay(
+    session: Annotated[int, typer.Argument(help="The session's number.")],
+    as_json: Json = False,
+) -> None:
+    """Rebuilds a session from the chain's log, clears, verifies and settles it again, and says "identical" or the first difference.
+
+    Runs against the marketplace's chain and database settings (WATTPROOF_CHAIN, WATTPROOF_DATA_DIR).
+
+    Example: wattproof replay 1
+    """
+    from app.context import build
+    from app.services.replaying import replay_session
+    from app.settings import Settings
+
+    ctx = build(Settings())
+    try:
+        with err.status("replaying: proofs are verified again in Python"):
+            verdict = replay_session(ctx, session)
+    finally:
+        ctx.close()
+    print(json.dumps({"session": session, "replay": verdict}) if as_json else verdict)
+    if verdict != "identical":
+        raise typer.Exit(1)
+
+
+@session_app.command("list")
+def list_sessions(url: Url = LOCAL, as_json: Json = False) -> None:
+    """All sessions with their states.
+
+    Example: wattproof session list --url http://127.0.0.1:8000
+    """
+    from app.demo.client import Api
+
+    with Api(url) as api:
+        items = api.get("/sessions")["items"]
+    if as_json:
+        print(json.dumps(items, indent=2))
+        return
+    for s in items:
+        volume = f"{s['volume_wh'] / 1000:.3f} kWh" if s["volume_wh"] is not None else "-"
+        out.print(f"{s['id']:>4}  {s['date']}  {s['direction']:<4}  {s['state']:<11}  {s['orders']} orders  {volume}", highlight=False)
+
+
+@session_app.command("show")
+def show_session(session: int, url: Url = LOCAL, as_json: Json = False) -> None:
+    """One session: result and settlement.
+
+    Example: wattproof session show 1 --json
+    """
+    from app.demo.client import Api
+
+    with Api(url) as api:
+        s: dict[str, Any] = api.get(f"/sessions/{session}")
+    if as_json:
+        print(json.dumps(s, indent=2))
+        return
+    out.print(f"session {s['id']}: {s['direction']} on {s['date']}, {s['state']}", highlight=False)
+    for row in s["cleared"]:
+        price = f"{row['price'] / 1e6:.6f} EUR/kWh" if row["price"] is not None else "no trade"
+        out.print(f"  interval {row['interval']:>2}: {row['volume_wh'] / 1000:8.3f} kWh at {price}", highlight=False)
+
+
+@zk_app.command("setup")
+def zk_setup() -> None:
+    """Compiles the circuit and makes its development key, where they are absent.
+
+    Example: wattproof zk setup
+    """
+    from app.context import INTERVALS
+    from zk.keys import ensure_development_key, read_info
+
+    with err.status("circuit and key") as status:
+        paths = ensure_development_key(INTERVALS, 1, progress=lambda line: status.update(line))
+    info = read_info(paths.info)
+    out.print(f"{info.circuit}: {info.constraints} constraints, development key ready", highlight=False)
+
+
+@zk_app.command("info")
+def zk_info(as_json: Json = False) -> None:
+    """What is known of the key in use: circuit, constraints, hashes, whether it is a development key.
+
+    Example: wattproof zk info --json
+    """
+    from dataclasses import asdict
+
+    from app.context import INTERVALS, development_key
+    from zk.keys import read_info
+
+    info = asdict(read_info(development_key(INTERVALS).info))
+    print(json.dumps(info, indent=2) if as_json else "\n".join(f"{k:<26}{v}" for k, v in info.items()))
+
+
+@contracts_app.command("compile")
+def contracts_compile(
+    check: Annotated[bool, typer.Option("--check", help="Only compare with the committed artifacts.")] = False,
+) -> None:
+    """Compiles the Solidity sources into the committed artifacts.
+
+    Example: wattproof contracts compile --check
+    """
+    from contracts import compile as compiler
+
+    sys.exit(compiler.main(["--check"] if check else []))
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Brings the database to the newest schema.
+
+    Example: WATTPROOF_DATABASE_URL=sqlite:///market.sqlite wattproof db upgrade
+    """
+    from app import migrate
+    from app.settings import Settings
+
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    migrate.upgrade(settings.url)
+    out.print("the schema is up to date")
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="clearing, proof, or all.")] = "all",
+    as_json: Json = False,
+) -> None:
+    """Measured figures with their targets, written to bench/results.
+
+    Example: wattproof bench clearing --json
+    """
+    from bench import run
+
+    for result in run(name):
+        if as_json:
+            print(json.dumps(result, indent=2))
+        else:
+            for row in result["rows"]:
+                out.print(f"{result['name']:<10} {row['metric']:<22} {row['value']:>12} {row['unit']:<8} target {row['target']}", highlight=False)

@@ -1,0 +1,239 @@
+"""The wiring of one process: settings, database, chain, contracts, keys, relayer and indexer, put together and handed to services."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from eth_account import Account
+from sqlmodel import col, select
+
+from app import migrate
+from app.database import Database, Outbox, Promise, ZoneRow, known
+from app.errors import Refused
+from app.indexer import Indexer
+from app.outbox import Relayer, enqueue
+from app.settings import Settings
+from contracts.calls import Call
+from contracts.chain import Chain, ChainError, open_chain
+from contracts.chain_rpc import anvil_binary
+from contracts.client import MarketClient
+from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
+from market.session import Zone
+from oracle.forecast import DayForecast
+from zk.files import write_whole
+from zk.keys import KeyPaths, ensure_development_key, read_info
+from zk.prover import Prover, SnarkjsProver
+
+ROLES = ("operator", "metering", "guardian", "relayer")
+"""Keys that this process signs with. Each role has its own on a development chain."""
+
+INTERVALS = 24
+"""Intervals a day of the circuit that set-up makes a key for."""
+
+
+@dataclass
+class Context:
+    """Everything a service needs. `working` is held by whoever moves sessions on, so that two never do the same thing at once."""
+
+    settings: Settings
+    database: Database
+    chain: Chain
+    deployment: Deployment
+    client: MarketClient
+    relayer: Relayer
+    indexer: Indexer
+    addresses: dict[str, str]
+    operator_token: str
+    started_anew: str | None
+    working: threading.RLock = field(default_factory=threading.RLock)
+    clock_moved: Callable[[], list[str]] | None = None
+    forecasts: dict[tuple[int, int, int], dict[int, DayForecast]] = field(default_factory=dict)
+    _provers: dict[int, Prover] = field(default_factory=dict)
+
+    def now(self) -> int:
+        """The market's time: the chain's, Unix seconds."""
+        return self.chain.now()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the chain's clock was moved by hand: a development chain whose time is not the wall clock's."""
+        return self.chain.is_development and abs(self.now() - time.time()) > 3600
+
+    def address(self, role: str) -> str:
+        """Address that signs for a role."""
+        return self.addresses[role]
+
+    def send(self, kind: str, role: str, call: Call, session: int | None = None) -> Outbox:
+        """Simulates a call, sends it through the outbox, waits for its receipt and takes its events in.
+
+        Raises `ContractRefusal` before anything is written where the contract would refuse.
+        """
+        self.client.simulate(self.address(role), call)
+        with self.database.session() as db:
+            row_id = enqueue(db, kind, role, call, session).id
+        assert row_id is not None
+        row = self.relayer.wait(row_id)
+        if row.status != "confirmed":
+            raise Refused(f"The chain did not take the transaction ({kind}): {row.error}", status=409)
+        self.refresh()
+        return row
+
+    def refresh(self) -> None:
+        """Takes in what the chain has logged since the last time."""
+        self.indexer.sync()
+
+    def zone(self, number: int) -> Zone:
+        """A zone as the chain has it."""
+        with self.database.session() as db:
+            row: ZoneRow = known(db.get(ZoneRow, number), "zone", number)
+        return Zone(row.id, row.offset, row.minutes, frozenset(row.holidays))
+
+    def intervals(self, session_id: int) -> int:
+        """Number of intervals of a session, K."""
+        return self.client.terms(session_id).intervals
+
+    def sold_elsewhere(self, session_id: int, day: int) -> dict[int, int]:
+        """Per account the intervals of `day` that it sold in sessions opened before `session_id`."""
+        with self.database.session() as db:
+            rows = db.exec(select(Promise).where(Promise.day == day, col(Promise.session) < session_id)).all()
+        sold: dict[int, int] = {}
+        for row in rows:
+            sold[row.account] = sold.get(row.account, 0) | int(row.mask, 16)
+        return sold
+
+    def prover(self, intervals: int) -> Prover:
+        """The prover for a day of `intervals` intervals, started at first use."""
+        if intervals not in self._provers:
+            self._provers[intervals] = SnarkjsProver(development_key(intervals), timeout=self.settings.proof_timeout_s)
+        return self._provers[intervals]
+
+    def constraints(self, intervals: int) -> int:
+        """Constraints of the circuit behind the prover."""
+        return read_info(development_key(intervals).info).constraints
+
+    def require_development(self, what: str) -> None:
+        """Refuses `what` off development chains."""
+        if not self.chain.is_development:
+            raise Refused(f"There is no {what} on this chain.", status=404, field="chain", expected="a development chain", got="another")
+
+    def close(self) -> None:
+        """Ends provers and chain; the database stays."""
+        for prover in self._provers.values():
+            prover.close()
+        self.chain.close()
+        self.database.close()
+
+
+@cache
+def development_key(intervals: int) -> KeyPaths:
+    """The development key of the circuit with one account, made by set-up."""
+    return ensure_development_key(intervals, 1)
+
+
+def build(
+    settings: Settings, *, start_time: int | None = None, zone: tuple[int, int] = (-28800, 60), persist: bool = True
+) -> Context:
+    """Puts a process together.
+
+    `start_time` is the first timestamp of a new development chain; `zone` its first zone (offset seconds, interval minutes).
+    Without `persist` a development chain is forgotten at the end.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    state = settings.data_dir / "chain.json" if persist else None
+    chain = open_chain(_backend(settings.chain), start_time, state)
+    try:
+        return _build(settings, chain, ZoneSpec(*zone))
+    except BaseException:
+        chain.close()
+        raise
+
+
+def _backend(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    try:
+        anvil_binary()
+    except ChainError:
+        return "tester"
+    return "anvil"
+
+
+def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
+    database = Database(settings.url)
+    migrate.upgrade(settings.url)
+    started_anew = None
+    remembered = database.get_meta("genesis")
+    if remembered is not None and remembered != chain.genesis:
+        started_anew = f"The database belonged to another chain (genesis {remembered[:18]}...); it was emptied and starts anew."
+        migrate.reset(settings.url)
+    database.set_meta("genesis", chain.genesis)
+    keys = _keys(settings, chain)
+    addresses = {role: Account.from_key(key).address for role, key in keys.items()}
+    manifest = database.get_meta("deployment")
+    if manifest is None:
+        if not chain.is_development:
+            raise Refused("Nothing is deployed on this chain.", field="chain", expected="a deployment", got=settings.chain)
+        for address in addresses.values():
+            chain.fund(address)
+        key = development_key(INTERVALS)
+        circuit = VerifyingKey(1, key.verifying_key().words(), read_info(key.info).development)
+        deployment = deploy(
+            chain,
+            keys["operator"],
+            [circuit],
+            zone,
+            operator=addresses["operator"],
+            metering=addresses["metering"],
+            guardian=addresses["guardian"],
+        )
+        database.set_meta("deployment", deployment.to_json())
+    else:
+        deployment = Deployment.from_json(manifest)
+        verify(chain, deployment)
+    client = MarketClient(chain, deployment)
+    context = Context(
+        settings=settings,
+        database=database,
+        chain=chain,
+        deployment=deployment,
+        client=client,
+        relayer=Relayer(database, chain, keys),
+        indexer=Indexer(database, client),
+        addresses=addresses,
+        operator_token=_operator_token(settings),
+        started_anew=started_anew,
+    )
+    context.relayer.flush()
+    context.refresh()
+    return context
+
+
+def _keys(settings: Settings, chain: Chain) -> dict[str, bytes]:
+    """A key for each role. Development chains get keys of their own, kept beside the database."""
+    if not chain.is_development:
+        if settings.operator_key is None:
+            raise Refused("A key is needed on this chain.", field="WATTPROOF_OPERATOR_KEY", expected="a private key", got="nothing")
+        return dict.fromkeys(ROLES, bytes.fromhex(settings.operator_key.get_secret_value().removeprefix("0x")))
+    text = _secret(settings.data_dir / "development-keys.json", lambda: json.dumps({role: secrets.token_hex(32) for role in ROLES}))
+    return {role: bytes.fromhex(key) for role, key in json.loads(text).items()}
+
+
+def _operator_token(settings: Settings) -> str:
+    if settings.operator_token is not None:
+        return settings.operator_token.get_secret_value()
+    return _secret(settings.data_dir / "operator.token", lambda: secrets.token_urlsafe(32)).strip()
+
+
+def _secret(path: Path, make: Callable[[], str]) -> str:
+    """The content of a file that only its owner can read, made at first use."""
+    if not path.exists():
+        write_whole(path, make().encode())
+        path.chmod(0o600)
+    return path.read_text()

@@ -1,0 +1,133 @@
+"""Attacks that the demonstration makes against its own day. Each must be refused; one that is not ends the demonstration.
+
+Attackers talk to the contracts directly, with whatever the chain makes public, or to the API; they control everything but the meters'
+keys and the contracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from app.context import Context
+from app.demo.client import Api, ApiError
+from app.demo.community import Community
+from app.services import sessions
+from contracts.artifacts import load
+from contracts.calls import Call
+from contracts.encoding import ScheduleOrder, Step, batch_words
+from contracts.orderlog import OrderLog
+from contracts.refusals import ContractRefusal
+from contracts.typed_data import SignedBatch, order_batch
+from contracts.units import Side
+from market.clearing.uniform import clear
+
+Json = dict[str, Any]
+
+
+class NotRefusedError(RuntimeError):
+    """An attack went through."""
+
+
+def before_clearing(ctx: Context, api: Api, community: Community, session: Json) -> list[Json]:
+    """While the gate is open: offers without collateral, with a foreign signature, beyond the cap."""
+    home = community.homes[0]
+    other = community.homes[1]
+    size = len(session["intervals"])
+
+    def batch(quantity: int, limit: int, key: bytes) -> SignedBatch:
+        order = ScheduleOrder(home.account, Side.OFFER, (Step((quantity,) * size, (limit,) * size),))
+        words = batch_words([order], size)
+        return order_batch(session["id"], words, 1, 1 << 40).sign(ctx.client.domain, key)
+
+    own, foreign = bytes(home.wallet.key), bytes(other.wallet.key)
+    forged = replace(batch(100, 1, foreign), signer=home.wallet.address)
+    place = ctx.client.encode_place_signed
+    return [
+        _refused(ctx, "an offer of 60 MWh without the collateral for it", place([batch(10_000_000, 1, own)])),
+        _refused(ctx, "an offer for another's account under one's own signature", place([batch(100, 1, foreign)])),
+        _refused(ctx, "an offer with a signature that is not the signer's", place([forged])),
+        _refused(ctx, "an offer above the price cap", place([batch(100, session["price_cap"] + 1, own)])),
+    ]
+
+
+def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
+    """After the gate: a late order, a wrong price, a fill beyond what is left at the margin, a log with an order left out."""
+    view = sessions.view(ctx, session["id"])
+    clearing = clear(view.book, sessions.sold_before(ctx, view.terms, view.book))
+    log = OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))
+    certificate = list(clearing.certificates)
+
+    def altered(**change: int) -> Call:
+        bad = [replace(certificate[0], **change), *certificate[1:]]
+        return ctx.client.encode_clear(session["id"], log, [c.word() for c in bad])
+
+    first = certificate[0]
+    shorter = OrderLog.of(log.batches[:-1], log.intervals)
+    late = ctx.client.encode_place(session["id"], log.batches[0])
+    return [
+        _refused(ctx, "an order after the gate has closed", late),
+        _refused(ctx, "a clearing with a higher price", altered(lo=first.lo + 1, hi=first.hi + 1)),
+        _refused(ctx, "a clearing with more volume than the book holds", altered(volume=first.volume + 1)),
+        _refused(ctx, "a clearing with a larger fill at the margin", altered(rest_bids=first.rest_bids + 1)),
+        _refused(
+            ctx,
+            "a clearing that leaves an order out",
+            ctx.client.encode_clear(session["id"], shorter, clearing.certificate_words),
+        ),
+    ]
+
+
+def at_metering(api: Api, community: Community, day: int) -> list[Json]:
+    """A window with one reading changed, handed in under the meter's own signature."""
+    home = next(member for member in community.homes if member.home and member.home.silent)
+    assert home.meter is not None
+    record = home.meter.windows(day, day)[0].to_record()
+    record["readings"][18] -= 500
+    try:
+        api.post("/windows", [{"account": home.account, "window": record}])
+    except ApiError as error:
+        return [{"attempt": "a window with a reading changed after the meter signed it", "answer": str(error)[:160]}]
+    raise NotRefusedError("a tampered window was taken in")
+
+
+def at_proving(ctx: Context, session: Json) -> list[Json]:
+    """With a proof that the chain has accepted: other deviations, another account, another part of the session, an altered proof."""
+    found = next(log for log in _delivered(ctx, session["id"]))
+    sent = ctx.chain.transaction(found)
+    assert sent is not None
+    prove = load("Deliveries").functions["prove"]
+    number, mask, chain, entries, proof = prove.arguments(sent.data)
+
+    def call(mask: int = mask, entries: list[int] = entries, proof: list[int] = proof) -> Call:
+        return ctx.client.encode_prove(number, mask, chain, entries, proof)
+
+    view = sessions.view(ctx, session["id"])
+    silent = next(account for account in view.sold() if account not in sessions.records(ctx, session["id"]))
+    more = [entries[0], entries[1], entries[2] + (300 << 26 * (view.terms.intervals[-1] % 9)), *entries[3:]]
+    another = [silent | entries[0] >> 32 << 32, *entries[1:]]
+    part = mask & (mask - 1)
+    flipped = [proof[6], proof[7], *proof[2:]]
+    return [
+        _refused(ctx, "a proof with 300 Wh added to what was delivered", call(entries=more)),
+        _refused(ctx, "a neighbour's proof for the home that stayed silent", call(entries=another)),
+        _refused(ctx, "a proof for another part of the session", call(mask=part, entries=another)),
+        _refused(ctx, "a proof whose points were exchanged", call(proof=flipped)),
+    ]
+
+
+def _delivered(ctx: Context, session_id: int) -> list[str]:
+    from contracts.events import Delivered
+
+    return [log.transaction for log, e in ctx.client.events(None, None, Delivered) if getattr(e, "session", None) == session_id]
+
+
+def _refused(ctx: Context, attempt: str, call: Call) -> Json:
+    try:
+        ctx.client.simulate(ctx.address("relayer"), call)
+    except ContractRefusal as refusal:
+        return {"attempt": attempt, "answer": f"{refusal.error_name}: {refusal.message}"}
+    raise NotRefusedError(f"{attempt}: the contract took it")
+
+

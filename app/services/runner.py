@@ -1,0 +1,52 @@
+"""What is due by the chain's clock: closed sessions are cleared, delivered ones proven and settled. Runs again and again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from app.context import Context
+from app.services import clearing, proving, sessions, settling
+from contracts.units import SessionState
+
+log = logging.getLogger(__name__)
+
+
+def run_due(ctx: Context) -> list[str]:
+    """Does everything that is due now; returns what was done."""
+    done: list[str] = []
+    with ctx.working:
+        for session_id in sessions.all_ids(ctx):
+            state = ctx.client.state(session_id)
+            if state is SessionState.CLOSED:
+                done += clearing.clear_session(ctx, session_id)
+            elif state is SessionState.SETTLING:
+                done += proving.prove_session(ctx, session_id)
+                done += settling.settle_session(ctx, session_id)
+    return done
+
+
+class Runner:
+    """Calls `run_due` every few seconds in a thread of its own until it is stopped."""
+
+    def __init__(self, ctx: Context, every_s: float = 5.0) -> None:
+        self._ctx = ctx
+        self._every = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            try:
+                for line in run_due(self._ctx):
+                    log.info("%s", line)
+            except Exception:
+                # One session's trouble must not end the service; the next round tries again.
+                log.exception("background work failed and will be tried again")

@@ -1,0 +1,187 @@
+"""Sessions: opening them, and reading terms, state, book and clearing back from what the chain logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlmodel import col, select
+
+from app.context import Context
+from app.database import DeliveryRecord, LogBatch, MarketSession, known
+from app.errors import Refused
+from contracts.encoding import IntervalCertificate
+from contracts.events import SessionOpened
+from contracts.sessions import SessionRequest
+from contracts.units import Direction, Kind, Mode, SessionState
+from market.clearing.uniform import Clearing, clear
+from market.orders import OrderBook, book_from_log
+from market.session import SessionTerms, Zone
+from settlement import rules as rule_sets
+from settlement.records import Record
+
+EPOCH = date(1970, 1, 1).toordinal()
+
+
+def day_number(value: date) -> int:
+    """Days since 1970-01-01."""
+    return value.toordinal() - EPOCH
+
+
+def day_date(day: int) -> date:
+    """The inverse of `day_number`."""
+    return date.fromordinal(day + EPOCH)
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session with everything that follows from the chain's log. `clearing` is the engine's own result over that log, present once
+    the contract has accepted a certificate."""
+
+    terms: SessionTerms
+    rules: rule_sets.RuleSet
+    state: SessionState
+    book: OrderBook
+    batches: tuple[LogBatch, ...]
+    certificates: tuple[IntervalCertificate, ...] | None
+    clearing: Clearing | None
+    rounding: int | None
+
+    def sold(self) -> dict[int, tuple[int, ...]]:
+        """Fills per selling account, Wh per session interval."""
+        if self.clearing is None:
+            return {}
+        return {row.account: row.fills for row in self.clearing.rows if row.live and row.side.name == "OFFER" and any(row.fills)}
+
+
+def open_session(
+    ctx: Context,
+    *,
+    zone: int,
+    kind: Kind,
+    direction: Direction,
+    mode: Mode,
+    day: int,
+    mask: int,
+    gate_open: int,
+    gate_close: int,
+    exemption_deadline: int,
+    proof_deadline: int,
+    price_cap: int,
+    min_quantity: int,
+    rules: str,
+) -> int:
+    """Opens a session on chain and returns its id."""
+    if rules not in rule_sets.shipped():
+        raise Refused(f"There is no rule set {rules}.", field="rules", expected=f"one of {rule_sets.shipped()}", got=rules)
+    rule_set = rule_sets.load(rules)
+    if mode is not Mode.COMPETITIVE:
+        raise Refused("Only competitive sessions can be cleared.", field="mode", expected="competitive", got=mode.name.lower())
+    terms = SessionTerms(  # raises what the contract would refuse, with the field's name
+        session=1,
+        zone=ctx.zone(zone),
+        kind=kind,
+        direction=direction,
+        mode=mode,
+        day=day,
+        mask=mask,
+        gate_open=gate_open,
+        gate_close=gate_close,
+        exemption_deadline=exemption_deadline,
+        proof_deadline=proof_deadline,
+        price_cap=price_cap,
+        min_quantity=min_quantity,
+        collateral_ppm=rule_set.collateral_ppm,
+        rules_hash=rule_set.hash,
+        deliveries=ctx.deployment.contracts["Deliveries"],
+    )
+    request = SessionRequest(
+        zone,
+        kind,
+        direction,
+        mode,
+        day,
+        mask,
+        gate_open,
+        gate_close,
+        exemption_deadline,
+        proof_deadline,
+        price_cap,
+        min_quantity,
+        terms.deliveries,
+    )
+    row = ctx.send("open", "operator", ctx.client.encode_open_session(request, rule_set.words()))
+    assert row.transaction is not None
+    receipt = ctx.chain.receipt(row.transaction)
+    assert receipt is not None
+    opened = next(e.session for e in ctx.client.receipt_events(receipt) if isinstance(e, SessionOpened))
+    with ctx.database.session() as db:
+        row.session = opened  # so that the session's list of transactions begins with its opening
+        db.merge(row)
+    return opened
+
+
+def all_ids(ctx: Context) -> list[int]:
+    """Every session's id, newest first."""
+    with ctx.database.session() as db:
+        return list(db.exec(select(MarketSession.id).order_by(col(MarketSession.id).desc())).all())
+
+
+def view(ctx: Context, session_id: int) -> SessionView:
+    """The session as the chain's log tells it."""
+    ctx.refresh()
+    with ctx.database.session() as db:
+        row = known(db.get(MarketSession, session_id), "session", session_id)
+        batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
+    terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
+    book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches])
+    certificates = tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate else None
+    return SessionView(
+        terms=terms,
+        rules=rule_sets.from_words([int(word, 16) for word in row.rules]),
+        state=ctx.client.state(session_id),
+        book=book,
+        batches=batches,
+        certificates=certificates,
+        clearing=clear(book, sold_before(ctx, terms, book)) if certificates else None,
+        rounding=row.rounding,
+    )
+
+
+def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:
+    """Terms from their stored form."""
+    number = {key: int(str(value)) for key, value in stored.items() if key not in ("rules_hash", "deliveries", "mask", "zone")}
+    return SessionTerms(
+        session=number["session"],
+        zone=zone,
+        kind=Kind(number["kind"]),
+        direction=Direction(number["direction"]),
+        mode=Mode(number["mode"]),
+        day=number["day"],
+        mask=int(str(stored["mask"]), 16),
+        gate_open=number["gate_open"],
+        gate_close=number["gate_close"],
+        exemption_deadline=number["exemption_deadline"],
+        proof_deadline=number["proof_deadline"],
+        price_cap=number["price_cap"],
+        min_quantity=number["min_quantity"],
+        collateral_ppm=number["collateral_ppm"],
+        rules_hash=bytes.fromhex(str(stored["rules_hash"])),
+        deliveries=str(stored["deliveries"]),
+    )
+
+
+def sold_before(ctx: Context, terms: SessionTerms, book: OrderBook) -> dict[int, int]:
+    """Intervals of the day that each offering account sold in other sessions, as the log of promises tells."""
+    sellers = {order.account for order in book.orders if order.side.name == "OFFER"}
+    return {account: mask for account, mask in ctx.sold_elsewhere(terms.session, terms.day).items() if account in sellers}
+
+
+def records(ctx: Context, session_id: int) -> dict[int, list[Record]]:
+    """What verified proofs put on chain, per account in chain order."""
+    with ctx.database.session() as db:
+        rows = db.exec(select(DeliveryRecord).where(DeliveryRecord.session == session_id).order_by(col(DeliveryRecord.id))).all()
+    found: dict[int, list[Record]] = {}
+    for row in rows:
+        found.setdefault(row.account, []).append(Record(int(row.mask, 16), tuple(int(word, 16) for word in row.deviations)))
+    return found

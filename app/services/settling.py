@@ -1,0 +1,89 @@
+"""Settlement: who can be settled is settled, by group; statements are computed here and compared with what the contract paid."""
+
+from __future__ import annotations
+
+from sqlmodel import select
+
+from app.context import Context
+from app.database import SettledRow
+from app.errors import Refused
+from app.services import sessions
+from contracts.encoding import ResultRow, row_words
+from contracts.units import SessionState, Side
+from settlement.records import records_words
+from settlement.statements import SessionStatement, settle
+
+
+def statement(ctx: Context, session_id: int) -> SessionStatement | None:
+    """The session's statements as they follow from clearing, records and rules; None before the clearing."""
+    view = sessions.view(ctx, session_id)
+    if view.clearing is None or view.certificates is None:
+        return None
+    return settle(view.terms, view.certificates, view.clearing.rows, sessions.records(ctx, session_id), view.rules)
+
+
+def settled_rows(ctx: Context, session_id: int) -> dict[tuple[int, Side], SettledRow]:
+    """What the contract has paid, by account and side."""
+    with ctx.database.session() as db:
+        rows = db.exec(select(SettledRow).where(SettledRow.session == session_id)).all()
+    return {(row.account, Side(row.side)): row for row in rows}
+
+
+def settle_session(ctx: Context, session_id: int) -> list[str]:
+    """Settles every seller who is final, and the buyers once no seller is left; returns what was done."""
+    view = sessions.view(ctx, session_id)
+    if view.state is SessionState.SETTLED:
+        return []
+    if view.state is not SessionState.SETTLING or view.clearing is None or view.certificates is None:
+        raise Refused(
+            f"Session {session_id} cannot be settled: it is {view.state.name.capitalize()}.",
+            status=409, field="session", expected="a session whose delivery is over", got=view.state.name.capitalize(),
+        )
+    done: list[str] = []
+    known_records = sessions.records(ctx, session_id)
+    finished = {key for key in settled_rows(ctx, session_id)}
+    late = ctx.now() > view.terms.proof_deadline
+
+    def final(row: ResultRow) -> bool:
+        recorded = 0
+        for record in known_records.get(row.account, ()):
+            recorded |= record.mask
+        return late or all(recorded >> t & 1 for t, fill in zip(view.terms.intervals, row.fills, strict=True) if fill)
+
+    def due(row: ResultRow, side: Side) -> bool:
+        return row.live and row.side is side and any(row.fills) and (row.account, side) not in finished
+
+    for side in (Side.OFFER, Side.BID):
+        if side is Side.BID and any(due(row, Side.OFFER) for row in view.clearing.rows):
+            break
+        for index, group in enumerate(view.clearing.groups):
+            chosen = [(bit, row) for bit, row in enumerate(group) if due(row, side) and (side is Side.BID or final(row))]
+            if not chosen:
+                continue
+            which = sum(1 << bit for bit, _ in chosen)
+            records = records_words([known_records.get(row.account, []) for _, row in chosen]) if side is Side.OFFER else []
+            call = ctx.client.encode_settle(
+                session_id, index, which, [word for row in group for word in row_words(row)],
+                [certificate.word() for certificate in view.certificates], view.rules.words(), records,
+            )
+            ctx.send("settle", "operator", call, session_id)
+            finished.update((row.account, side) for _, row in chosen)
+            done.append(f"session {session_id}: settled {len(chosen)} {'sellers' if side is Side.OFFER else 'buyers'}")
+    return done
+
+
+def agrees(ctx: Context, session_id: int) -> bool:
+    """Whether the contract paid exactly what the statements say, for every row that it has settled."""
+    computed = statement(ctx, session_id)
+    if computed is None:
+        return False
+    paid = settled_rows(ctx, session_id)
+    for seller in computed.sellers:
+        row = paid.get((seller.account, Side.OFFER))
+        if row is None or (row.earned, row.unpaid, row.penalty) != (seller.earned, seller.unpaid, seller.penalty):
+            return False
+    for buyer in computed.buyers:
+        row = paid.get((buyer.account, Side.BID))
+        if row is None or (row.cost, row.refund) != (buyer.cost, buyer.refund):
+            return False
+    return len(paid) == len(computed.sellers) + len(computed.buyers)

@@ -1,0 +1,177 @@
+"""Replays a whole session from its log and says "identical", or the first thing that differs.
+
+Nothing is taken on trust but the log itself: the book is rebuilt from the batches, the clearing computed and checked anew, every proof
+verified again with an independent verifier, every statement computed anew; each result is compared with what the contracts said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from contracts.encoding import extend_log, hash_words, row_words
+from contracts.units import Side
+from market.clearing.certificate import check_clearing
+from market.clearing.uniform import Clearing, clear
+from market.orders import book_from_log
+from market.session import SessionTerms
+from oracle.baseline import admissible_days
+from settlement.records import Record
+from settlement.rules import from_words
+from settlement.statements import settle
+from zk.statement import Shared
+from zk.words import compress
+
+IDENTICAL = "identical"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterKey:
+    """The key in force on the delivery day, its first day, and the account's event days."""
+
+    key: int
+    from_day: int
+    event_days: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenEntry:
+    """What a prove call said of one account."""
+
+    account: int
+    count: int
+    deviations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCall:
+    """One accepted prove call, from its calldata."""
+
+    mask: int
+    chain: int
+    entries: tuple[ProvenEntry, ...]
+    proof: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SessionLog:
+    """Everything that the chain says about one session.
+
+    batches     words of each order batch, in log order
+    log_hash    the contract's hash of that log
+    certificate words as accepted; None without a clearing
+    promises    per account the target words of FlexibilityTargetSet
+    sold_before per account the day's intervals that it had sold before
+    proofs      accepted prove calls in chain order
+    records     per account what Delivered announced, in chain order
+    sellers     per account (earned, unpaid, penalty), buyers (cost, refund), micro-euro
+    rounding    what Settled announced; None before
+    """
+
+    chain_id: int
+    terms: SessionTerms
+    rules: tuple[int, ...]
+    log_hash: bytes
+    batches: tuple[tuple[int, ...], ...]
+    certificate: tuple[int, ...] | None
+    promises: Mapping[int, tuple[int, ...]]
+    sold_before: Mapping[int, int]
+    meters: Mapping[int, MeterKey]
+    proofs: Sequence[ProofCall]
+    records: Mapping[int, Sequence[Record]]
+    sellers: Mapping[int, tuple[int, int, int]]
+    buyers: Mapping[int, tuple[int, int]]
+    rounding: int | None
+
+
+Verify = Callable[[tuple[int, int, int], tuple[int, ...]], bool]
+"""Verdict on public signals (C, y, gamma) and the eight words of a proof."""
+
+
+def replay(log: SessionLog, verify: Verify) -> str:
+    """ "identical", or the first difference between the log and what follows from it."""
+    return next(_differences(log, verify), IDENTICAL)
+
+
+def _differences(log: SessionLog, verify: Verify) -> Iterator[str]:
+    terms = log.terms
+    value = bytes(32)
+    for batch in log.batches:
+        value = extend_log(value, batch)
+    if value != log.log_hash:
+        yield f"order log: the batches hash to {value.hex()}, the contract holds {log.log_hash.hex()}"
+    if hash_words(log.rules) != terms.rules_hash:
+        yield f"rules: the words hash to {hash_words(log.rules).hex()}, the session pinned {terms.rules_hash.hex()}"
+    if log.certificate is None:
+        if log.promises or log.records or log.sellers or log.buyers:
+            yield "clearing: there is none, yet something was promised, recorded or paid"
+        return
+    book = book_from_log(terms, log.batches)
+    clearing = clear(book, log.sold_before)
+    if tuple(clearing.certificate_words) != log.certificate:
+        yield f"clearing: computed {_hex(clearing.certificate_words)}, the contract accepted {_hex(log.certificate)}"
+    verdict = check_clearing(book, clearing.certificates, clearing.rows, log.sold_before)
+    if not verdict.accepted:
+        yield f"clearing: the independent checker refuses it: {verdict}"
+    yield from _promises(log, clearing)
+    yield from _proofs(log, verify)
+    yield from _payments(log, clearing)
+
+
+def _promises(log: SessionLog, clearing: Clearing) -> Iterator[str]:
+    expected = {
+        row.account: tuple(row_words(row)[1:]) for row in clearing.rows if row.live and row.side is Side.OFFER and any(row.fills)
+    }
+    yield from _compare("promise", expected, log.promises)
+
+
+def _proofs(log: SessionLog, verify: Verify) -> Iterator[str]:
+    terms = log.terms
+    proven: dict[int, list[Record]] = {}
+    for call in log.proofs:
+        shared = Shared(log.chain_id, int(terms.deliveries, 16), terms.session, terms.day, call.mask, terms.mask)
+        words = list(shared.words())
+        for entry in call.entries:
+            meter = log.meters[entry.account]
+            events = sum(1 << k for k in range(14) if terms.day - 14 + k in meter.event_days)
+            admissible = admissible_days(terms.day, terms.zone.is_working_day, events, meter.from_day)
+            words += [entry.account, meter.key, admissible, entry.count, 0, *entry.deviations]
+        c, gamma, y = compress(words, terms.zone.intervals)
+        if c != call.chain:
+            yield f"proof of {[entry.account for entry in call.entries]}: C is {call.chain:#x}, the words chain to {c:#x}"
+        if not verify((c, y, gamma), call.proof):
+            yield f"proof of {[entry.account for entry in call.entries]}: it does not verify"
+        for entry in call.entries:
+            held = proven.setdefault(entry.account, [])
+            if all(record.mask & call.mask != call.mask for record in held):
+                held.append(Record(call.mask, entry.deviations))
+    yield from _compare(
+        "record", {account: tuple(held) for account, held in proven.items()}, {a: tuple(r) for a, r in log.records.items()}
+    )
+
+
+def _payments(log: SessionLog, clearing: Clearing) -> Iterator[str]:
+    if log.rounding is None and not log.sellers and not log.buyers:
+        return
+    computed = settle(log.terms, clearing.certificates, clearing.rows, log.records, from_words(log.rules))
+    sellers = {s.account: (s.earned, s.unpaid, s.penalty) for s in computed.sellers}
+    buyers = {b.account: (b.cost, b.refund) for b in computed.buyers}
+    if log.rounding is None:  # settlement goes on: what was paid must be right, what was not may be missing
+        sellers = {account: paid for account, paid in sellers.items() if account in log.sellers}
+        buyers = {account: paid for account, paid in buyers.items() if account in log.buyers}
+    yield from _compare("seller (earned, unpaid, penalty)", sellers, log.sellers)
+    yield from _compare("buyer (cost, refund)", buyers, log.buyers)
+    if log.rounding is not None and log.rounding != computed.rounding:
+        yield f"rounding: computed {computed.rounding}, the contract says {log.rounding}"
+    if not computed.balanced:
+        yield "settlement: the statements do not balance"
+
+
+def _compare(what: str, computed: Mapping[int, object], said: Mapping[int, object]) -> Iterator[str]:
+    for account in sorted({*computed, *said}):
+        if computed.get(account) != said.get(account):
+            yield f"{what} of account {account}: computed {computed.get(account)}, the contract says {said.get(account)}"
+
+
+def _hex(words: Sequence[int]) -> str:
+    return "[" + ", ".join(f"{word:#x}" for word in words) + "]"
