@@ -90,8 +90,12 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
         <div className="column">
           <Curves session={session} />
           <Results session={session} />
-          {trading && <OrdersTable session={session} />}
-          {trading && <Transactions session={session} />}
+          {trading && (
+            <div className="column after-ticket">
+              <OrdersTable session={session} />
+              <Transactions session={session} />
+            </div>
+          )}
         </div>
         <aside className="column" aria-label="Your account and orders">
           <AccountPanel status={status} />

@@ -9,6 +9,10 @@ describe("numbers", () => {
   const it = makeFormats("it-IT");
   const de = makeFormats("de-DE");
 
+  test("dates stay in the language of the text", () => {
+    expect([it.dateLocale, de.dateLocale, en.dateLocale, makeFormats("en-US").dateLocale]).toEqual(["en-GB", "en-GB", "en-GB", "en-US"]);
+  });
+
   test("energy", () => {
     expect(en.energy(1234567)).toBe("1,234.567 kWh");
     expect(it.energy(500)).toBe("0,500 kWh");

@@ -8,6 +8,8 @@ export function pickLocale(languages: readonly string[]): string {
 
 export interface Formats {
   readonly locale: string;
+  /** Dates stand inside sentences, so they are written in the sentences' language. */
+  readonly dateLocale: string;
   /** The mark between whole and decimals. */
   readonly decimalMark: string;
   /** Wh as kWh, with its unit. */
@@ -71,6 +73,7 @@ export function makeFormats(locale: string): Formats {
   const decimalMark = new Intl.NumberFormat(locale).formatToParts(1.5).find((part) => part.type === "decimal")?.value ?? ".";
   return {
     locale,
+    dateLocale: locale.toLowerCase().startsWith("en-") ? locale : "en-GB",
     decimalMark,
     energy: (wh) => `${kwh(decimalText(wh, ENERGY_DECIMALS))} kWh`,
     kwh: (wh) => kwh(decimalText(wh, ENERGY_DECIMALS)),

@@ -1,6 +1,6 @@
 /** The page's data as live queries: polled every few seconds while the page is visible, slowly once a session is final. */
 import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { api, ApiError } from "./api";
 import type { SessionState } from "./resources";
 import { isFinal } from "./standing";
@@ -36,7 +36,10 @@ export const useSession = (id: number) =>
 /** Asks for everything of a session again the moment its state changes, however slow its polling is by then. */
 export function useFreshOnChange(id: number, state: SessionState): void {
   const client = useQueryClient();
+  const last = useRef(state);
   useEffect(() => {
+    if (last.current === state) return;
+    last.current = state;
     void client.invalidateQueries({ queryKey: ["session", id] });
   }, [client, id, state]);
 }

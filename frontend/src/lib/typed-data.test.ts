@@ -45,7 +45,12 @@ test("a signature recovers to its signer and to nobody else's message", async ()
 test("wallets get whole numbers as text, with the domain's type", () => {
   const [first] = cases.map(messageOf);
   if (first === undefined) throw new Error("a golden case expected");
-  const sent = JSON.parse(jsonOf(first)) as { message: { nonce: unknown; words: unknown[] }; domain: { chainId: unknown }; primaryType: string };
+  const sent = JSON.parse(jsonOf(first)) as {
+    message: { nonce: unknown; words: unknown[] };
+    types: Record<string, { name: string }[]>;
+    primaryType: string;
+  };
+  expect(sent.types.EIP712Domain?.map((field) => field.name)).toEqual(["name", "version", "chainId", "verifyingContract"]);
   expect(sent.primaryType).toBe("OrderBatch");
   expect(sent.message.nonce).toBe(cases[0]?.nonce);
   expect(sent.message.words.every((word) => typeof word === "string")).toBe(true);

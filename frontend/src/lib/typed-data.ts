@@ -1,5 +1,5 @@
 /** The EIP-712 message of a signed order batch (docs/protocol.md section 6), its nonce, and its digest. */
-import { hashTypedData, serializeTypedData } from "viem";
+import { hashTypedData, serializeTypedData, type TypedData } from "viem";
 
 export const ORDER_BATCH = {
   OrderBatch: [
@@ -9,6 +9,13 @@ export const ORDER_BATCH = {
     { name: "deadline", type: "uint256" },
   ],
 } as const;
+
+const DOMAIN_TYPE = [
+  { name: "name", type: "string" },
+  { name: "version", type: "string" },
+  { name: "chainId", type: "uint256" },
+  { name: "verifyingContract", type: "address" },
+] as const;
 
 export interface OrderBatch {
   readonly chainId: number;
@@ -35,8 +42,11 @@ export type OrderBatchMessage = ReturnType<typeof orderBatchMessage>;
 /** What is signed: keccak of the domain separator and the message's hash. */
 export const digestOf = (message: OrderBatchMessage): `0x${string}` => hashTypedData(message);
 
-/** The message as `eth_signTypedData_v4` takes it. */
-export const jsonOf = (message: OrderBatchMessage): string => serializeTypedData(message);
+/** The message as `eth_signTypedData_v4` takes it: with the domain's own type, without which wallets hash another domain. */
+export function jsonOf({ domain, types, primaryType, message }: OrderBatchMessage): string {
+  const known: TypedData = { EIP712Domain: DOMAIN_TYPE, ...types };
+  return serializeTypedData({ domain, primaryType, message, types: known });
+}
 
 /** A random 256-bit nonce: nonces are unordered and used once, so no counter has to be asked for. */
 export function randomNonce(): bigint {

@@ -3,7 +3,7 @@ import { formats } from "../../lib/format";
 import { scale, ticks } from "../../lib/geometry";
 import type { ClearedInterval, SessionDetail } from "../../lib/resources";
 import { intervalLabel, startLabel } from "../../lib/time";
-import { Empty } from "../ui/feedback";
+import { Empty, Note } from "../ui/feedback";
 import { Interval, Section, TableFrame } from "../ui/parts";
 import { useWidth } from "../ui/use-width";
 
@@ -17,6 +17,12 @@ export function Results({ session }: { session: SessionDetail }) {
       : "Prices and volumes appear here once the session has cleared.";
   return (
     <Section title="Prices and volumes">
+      {session.state === "UnderReview" && (
+        <Note tone="warn">
+          The price lies outside the band of earlier sessions. A guardian releases or holds the clearing before the delivery starts; otherwise
+          the session is cancelled.
+        </Note>
+      )}
       {rows.length === 0 ? (
         <Empty>{waiting}</Empty>
       ) : (

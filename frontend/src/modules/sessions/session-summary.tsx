@@ -35,7 +35,7 @@ export function SessionSummary({ session, now }: { session: SessionDetail; now: 
             <span className={`arrow arrow-big arrow-${session.direction.toLowerCase()}`} aria-hidden="true">
               {session.direction === "UP" ? "↑" : "↓"}
             </span>
-            {direction.title}, {dateText(session.date, formats.locale)}
+            {direction.title}, {dateText(session.date, formats.dateLocale)}
           </h1>
           <p className="lead">
             {direction.sentence} {MODES[session.mode]}
@@ -135,11 +135,7 @@ function Timeline({ session, now }: { session: SessionDetail; now: string | null
       case "UnderReview":
         return clearedAt === null ? <>by <Moment iso={session.delivery_start} offset={offset} parts="time" /></> : <Moment iso={clearedAt} offset={offset} />;
       case "Delivering":
-        return (
-          <>
-            <Moment iso={session.delivery_start} offset={offset} parts="time" />–<Moment iso={session.delivery_end} offset={offset} parts="time" />
-          </>
-        );
+        return <Interval zone={session.zone} day={session.day} t={session.intervals[0] ?? 0} last={session.intervals.at(-1) ?? 0} />;
       case "Settling":
         return <>proofs by <Moment iso={session.proof_deadline} offset={offset} /></>;
       case "Settled":

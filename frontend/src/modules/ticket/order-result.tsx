@@ -1,4 +1,5 @@
 /** What became of the order that was signed last: sending, waiting for the chain, confirmed or refused. */
+import { useEffect, useRef } from "react";
 import { ApiError } from "../../lib/api";
 import { formats } from "../../lib/format";
 import { Problem } from "../ui/feedback";
@@ -9,10 +10,16 @@ const named = (review: Review): string => (review.cancels ? `cancellation of you
 
 export function OrderResult({ origin }: { origin: Origin }) {
   const { phase, resend, dismiss } = useSigning();
+  const frame = useRef<HTMLDivElement>(null);
+  const stage = phase.at === "sent" ? phase.sent.status : phase.at;
+  useEffect(() => {
+    // Newer browsers give a promise back here, which must not become the effect's result.
+    void frame.current?.scrollIntoView({ block: "nearest" });
+  }, [stage]);
   if (phase.at === "idle" || phase.at === "review" || phase.review.origin !== origin) return null;
   const { review } = phase;
   return (
-    <div className="order-result" data-testid="order-result">
+    <div ref={frame} className="order-result" data-testid="order-result">
       {phase.at === "sending" && (
         <div className="note note-info" role="status">
           <progress aria-label="Sending" /> Signed. Sending your {named(review)}…

@@ -31,7 +31,7 @@ export function ReviewDialog({ session, review, wallet, signing, error, close, s
     <Dialog title={title} close={close}>
       <p>
         You sign an order for <strong>session {session.id}</strong>,{" "}
-        {session.direction === "UP" ? "upward" : "downward"} regulation on <strong>{dateText(session.date, formats.locale)}</strong>, as{" "}
+        {session.direction === "UP" ? "upward" : "downward"} regulation on <strong>{dateText(session.date, formats.dateLocale)}</strong>, as{" "}
         <strong>{account?.label ?? `Account ${order?.account ?? ""}`}</strong> (account {order?.account}).
       </p>
       {order !== undefined && (review.cancels ? <Cancels review={review} /> : <Schedule session={session} order={order} />)}

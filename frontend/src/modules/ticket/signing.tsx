@@ -108,7 +108,7 @@ export function SigningProvider({ session, status, children }: { session: Sessio
 
   const value: Signing = {
     phase: phase.at === "sent" ? { ...phase, sent: latest ?? phase.sent, error: followed.error } : phase,
-    busy: phase.at === "review" || phase.at === "sending" || (phase.at === "sent" && !decided),
+    busy: phase.at === "sending" || (phase.at === "sent" && !decided),
     begin,
     beginCancellation: (account, side, position) => begin(cancellation(account, side, session.intervals.length), "orders", position),
     resend: () => {

@@ -20,7 +20,6 @@ export function Ticket({ session }: { session: SessionDetail }) {
   if (!trading && phase.at === "idle") return null;
   return (
     <Section title="Place an order" className="ticket">
-      <OrderResult origin="ticket" />
       {session.state === "Scheduled" ? (
         <Empty>
           The gate opens at <Moment iso={session.gate_open} offset={session.zone.offset_seconds} />.
@@ -32,6 +31,7 @@ export function Ticket({ session }: { session: SessionDetail }) {
       ) : (
         <OpenTicket key={account.index} session={session} account={account} />
       )}
+      <OrderResult origin="ticket" />
     </Section>
   );
 }

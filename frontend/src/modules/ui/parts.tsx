@@ -57,7 +57,7 @@ export function StateBadge({ state }: { state: SessionState }) {
 export function Moment({ iso, offset, parts }: { iso: string; offset: number; parts?: "time" | "short" | "full" }) {
   return (
     <time dateTime={iso} title={utcText(Date.parse(iso))}>
-      {instantText(iso, offset, formats.locale, parts)}
+      {instantText(iso, offset, formats.dateLocale, parts)}
     </time>
   );
 }
