@@ -1,4 +1,7 @@
-/** Build and test settings. The pages are served from the root path by the app, under a content security policy without inline code. */
+/**
+ * Build and test settings. The pages are served from the root path by the app, under a content security policy without
+ * inline code.
+ */
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 

@@ -74,7 +74,9 @@ function SessionPage({ id, status }: { id: number; status: Status | null }) {
   const session = useSession(id);
   return (
     <Loaded query={session} label={`session ${id}`} lines={8}>
-      {(data) => (status === null ? <Loading label="the chain's state" lines={8} /> : <OneSession session={data} status={status} />)}
+      {(data) =>
+        status === null ? <Loading label="the chain's state" lines={8} /> : <OneSession session={data} status={status} />
+      }
     </Loaded>
   );
 }
@@ -119,8 +121,14 @@ function Footer({ status }: { status: Status }) {
   return (
     <footer className="footer">
       <p>
-        Wattproof {status.version}. Readings: {data.source}, {data.homes} homes.
-        {data.synthetic.length > 0 && <> Made up for the demonstration: {data.synthetic.join(", ")}.</>}
+        Wattproof {status.version}.
+        {data !== null && (
+          <>
+            {" "}
+            Readings: {data.source}, {data.homes} homes.
+            {data.synthetic.length > 0 && <> Made up for the demonstration: {data.synthetic.join(", ")}.</>}
+          </>
+        )}
       </p>
       <p>
         The same data for programs: <a href="/api/v1/sessions">/api/v1</a>

@@ -8,7 +8,11 @@ import { MemberProvider } from "./modules/account/member";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
-import "./styles/page.css";
+import "./styles/tables.css";
+import "./styles/dialog.css";
+import "./styles/shell.css";
+import "./styles/session.css";
+import "./styles/ticket.css";
 import "./styles/plots.css";
 
 const root = document.getElementById("root");

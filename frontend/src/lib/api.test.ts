@@ -3,7 +3,10 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { api, ApiError, problemOf } from "./api";
 
 const answer = (body: unknown, init: ResponseInit = {}): void => {
-  vi.stubGlobal("fetch", vi.fn(() => Promise.resolve(new Response(typeof body === "string" ? body : JSON.stringify(body), init))));
+  vi.stubGlobal(
+    "fetch",
+    vi.fn(() => Promise.resolve(new Response(typeof body === "string" ? body : JSON.stringify(body), init))),
+  );
 };
 
 const failure = async (call: Promise<unknown>): Promise<ApiError> => {
@@ -56,7 +59,11 @@ describe("calls", () => {
 
   test("a refusal carries the server's words", async () => {
     answer({ title: "No such session", detail: "There is no session 99." }, { status: 404, statusText: "Not Found" });
-    expect(await failure(api.session(99))).toMatchObject({ status: 404, title: "No such session", detail: "There is no session 99." });
+    expect(await failure(api.session(99))).toMatchObject({
+      status: 404,
+      title: "No such session",
+      detail: "There is no session 99.",
+    });
   });
 
   test("a wrong shape names path, expectation and what came", async () => {
@@ -69,7 +76,11 @@ describe("calls", () => {
   test("money with a fraction is refused", async () => {
     const owner = `0x${"ab".repeat(20)}`;
     answer({ items: [{ index: 1, owner, delegate: null, label: null, has_meter: true, available: 1.5, locked: 0 }] });
-    expect((await failure(api.accounts(owner))).errors[0]).toEqual({ field: "items[0].available", expected: "a whole number", got: "number 1.5" });
+    expect((await failure(api.accounts(owner))).errors[0]).toEqual({
+      field: "items[0].available",
+      expected: "a whole number",
+      got: "number 1.5",
+    });
   });
 
   test("an answer that is not JSON is an error, not a crash", async () => {
@@ -78,7 +89,10 @@ describe("calls", () => {
   });
 
   test("no answer is status 0", async () => {
-    vi.stubGlobal("fetch", vi.fn(() => Promise.reject(new TypeError("Failed to fetch"))));
+    vi.stubGlobal(
+      "fetch",
+      vi.fn(() => Promise.reject(new TypeError("Failed to fetch"))),
+    );
     expect((await failure(api.status())).status).toBe(0);
   });
 });

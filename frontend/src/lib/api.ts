@@ -43,7 +43,11 @@ async function call<T>(path: string, decode: Decoder<T>, init?: RequestInit): Pr
     response = await fetch(`/api/v1${path}`, { ...init, headers: { Accept: "application/json", ...init?.headers } });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
-    throw new ApiError(0, "No answer from the market server", "Check that it runs and that you are online. The page keeps trying.");
+    throw new ApiError(
+      0,
+      "No answer from the market server",
+      "Check that it runs and that you are online. The page keeps trying.",
+    );
   }
   const body: unknown = await response.json().catch(() => undefined);
   if (!response.ok) throw problemOf(response.status, response.statusText, body);

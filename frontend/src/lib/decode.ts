@@ -65,7 +65,11 @@ export const hex =
   (value, path) => {
     const shape = bytes === undefined ? /^0x([0-9a-fA-F]{2})*$/ : new RegExp(`^0x[0-9a-fA-F]{${2 * bytes}}$`);
     if (typeof value !== "string" || !shape.test(value)) {
-      throw new DecodeError(path, bytes === undefined ? "0x and hexadecimal digits" : `0x and ${2 * bytes} hexadecimal digits`, describe(value));
+      throw new DecodeError(
+        path,
+        bytes === undefined ? "0x and hexadecimal digits" : `0x and ${2 * bytes} hexadecimal digits`,
+        describe(value),
+      );
     }
     return value as `0x${string}`;
   };
@@ -94,7 +98,8 @@ export const list =
 export const object =
   <S extends Record<string, Decoder<unknown>>>(shape: S): Decoder<{ [K in keyof S]: Decoded<S[K]> }> =>
   (value, path) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DecodeError(path, "an object", describe(value));
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw new DecodeError(path, "an object", describe(value));
     const fields = value as Record<string, unknown>;
     const entries = Object.entries(shape).map(([key, decode]) => [key, decode(fields[key], at(path, key))] as const);
     return Object.fromEntries(entries) as { [K in keyof S]: Decoded<S[K]> };

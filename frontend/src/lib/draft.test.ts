@@ -15,7 +15,8 @@ const terms: Terms = {
   open: true,
 };
 const offer = (quantities: string[], limits: string[]): Draft => ({ side: "offer", steps: [{ quantities, limits }] });
-const fields = (draft: Draft, given: Terms = terms): string[] => checkDraft(draft, given, formats).issues.map((issue) => issue.field);
+const fields = (draft: Draft, given: Terms = terms): string[] =>
+  checkDraft(draft, given, formats).issues.map((issue) => issue.field);
 
 describe("a good order", () => {
   test("becomes whole units, and its lock follows the protocol's formula", () => {
@@ -77,7 +78,9 @@ describe("the proposal", () => {
   });
 
   test("a bid has no quantities, at the best offer", () => {
-    expect(prefill("bid", [17, 18], [310, 99], book, terms, formats).steps).toEqual([{ quantities: ["", ""], limits: ["0.3", "0.09"] }]);
+    expect(prefill("bid", [17, 18], [310, 99], book, terms, formats).steps).toEqual([
+      { quantities: ["", ""], limits: ["0.3", "0.09"] },
+    ]);
   });
 
   test("a negative or missing forecast proposes nothing", () => {

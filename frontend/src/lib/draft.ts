@@ -1,4 +1,7 @@
-/** An order while it is typed: text fields, their prefill from forecast and book, and the check that turns them into an order. */
+/**
+ * An order while it is typed: text fields, their prefill from forecast and book, and the check that turns them into an
+ * order.
+ */
 import { type ScheduleOrder, lockOf, MAX_STEPS, type Side } from "./encoding";
 import type { Formats } from "./format";
 import type { BookInterval } from "./resources";
@@ -57,7 +60,10 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
     terms.labels.forEach((label, j) => {
       const where = `${draft.steps.length > 1 ? `Step ${number + 1}, ` : ""}${label}`;
       const refuse = (part: "quantities" | "limits", problem: string): void => {
-        issues.push({ field: fieldKey(number, part, j), message: `${where}, ${part === "quantities" ? "quantity" : "limit"}: ${problem}` });
+        issues.push({
+          field: fieldKey(number, part, j),
+          message: `${where}, ${part === "quantities" ? "quantity" : "limit"}: ${problem}`,
+        });
       };
       const typed = step.quantities[j] ?? "";
       const quantity = parseDecimal(typed, ENERGY_DECIMALS);
@@ -93,8 +99,9 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
 }
 
 /**
- * The first step as the page proposes it. Offers take the forecast's flexible energy where it reaches the minimum; bids start without
- * quantities. Limits meet the best price on the other side of the book, or half the cap where there is none.
+ * The first step as the page proposes it. Offers take the forecast's flexible energy where it reaches the minimum; bids
+ * start without quantities. Limits meet the best price on the other side of the book, or half the cap where there is
+ * none.
  */
 export function prefill(
   side: Side,
@@ -119,7 +126,9 @@ export function prefill(
 /** `draft` with one field changed. */
 export const withField = (draft: Draft, step: number, part: "quantities" | "limits", j: number, value: string): Draft => ({
   ...draft,
-  steps: draft.steps.map((row, k) => (k === step ? { ...row, [part]: row[part].map((old, i) => (i === j ? value : old)) } : row)),
+  steps: draft.steps.map((row, k) =>
+    k === step ? { ...row, [part]: row[part].map((old, i) => (i === j ? value : old)) } : row,
+  ),
 });
 
 /** `draft` with every limit of a step set. */

@@ -2,10 +2,20 @@
 import { readFileSync } from "node:fs";
 import { keccak256, concatHex } from "viem";
 import { describe, expect, test } from "vitest";
-import { cancellation, cancels, decodeEntries, EncodingError, entryWords, lockOf, type ScheduleOrder, wordHex } from "./encoding";
+import {
+  cancellation,
+  cancels,
+  decodeEntries,
+  EncodingError,
+  entryWords,
+  lockOf,
+  type ScheduleOrder,
+  wordHex,
+} from "./encoding";
 
 const golden = <T>(name: string): T[] =>
-  (JSON.parse(readFileSync(new URL(`../../../tests/cases/encoding/${name}.json`, import.meta.url), "utf8")) as { cases: T[] }).cases;
+  (JSON.parse(readFileSync(new URL(`../../../tests/cases/encoding/${name}.json`, import.meta.url), "utf8")) as { cases: T[] })
+    .cases;
 
 interface OrderCase {
   name: string;
@@ -29,9 +39,14 @@ describe("orders as words", () => {
     expect(lockOf(c.order, c.price_cap, c.collateral_ppm)).toBe(BigInt(c.lock));
   });
 
-  test.each(golden<{ name: string; intervals: number; order: ScheduleOrder; field: string }>("refused_orders"))("refuses $name", (c) => {
-    expect(() => entryWords(c.order, c.intervals)).toThrow(expect.objectContaining({ name: "EncodingError", field: c.field }));
-  });
+  test.each(golden<{ name: string; intervals: number; order: ScheduleOrder; field: string }>("refused_orders"))(
+    "refuses $name",
+    (c) => {
+      expect(() => entryWords(c.order, c.intervals)).toThrow(
+        expect.objectContaining({ name: "EncodingError", field: c.field }),
+      );
+    },
+  );
 
   test.each(golden<{ name: string; intervals: number; words: string[] }>("refused_words"))("refuses to read $name", (c) => {
     expect(() => decodeEntries(c.words.map(BigInt), c.intervals)).toThrow(EncodingError);
@@ -53,5 +68,10 @@ test("a cancellation is one step of zeros and locks nothing", () => {
 test("several orders in one batch come back in turn", () => {
   const orders = golden<OrderCase>("orders").filter((c) => c.intervals === 4);
   expect(orders.length).toBeGreaterThan(2);
-  expect(decodeEntries(orders.flatMap((c) => entryWords(c.order, 4)), 4)).toEqual(orders.map((c) => c.order));
+  expect(
+    decodeEntries(
+      orders.flatMap((c) => entryWords(c.order, 4)),
+      4,
+    ),
+  ).toEqual(orders.map((c) => c.order));
 });

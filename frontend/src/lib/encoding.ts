@@ -1,6 +1,6 @@
 /**
- * Schedule orders as the words the contracts read (docs/protocol.md section 6): the twin of contracts/encoding.py, checked against the
- * same golden cases. The page signs only words made here.
+ * Schedule orders as the words the contracts read (docs/protocol.md section 6): the twin of contracts/encoding.py,
+ * checked against the same golden cases. The page signs only words made here.
  */
 import { ceilDiv, MAX_PRICE, MAX_QUANTITY } from "./units";
 
@@ -53,7 +53,8 @@ export const cancellation = (account: number, side: Side, intervals: number): Sc
 });
 
 function within(field: string, value: number, low: number, high: number, unit: string): bigint {
-  if (!Number.isInteger(value) || value < low || value > high) throw new EncodingError(field, `${low}..${high}${unit}`, String(value));
+  if (!Number.isInteger(value) || value < low || value > high)
+    throw new EncodingError(field, `${low}..${high}${unit}`, String(value));
   return BigInt(value);
 }
 
@@ -77,7 +78,8 @@ export function entryWords(order: ScheduleOrder, intervals: number): bigint[] {
     step.quantities.forEach((value, j) => {
       const quantity = within(`steps[${number}].quantities[${j}]`, value, 0, MAX_QUANTITY, " Wh");
       const limit = within(`steps[${number}].limits[${j}]`, step.limits[j] ?? -1, 0, MAX_PRICE, " micro-euro per kWh");
-      if (quantity === 0n && limit !== 0n) throw new EncodingError(`steps[${number}].limits[${j}]`, "0 with a zero quantity", String(limit));
+      if (quantity === 0n && limit !== 0n)
+        throw new EncodingError(`steps[${number}].limits[${j}]`, "0 with a zero quantity", String(limit));
       const at = Math.floor(j / ENTRIES_A_WORD);
       const slot = (quantity | (limit << QUANTITY_BITS)) << (SLOT_BITS * BigInt(j % ENTRIES_A_WORD));
       body[at] = (body[at] ?? 0n) | slot;
@@ -94,7 +96,7 @@ export function entryWords(order: ScheduleOrder, intervals: number): bigint[] {
 export function decodeEntries(words: readonly bigint[], intervals: number): ScheduleOrder[] {
   const size = wordsFor(intervals, ENTRIES_A_WORD);
   const orders: ScheduleOrder[] = [];
-  for (let at = 0; at < words.length; ) {
+  for (let at = 0; at < words.length;) {
     const header = words[at] ?? 0n;
     const count = Number((header >> 32n) & 3n) + 1;
     const end = at + 1 + count * size;
@@ -104,9 +106,16 @@ export function decodeEntries(words: readonly bigint[], intervals: number): Sche
         const word = words[at + 1 + k * size + Math.floor(j / ENTRIES_A_WORD)] ?? 0n;
         return (word >> (SLOT_BITS * BigInt(j % ENTRIES_A_WORD))) & M56;
       });
-      return { quantities: slots.map((slot) => Number(slot & M24)), limits: slots.map((slot) => Number(slot >> QUANTITY_BITS)) };
+      return {
+        quantities: slots.map((slot) => Number(slot & M24)),
+        limits: slots.map((slot) => Number(slot >> QUANTITY_BITS)),
+      };
     });
-    const order: ScheduleOrder = { account: Number(header & 0xffffffffn), side: header >> SIDE_BIT === 1n ? "offer" : "bid", steps };
+    const order: ScheduleOrder = {
+      account: Number(header & 0xffffffffn),
+      side: header >> SIDE_BIT === 1n ? "offer" : "bid",
+      steps,
+    };
     const again = entryWords(order, intervals);
     if (again.some((word, i) => word !== words[at + i])) {
       throw new EncodingError(`words[${at}]`, "no bits outside the fields", "some");

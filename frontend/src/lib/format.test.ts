@@ -10,7 +10,12 @@ describe("numbers", () => {
   const de = makeFormats("de-DE");
 
   test("dates stay in the language of the text", () => {
-    expect([it.dateLocale, de.dateLocale, en.dateLocale, makeFormats("en-US").dateLocale]).toEqual(["en-GB", "en-GB", "en-GB", "en-US"]);
+    expect([it.dateLocale, de.dateLocale, en.dateLocale, makeFormats("en-US").dateLocale]).toEqual([
+      "en-GB",
+      "en-GB",
+      "en-GB",
+      "en-US",
+    ]);
   });
 
   test("energy", () => {

@@ -66,8 +66,27 @@ test("scales", () => {
 
 test("paths", () => {
   const same = scale(0, 1, 0, 1);
-  expect(stepPath([[0, 5], [3, 5], [3, 8]], same, same)).toBe("M0 5H3V5H3V8");
-  expect(linePath([[0, 1], [2, 3]], same, same)).toBe("M0.00 1.00L2.00 3.00");
+  expect(
+    stepPath(
+      [
+        [0, 5],
+        [3, 5],
+        [3, 8],
+      ],
+      same,
+      same,
+    ),
+  ).toBe("M0 5H3V5H3V8");
+  expect(
+    linePath(
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      same,
+      same,
+    ),
+  ).toBe("M0.00 1.00L2.00 3.00");
 });
 
 describe("ticks", () => {

@@ -8,8 +8,8 @@ export interface Level {
 export type Point = readonly [quantity: number, price: number];
 
 /**
- * A merit-order step curve as its corners. Levels come best first; each is a flat run at its price, risers join them. The last riser goes
- * to `end`: 0 for demand (nobody pays more), the plot's top for supply.
+ * A merit-order step curve as its corners. Levels come best first; each is a flat run at its price, risers join them.
+ * The last riser goes to `end`: 0 for demand (nobody pays more), the plot's top for supply.
  */
 export function stepCurve(levels: readonly Level[], end: number): Point[] {
   const corners: Point[] = [];
@@ -52,7 +52,8 @@ export function cumulative(levels: readonly Level[]): { price: number; quantity:
   return rows;
 }
 
-export const totalQuantity = (levels: readonly Level[]): number => levels.reduce((total, level) => total + level.quantity_wh, 0);
+export const totalQuantity = (levels: readonly Level[]): number =>
+  levels.reduce((total, level) => total + level.quantity_wh, 0);
 
 export type Scale = (value: number) => number;
 

@@ -50,13 +50,25 @@ export const useBook = (id: number, state: SessionState) =>
   useQuery({ queryKey: ["session", id, "book"], queryFn: ({ signal }) => api.book(id, signal), refetchInterval: pace(state) });
 
 export const useOrders = (id: number, state: SessionState) =>
-  useQuery({ queryKey: ["session", id, "orders"], queryFn: ({ signal }) => api.orders(id, signal), refetchInterval: pace(state) });
+  useQuery({
+    queryKey: ["session", id, "orders"],
+    queryFn: ({ signal }) => api.orders(id, signal),
+    refetchInterval: pace(state),
+  });
 
 export const useDeliveries = (id: number, state: SessionState) =>
-  useQuery({ queryKey: ["session", id, "deliveries"], queryFn: ({ signal }) => api.deliveries(id, signal), refetchInterval: pace(state) });
+  useQuery({
+    queryKey: ["session", id, "deliveries"],
+    queryFn: ({ signal }) => api.deliveries(id, signal),
+    refetchInterval: pace(state),
+  });
 
 export const useStatements = (id: number, state: SessionState) =>
-  useQuery({ queryKey: ["session", id, "statements"], queryFn: ({ signal }) => api.statements(id, signal), refetchInterval: pace(state) });
+  useQuery({
+    queryKey: ["session", id, "statements"],
+    queryFn: ({ signal }) => api.statements(id, signal),
+    refetchInterval: pace(state),
+  });
 
 export const useAccounts = (owner: string | null) =>
   useQuery({

@@ -24,7 +24,7 @@ export const status = object({
     development: flag,
     contracts: object({ FlexMarket: hex(20) }),
   }),
-  data: object({ source: text, homes: integer, synthetic: list(text) }),
+  data: nullable(object({ source: text, homes: integer, synthetic: list(text) })),
   message: nullable(text),
 });
 export type Status = Decoded<typeof status>;
@@ -115,6 +115,7 @@ const delivery = object({
   delivered: nullable(list(nullable(integer))),
   deviations: nullable(list(nullable(integer))),
   state: oneOf("waiting", "proving", "verified", "failed"),
+  error: nullable(text),
   tx: nullable(hex(32)),
   verify_gas: nullable(integer),
   prove_ms: nullable(measured),
@@ -187,7 +188,7 @@ export type DevelopmentWallet = Decoded<typeof developmentWallet>;
 
 export const advanced = object({ time: instant, done: list(text) });
 export type Advanced = Decoded<typeof advanced>;
-export type AdvanceTarget = "gate_close" | "delivery_start" | "delivery_end" | "settled";
+export type AdvanceTarget = "gate_open" | "gate_close" | "delivery_start" | "delivery_end" | "settled";
 
 /** What a person reads for an account without a label. */
 export const accountName = (row: { label: string | null; account: number }): string => row.label ?? `Account ${row.account}`;

@@ -19,7 +19,13 @@ const row = (position: number, given: Partial<OrderRow> = {}): OrderRow => ({
 });
 
 describe("what became of an order", () => {
-  const log = [row(0), row(1), row(2, { cancels: true, live: true }), row(3, { side: "bid", live: true }), row(4, { account: 2, live: true })];
+  const log = [
+    row(0),
+    row(1),
+    row(2, { cancels: true, live: true }),
+    row(3, { side: "bid", live: true }),
+    row(4, { account: 2, live: true }),
+  ];
   test.each([
     [0, "replaced"],
     [1, "cancelled"],
@@ -58,5 +64,11 @@ test("the page begins with the newest open session, else with the newest", () =>
 
 test("session numbers in the address", () => {
   expect(sessionInHash("#/sessions/12")).toBe(12);
-  expect(["", "#/", "#/sessions/", "#/sessions/x", "#/sessions/1/2"].map(sessionInHash)).toEqual([null, null, null, null, null]);
+  expect(["", "#/", "#/sessions/", "#/sessions/x", "#/sessions/1/2"].map(sessionInHash)).toEqual([
+    null,
+    null,
+    null,
+    null,
+    null,
+  ]);
 });

@@ -3,13 +3,22 @@ import type { OrderRow, Session, SessionState } from "./resources";
 
 export type Standing = "pending" | "failed" | "live" | "replaced" | "cancelled" | "cancellation";
 
-/** An order's standing among `all` of its session: an entry that is not live was replaced or cancelled by the next of its account and side. */
+/**
+ * An order's standing among `all` of its session: an entry that is not live was replaced or cancelled by the next of its
+ * account and side.
+ */
 export function standingOf(row: OrderRow, all: readonly OrderRow[]): Standing {
   if (row.status !== "confirmed") return row.status;
   if (row.cancels) return "cancellation";
   if (row.live) return "live";
   const next = all
-    .filter((o) => o.account === row.account && o.side === row.side && o.status === "confirmed" && (o.position ?? -1) > (row.position ?? -1))
+    .filter(
+      (o) =>
+        o.account === row.account &&
+        o.side === row.side &&
+        o.status === "confirmed" &&
+        (o.position ?? -1) > (row.position ?? -1),
+    )
     .sort((a, b) => (a.position ?? 0) - (b.position ?? 0))[0];
   return next?.cancels === true ? "cancelled" : "replaced";
 }

@@ -1,6 +1,16 @@
 /** Intervals in a zone's standard time. */
 import { describe, expect, test } from "vitest";
-import { dateText, durationText, instantText, intervalLabel, intervalStart, offsetName, rangeLabel, runs, startLabel } from "./time";
+import {
+  dateText,
+  durationText,
+  instantText,
+  intervalLabel,
+  intervalStart,
+  offsetName,
+  rangeLabel,
+  runs,
+  startLabel,
+} from "./time";
 
 const hourly = { offset_seconds: 3600, interval_minutes: 60 };
 const quarters = { offset_seconds: 19800, interval_minutes: 15 };

@@ -56,11 +56,18 @@ export const dateText = (date: string, locale: string, style: "long" | "short" =
   }).format(new Date(`${date}T00:00:00Z`));
 
 /** An instant in standard time at `offsetSeconds`, in the reader's language: day, month, hours and minutes. */
-export function instantText(iso: string, offsetSeconds: number, locale: string, parts: "time" | "short" | "full" = "short"): string {
+export function instantText(
+  iso: string,
+  offsetSeconds: number,
+  locale: string,
+  parts: "time" | "short" | "full" = "short",
+): string {
   const shown: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   if (parts !== "time") Object.assign(shown, { day: "numeric", month: "short" });
   if (parts === "full") Object.assign(shown, { year: "numeric", second: "2-digit" });
-  return new Intl.DateTimeFormat(locale, { ...shown, timeZone: "UTC" }).format(new Date(Date.parse(iso) + offsetSeconds * 1000));
+  return new Intl.DateTimeFormat(locale, { ...shown, timeZone: "UTC" }).format(
+    new Date(Date.parse(iso) + offsetSeconds * 1000),
+  );
 }
 
 /** "2017-07-18 15:00 UTC". */

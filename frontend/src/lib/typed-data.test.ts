@@ -15,7 +15,9 @@ interface Case {
   digest: string;
 }
 
-const { cases } = JSON.parse(readFileSync(new URL("../../../tests/cases/encoding/typed_data.json", import.meta.url), "utf8")) as {
+const { cases } = JSON.parse(
+  readFileSync(new URL("../../../tests/cases/encoding/typed_data.json", import.meta.url), "utf8"),
+) as {
   cases: Case[];
 };
 

@@ -18,8 +18,9 @@ export const ceilDiv = (numerator: bigint, denominator: bigint): bigint => (nume
 export type Parsed = { readonly ok: true; readonly value: number } | { readonly ok: false; readonly expected: string };
 
 /**
- * Decimal text as a whole number of its smallest unit: "0.25" with 3 decimals is 250. Comma and point both mark decimals; grouping
- * marks are refused because they cannot be told from them. Empty text is 0. No floating point is involved.
+ * Decimal text as a whole number of its smallest unit: "0.25" with 3 decimals is 250. Comma and point both mark
+ * decimals; grouping marks are refused because they cannot be told from them. Empty text is 0. No floating point is
+ * involved.
  */
 export function parseDecimal(entered: string, decimals: number): Parsed {
   const trimmed = entered.trim();
@@ -35,7 +36,9 @@ export function parseDecimal(entered: string, decimals: number): Parsed {
 /** A whole number of smallest units as plain decimal text without needless zeros, `mark` before the decimals. */
 export function decimalText(value: number | bigint, decimals: number, mark = "."): string {
   const negative = value < 0;
-  const digits = BigInt(value < 0 ? -value : value).toString().padStart(decimals + 1, "0");
+  const digits = BigInt(value < 0 ? -value : value)
+    .toString()
+    .padStart(decimals + 1, "0");
   const whole = digits.slice(0, digits.length - decimals);
   const fraction = digits.slice(digits.length - decimals).replace(/0+$/, "");
   return `${negative ? "-" : ""}${whole}${fraction === "" ? "" : mark + fraction}`;

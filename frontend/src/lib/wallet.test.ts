@@ -5,7 +5,14 @@ import { describe, expect, test } from "vitest";
 import { orderBatchMessage } from "./typed-data";
 import { canonicalSignature, connectWallet, developmentWallet, type Provider, walletError } from "./wallet";
 
-const message = orderBatchMessage({ chainId: 31337, market: `0x${"5f".repeat(20)}`, session: 1, words: [7n], nonce: 9n, deadline: 100 });
+const message = orderBatchMessage({
+  chainId: 31337,
+  market: `0x${"5f".repeat(20)}`,
+  session: 1,
+  words: [7n],
+  nonce: 9n,
+  deadline: 100,
+});
 
 test("refusals in words", () => {
   expect(walletError({ code: 4001, message: "User rejected" }).message).toContain("You rejected");
@@ -32,7 +39,9 @@ describe("the development wallet", () => {
   });
 
   test("refuses a key that is not the named address's", async () => {
-    await expect(developmentWallet(key, privateKeyToAccount(generatePrivateKey()).address, 5)).rejects.toThrow("development key belongs to");
+    await expect(developmentWallet(key, privateKeyToAccount(generatePrivateKey()).address, 5)).rejects.toThrow(
+      "development key belongs to",
+    );
   });
 });
 
@@ -40,7 +49,9 @@ describe("an injected wallet", () => {
   const { address } = privateKeyToAccount(generatePrivateKey());
   const provider = (answers: Record<string, unknown>): Provider => ({
     request: ({ method }) =>
-      method in answers ? Promise.resolve(answers[method]) : Promise.reject(Object.assign(new Error("User rejected the request."), { code: 4001 })),
+      method in answers
+        ? Promise.resolve(answers[method])
+        : Promise.reject(Object.assign(new Error("User rejected the request."), { code: 4001 })),
   });
   const found = (answers: Record<string, unknown>) => ({ id: "1", name: "Test", icon: null, provider: provider(answers) });
 

@@ -1,4 +1,7 @@
-/** Wallets in the browser: discovery by EIP-6963 with `window.ethereum` as fallback, connection, and signing of order batches. */
+/**
+ * Wallets in the browser: discovery by EIP-6963 with `window.ethereum` as fallback, connection, and signing of order
+ * batches.
+ */
 import { getAddress } from "viem";
 import { hex, list } from "./decode";
 import { jsonOf, type OrderBatchMessage } from "./typed-data";
@@ -78,7 +81,12 @@ export function discoverWallets(found: (wallets: readonly FoundWallet[]) => void
     const announcement = readAnnouncement((event as CustomEvent<unknown>).detail);
     if (announcement === null) return;
     const { info, provider } = announcement;
-    announced.set(info.uuid, { id: info.uuid, name: info.name, icon: info.icon.startsWith("data:image/") ? info.icon : null, provider });
+    announced.set(info.uuid, {
+      id: info.uuid,
+      name: info.name,
+      icon: info.icon.startsWith("data:image/") ? info.icon : null,
+      provider,
+    });
     report();
   };
   window.addEventListener("eip6963:announceProvider", listener);
@@ -148,8 +156,8 @@ export const movedWallet = (wallet: Wallet, found: FoundWallet, address: Hex, ch
   injectedWallet(found.provider, wallet.name, address, chainId);
 
 /**
- * The wallet of a development chain. Its key comes from the server, is worth nothing anywhere else, and stays in this page's memory. The
- * signing code is loaded only when it is asked for.
+ * The wallet of a development chain. Its key comes from the server, is worth nothing anywhere else, and stays in this
+ * page's memory. The signing code is loaded only when it is asked for.
  */
 export async function developmentWallet(key: Hex, expected: Hex, account: number | null): Promise<Wallet> {
   const { privateKeyToAccount } = await import("viem/accounts");

@@ -34,10 +34,18 @@ function Connect({ development }: { development: boolean }) {
   const { found, connect, connectDevelopment, connecting } = useMember();
   return (
     <>
-      <p className="muted">Connect a wallet to see your forecast and balance and to trade. You sign here; the market never holds your key.</p>
+      <p className="muted">
+        Connect a wallet to see your forecast and balance and to trade. You sign here; the market never holds your key.
+      </p>
       <div className="stack-tight">
         {found.map((wallet) => (
-          <button key={wallet.id} type="button" className="button button-wide" disabled={connecting} onClick={() => connect(wallet)}>
+          <button
+            key={wallet.id}
+            type="button"
+            className="button button-wide"
+            disabled={connecting}
+            onClick={() => connect(wallet)}
+          >
             {wallet.icon !== null && <img src={wallet.icon} alt="" width={20} height={20} />}
             {wallet.name}
           </button>
@@ -87,8 +95,8 @@ function Connected({ status }: { status: Status }) {
       {warning !== null && <Note tone="warn">{warning}</Note>}
       {otherChain && (
         <Note tone="warn">
-          Your wallet is set to chain {wallet.chainId}, this market runs on chain {status.chain.chain_id}. Switch the wallet to that chain before
-          you sign.
+          Your wallet is set to chain {wallet.chainId}, this market runs on chain {status.chain.chain_id}. Switch the wallet to
+          that chain before you sign.
         </Note>
       )}
       <Loaded query={accounts} label="your accounts" lines={2}>
@@ -127,7 +135,9 @@ function Balance({ account }: { account: Account }) {
         {account.has_meter ? <Badge tone="good">Meter registered</Badge> : <Badge tone="warn">No meter: bids only</Badge>}
       </p>
       {!account.has_meter && (
-        <p className="hint">Only accounts with a registered meter can offer, because a delivery is proven from the meter's signed readings.</p>
+        <p className="hint">
+          Only accounts with a registered meter can offer, because a delivery is proven from the meter's signed readings.
+        </p>
       )}
     </>
   );
@@ -142,7 +152,12 @@ function Register({ owner }: { owner: string }) {
   return (
     <>
       <p>This wallet has no account in the market yet.</p>
-      <button type="button" className="button button-primary button-wide" disabled={register.isPending} onClick={() => register.mutate()}>
+      <button
+        type="button"
+        className="button button-primary button-wide"
+        disabled={register.isPending}
+        onClick={() => register.mutate()}
+      >
         {register.isPending ? "Registering…" : "Register"}
       </button>
       {register.isError && <Problem error={register.error} />}

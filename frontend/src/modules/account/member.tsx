@@ -4,7 +4,14 @@ import { createContext, type ReactNode, useCallback, useContext, useEffect, useM
 import { api } from "../../lib/api";
 import { useAccounts } from "../../lib/queries";
 import type { Account } from "../../lib/resources";
-import { connectWallet, developmentWallet, discoverWallets, type FoundWallet, movedWallet, type Wallet } from "../../lib/wallet";
+import {
+  connectWallet,
+  developmentWallet,
+  discoverWallets,
+  type FoundWallet,
+  movedWallet,
+  type Wallet,
+} from "../../lib/wallet";
 
 interface Member {
   readonly found: readonly FoundWallet[];

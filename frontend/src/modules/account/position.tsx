@@ -15,37 +15,43 @@ export function Position({ session, account }: { session: SessionDetail; account
   return (
     <Section title="Your part">
       <div className="stack">
-      {delivery === undefined && statements.length === 0 ? (
-        <Empty>{account.label ?? `Account ${account.index}`} has no fill in this session.</Empty>
-      ) : (
-        <dl className="facts facts-two">
-          {delivery !== undefined && (
-            <>
-              <div>
-                <dt>Promised</dt>
-                <dd>{formats.energy(sum(delivery.promised))}</dd>
-              </div>
-              <div>
-                <dt>Delivered</dt>
-                <dd>{delivery.delivered === null ? "–" : formats.energy(sum(delivery.delivered))}</dd>
-              </div>
-            </>
-          )}
-          {statements.length > 0 && (
-            <>
-              <div>
-                <dt>Penalty</dt>
-                <dd>{formats.amount(sum(statements.map((row) => row.penalty)))}</dd>
-              </div>
-              <div>
-                <dt>Net</dt>
-                <dd title={formats.exactMoney(net)}>{formats.signedAmount(net)}</dd>
-              </div>
-            </>
-          )}
-        </dl>
-      )}
-      {forecast !== undefined && <ForecastPlot session={session} forecast={forecast} />}
+        {delivery === undefined && statements.length === 0 ? (
+          <Empty>
+            {session.state === "Closed"
+              ? "The session is being cleared."
+              : session.state === "UnderReview"
+                ? "The clearing is under review."
+                : `${account.label ?? `Account ${account.index}`} has no fill in this session.`}
+          </Empty>
+        ) : (
+          <dl className="facts facts-two">
+            {delivery !== undefined && (
+              <>
+                <div>
+                  <dt>Promised</dt>
+                  <dd>{formats.energy(sum(delivery.promised))}</dd>
+                </div>
+                <div>
+                  <dt>Delivered</dt>
+                  <dd>{delivery.delivered === null ? "–" : formats.energy(sum(delivery.delivered))}</dd>
+                </div>
+              </>
+            )}
+            {statements.length > 0 && (
+              <>
+                <div>
+                  <dt>Penalty</dt>
+                  <dd>{formats.amount(sum(statements.map((row) => row.penalty)))}</dd>
+                </div>
+                <div>
+                  <dt>Net</dt>
+                  <dd title={formats.exactMoney(net)}>{formats.signedAmount(net)}</dd>
+                </div>
+              </>
+            )}
+          </dl>
+        )}
+        {forecast !== undefined && <ForecastPlot session={session} forecast={forecast} />}
       </div>
     </Section>
   );

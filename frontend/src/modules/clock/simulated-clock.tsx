@@ -7,6 +7,7 @@ import { Problem } from "../ui/feedback";
 import { Moment, Section } from "../ui/parts";
 
 const TARGETS: readonly { to: AdvanceTarget; name: string; running: string; until: SessionState }[] = [
+  { to: "gate_open", name: "To gate opening", running: "Opening the gate…", until: "Open" },
   { to: "gate_close", name: "To gate close", running: "Closing the gate and clearing…", until: "Closed" },
   { to: "delivery_start", name: "To delivery start", running: "Moving on to the delivery…", until: "Delivering" },
   { to: "delivery_end", name: "To delivery end", running: "Metering the delivery…", until: "Settling" },
@@ -23,9 +24,13 @@ export function SimulatedClock({ session }: { session: SessionDetail }) {
   });
   const running = TARGETS.find((target) => target.to === advance.variables);
   return (
-    <Section title="Simulated clock" className="clock" lead="This chain's time is simulated. Move it on and watch the session go its way.">
+    <Section
+      title="Simulated clock"
+      className="clock"
+      lead="This chain's time is simulated. Move it on and watch the session go its way."
+    >
       <div className="clock-buttons">
-        {TARGETS.map(({ to, name, until }) => (
+        {TARGETS.filter(({ to }) => to !== "gate_open" || session.state === "Scheduled").map(({ to, name, until }) => (
           <button
             key={to}
             type="button"
@@ -59,4 +64,3 @@ export function SimulatedClock({ session }: { session: SessionDetail }) {
     </Section>
   );
 }
-

@@ -37,7 +37,12 @@ export function CurvePlot({ bids, offers, price, volume, label }: Props) {
   const noteLeft = cleared && x(volume) + 230 > width;
   return (
     <div ref={frame} className="plot">
-      <svg width={width} height={HEIGHT} role="img" aria-label={`Demand and supply, ${sentence} The table below has the same numbers.`}>
+      <svg
+        width={width}
+        height={HEIGHT}
+        role="img"
+        aria-label={`Demand and supply, ${sentence} The table below has the same numbers.`}
+      >
         {prices.map((p) => (
           <g key={p}>
             <line className="gridline" x1={LEFT} x2={width - RIGHT} y1={y(p)} y2={y(p)} />
@@ -47,7 +52,13 @@ export function CurvePlot({ bids, offers, price, volume, label }: Props) {
           </g>
         ))}
         {quantities.map((q, i) => (
-          <text key={q} className="axis" x={x(q)} y={HEIGHT - BOTTOM + 18} textAnchor={i === quantities.length - 1 ? "end" : "middle"}>
+          <text
+            key={q}
+            className="axis"
+            x={x(q)}
+            y={HEIGHT - BOTTOM + 18}
+            textAnchor={i === quantities.length - 1 ? "end" : "middle"}
+          >
             {formats.axisEnergy(q, right)}
           </text>
         ))}

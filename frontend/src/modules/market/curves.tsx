@@ -45,7 +45,13 @@ function OneInterval({ session, book }: { session: SessionDetail; book: Book }) 
         <Empty>Nobody bids or offers for {label} yet.</Empty>
       ) : (
         <>
-          <CurvePlot bids={bids} offers={offers} price={cleared?.price ?? null} volume={cleared?.volume_wh ?? 0} label={label} />
+          <CurvePlot
+            bids={bids}
+            offers={offers}
+            price={cleared?.price ?? null}
+            volume={cleared?.volume_wh ?? 0}
+            label={label}
+          />
           <p className="plot-caption">
             {cleared === undefined ? (
               <>The curves show live orders for {label}; the price is found after the gate closes.</>
@@ -55,8 +61,9 @@ function OneInterval({ session, book }: { session: SessionDetail; book: Book }) 
               </>
             ) : (
               <>
-                {label} cleared <strong>{formats.energy(cleared.volume_wh)}</strong> at <strong>{formats.price(cleared.price)}</strong>, the middle of{" "}
-                {formats.priceNumber(cleared.lo)} to {formats.priceNumber(cleared.hi)}.
+                {label} cleared <strong>{formats.energy(cleared.volume_wh)}</strong> at{" "}
+                <strong>{formats.price(cleared.price)}</strong>, the middle of {formats.priceNumber(cleared.lo)} to{" "}
+                {formats.priceNumber(cleared.hi)}.
               </>
             )}
           </p>

@@ -55,7 +55,9 @@ describe("results", () => {
   });
 
   test("before the clearing there is a word instead of an empty plot", () => {
-    expect(renderToStaticMarkup(<Results session={{ ...session, state: "Open", cleared: [] }} />)).toContain("once the session has cleared");
+    expect(renderToStaticMarkup(<Results session={{ ...session, state: "Open", cleared: [] }} />)).toContain(
+      "once the session has cleared",
+    );
   });
 });
 
@@ -69,13 +71,17 @@ describe("the summary", () => {
 
   test("counts down to the gate only while it is open", () => {
     const now = "2017-07-18T14:00:00Z";
-    expect(renderToStaticMarkup(<SessionSummary session={{ ...session, state: "Open" }} now={now} />)).toContain("closes in 1 h");
+    expect(renderToStaticMarkup(<SessionSummary session={{ ...session, state: "Open" }} now={now} />)).toContain(
+      "closes in 1 h",
+    );
     expect(renderToStaticMarkup(<SessionSummary session={session} now={now} />)).not.toContain("closes in");
   });
 });
 
 test("a plot says in words what it shows", () => {
   const level = { price: 100_000, quantity_wh: 1500 };
-  const html = renderToStaticMarkup(<CurvePlot bids={[level]} offers={[level]} price={100_000} volume={1500} label="17:00–18:00" />);
+  const html = renderToStaticMarkup(
+    <CurvePlot bids={[level]} offers={[level]} price={100_000} volume={1500} label="17:00–18:00" />,
+  );
   expect(html).toContain('aria-label="Demand and supply, 17:00–18:00: clears 1.500 kWh at 0.1000 EUR/kWh.');
 });

@@ -19,8 +19,8 @@ export function Results({ session }: { session: SessionDetail }) {
     <Section title="Prices and volumes">
       {session.state === "UnderReview" && (
         <Note tone="warn">
-          The price lies outside the band of earlier sessions. A guardian releases or holds the clearing before the delivery starts; otherwise
-          the session is cancelled.
+          The price lies outside the band of earlier sessions. A guardian releases or holds the clearing before the delivery
+          starts; otherwise the session is cancelled.
         </Note>
       )}
       {rows.length === 0 ? (
@@ -52,7 +52,11 @@ export function Results({ session }: { session: SessionDetail }) {
                       <Interval zone={session.zone} day={session.day} t={row.interval} />
                     </th>
                     <td className="num" data-testid={`price-${row.interval}`}>
-                      {traded(row) ? <strong>{formats.priceNumber(row.price)}</strong> : <span className="no-trade">no trade</span>}
+                      {traded(row) ? (
+                        <strong>{formats.priceNumber(row.price)}</strong>
+                      ) : (
+                        <span className="no-trade">no trade</span>
+                      )}
                     </td>
                     <td className="num muted">
                       {traded(row) ? `${formats.priceNumber(row.lo)} to ${formats.priceNumber(row.hi)}` : "–"}
@@ -81,7 +85,11 @@ function ResultPlot({ session }: { session: SessionDetail }) {
   const [frame, width] = useWidth();
   const rows = session.cleared;
   const tradedRows = rows.filter(traded);
-  const highest = Math.max(1, ...tradedRows.map((row) => Math.min(row.hi, session.price_cap)), ...tradedRows.map((row) => row.price));
+  const highest = Math.max(
+    1,
+    ...tradedRows.map((row) => Math.min(row.hi, session.price_cap)),
+    ...tradedRows.map((row) => row.price),
+  );
   const widest = Math.max(1, ...rows.map((row) => row.volume_wh));
   const prices = ticks(0, highest, 3);
   const volumes = ticks(0, widest, 2);
@@ -155,7 +163,14 @@ function ResultPlot({ session }: { session: SessionDetail }) {
                 </>
               ) : (
                 <>
-                  <rect className="no-trade-band" x={left + 2} width={band - 4} y={PRICE_TOP} height={VOLUME_BOTTOM - PRICE_TOP} rx={4} />
+                  <rect
+                    className="no-trade-band"
+                    x={left + 2}
+                    width={band - 4}
+                    y={PRICE_TOP}
+                    height={VOLUME_BOTTOM - PRICE_TOP}
+                    rx={4}
+                  />
                   <text
                     className="no-trade-text"
                     textAnchor="middle"

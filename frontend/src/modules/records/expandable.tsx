@@ -26,7 +26,14 @@ export function ExpandableRow({
       <tr className={className}>
         <th scope="row">
           <span className="row-head">
-            <button type="button" className="twist" aria-expanded={open} aria-controls={id} aria-label={label} onClick={() => setOpen(!open)}>
+            <button
+              type="button"
+              className="twist"
+              aria-expanded={open}
+              aria-controls={id}
+              aria-label={label}
+              onClick={() => setOpen(!open)}
+            >
               <span aria-hidden="true">›</span>
             </button>
             <span>{head}</span>

@@ -1,4 +1,7 @@
-/** Every schedule order of the session's log: who, how much, at what limit, what became of it; the own live ones can be cancelled. */
+/**
+ * Every schedule order of the session's log: who, how much, at what limit, what became of it; the own live ones can be
+ * cancelled.
+ */
 import { formats } from "../../lib/format";
 import { useOrders } from "../../lib/queries";
 import { accountName, type OrderRow, type SessionDetail } from "../../lib/resources";
@@ -119,7 +122,11 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Orde
                     </td>
                     <td className="num">{formats.kwh(quantity)}</td>
                     <td className="num">{limitRange(row)}</td>
-                    {filled && <td className="num">{row.fills === null ? <span className="muted">–</span> : formats.kwh(sum(row.fills))}</td>}
+                    {filled && (
+                      <td className="num">
+                        {row.fills === null ? <span className="muted">–</span> : formats.kwh(sum(row.fills))}
+                      </td>
+                    )}
                     <td className="num" title={formats.exactMoney(row.lock)}>
                       {formats.amount(row.lock)}
                     </td>
@@ -164,7 +171,11 @@ function OrderDetails({ session, row }: { session: SessionDetail; row: OrderRow 
               const quantity = step.quantities[j] ?? 0;
               return (
                 <td key={k} className="num">
-                  {quantity === 0 ? <span className="muted">–</span> : `${formats.energy(quantity)} at ${formats.priceNumber(step.limits[j] ?? 0)}`}
+                  {quantity === 0 ? (
+                    <span className="muted">–</span>
+                  ) : (
+                    `${formats.energy(quantity)} at ${formats.priceNumber(step.limits[j] ?? 0)}`
+                  )}
                 </td>
               );
             })}

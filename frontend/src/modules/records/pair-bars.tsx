@@ -6,7 +6,15 @@ import { sum } from "../../lib/units";
 const WIDTH = 176;
 const HEIGHT = 46;
 
-export function PairBars({ promised, delivered, top }: { promised: readonly number[]; delivered: readonly (number | null)[] | null; top: number }) {
+export function PairBars({
+  promised,
+  delivered,
+  top,
+}: {
+  promised: readonly number[];
+  delivered: readonly (number | null)[] | null;
+  top: number;
+}) {
   const values = delivered ?? [];
   const lowest = Math.min(0, ...values.map((d) => d ?? 0));
   const y = scale(lowest, Math.max(top, 1), HEIGHT - 1, 2);

@@ -1,10 +1,13 @@
-/** Promised against delivered for every seller, and the proof behind it. Readings stay private: only the deviation is public. */
+/**
+ * Promised against delivered for every seller, and the proof behind it. Readings stay private: only the deviation is
+ * public.
+ */
 import { formats } from "../../lib/format";
 import { useDeliveries } from "../../lib/queries";
 import { accountName, type Delivery, type SessionDetail } from "../../lib/resources";
 import { sum } from "../../lib/units";
 import { useMember } from "../account/member";
-import { Empty, Loaded } from "../ui/feedback";
+import { Empty, Loaded, Note } from "../ui/feedback";
 import { Badge, Hash, Interval, Section, TableFrame } from "../ui/parts";
 import { ExpandableRow } from "./expandable";
 import { PairBars } from "./pair-bars";
@@ -45,7 +48,11 @@ export function ProofsTable({ session }: { session: SessionDetail }) {
       <div data-testid="proofs-table">
         <Loaded query={deliveries} label="deliveries">
           {({ items }) =>
-            items.length === 0 ? <Empty>No promises yet: they come from the clearing.</Empty> : <Rows session={session} items={items} />
+            items.length === 0 ? (
+              <Empty>No promises yet: they come from the clearing.</Empty>
+            ) : (
+              <Rows session={session} items={items} />
+            )
           }
         </Loaded>
       </div>
@@ -105,21 +112,32 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Deli
                       <PairBars promised={row.promised} delivered={row.delivered} top={top} />
                     </td>
                     <td className="num">{formats.kwh(sum(row.promised))}</td>
-                    <td className="num">{row.delivered === null ? <span className="muted">–</span> : formats.kwh(sum(row.delivered))}</td>
+                    <td className="num">
+                      {row.delivered === null ? <span className="muted">–</span> : formats.kwh(sum(row.delivered))}
+                    </td>
                     <td className={`num ${deviation !== null && deviation < 0 ? "short" : ""}`}>
                       {deviation === null ? <span className="muted">–</span> : formats.signedKwh(deviation)}
                     </td>
                     <td>
                       <ProofMark state={row.state} />
                     </td>
-                    <td className="num">{row.verify_gas === null ? <span className="muted">–</span> : formats.integer(row.verify_gas)}</td>
-                    <td className="num">{row.prove_ms === null ? <span className="muted">–</span> : formats.duration(row.prove_ms)}</td>
+                    <td className="num">
+                      {row.verify_gas === null ? <span className="muted">–</span> : formats.integer(row.verify_gas)}
+                    </td>
+                    <td className="num">
+                      {row.prove_ms === null ? <span className="muted">–</span> : formats.duration(row.prove_ms)}
+                    </td>
                     <td>
                       <Hash value={row.tx} label="Transaction" />
                     </td>
                   </>
                 }
-                details={() => <DeliveryDetails session={session} row={row} />}
+                details={() => (
+                  <>
+                    {row.error !== null && <Note tone="bad">No proof yet: {row.error}</Note>}
+                    <DeliveryDetails session={session} row={row} />
+                  </>
+                )}
               />
             );
           })}
@@ -157,7 +175,9 @@ function DeliveryDetails({ session, row }: { session: SessionDetail; row: Delive
             </th>
             <td className="num">{cell(row.promised[j], formats.kwh)}</td>
             <td className="num">{cell(row.delivered?.[j], formats.kwh)}</td>
-            <td className={`num ${(row.deviations?.[j] ?? 0) < 0 ? "short" : ""}`}>{cell(row.deviations?.[j], formats.signedKwh)}</td>
+            <td className={`num ${(row.deviations?.[j] ?? 0) < 0 ? "short" : ""}`}>
+              {cell(row.deviations?.[j], formats.signedKwh)}
+            </td>
           </tr>
         ))}
       </tbody>

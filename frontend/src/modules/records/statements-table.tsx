@@ -55,7 +55,9 @@ function Sums({ settlement }: { settlement: Settlement }) {
       {sums.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd title={formats.exactMoney(value)}>{name === "Rounding left over" ? formats.exactMoney(value) : formats.money(value)}</dd>
+          <dd title={formats.exactMoney(value)}>
+            {name === "Rounding left over" ? formats.exactMoney(value) : formats.money(value)}
+          </dd>
         </div>
       ))}
     </dl>

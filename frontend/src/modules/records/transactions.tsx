@@ -41,7 +41,13 @@ export function Transactions({ session }: { session: SessionDetail }) {
               {rows.map((row, i) => (
                 <tr key={`${row.hash}-${i}`}>
                   <th scope="row">{KINDS[row.kind] ?? row.kind}</th>
-                  <td>{row.time === null ? <span className="muted">–</span> : <Moment iso={row.time} offset={session.zone.offset_seconds} parts="full" />}</td>
+                  <td>
+                    {row.time === null ? (
+                      <span className="muted">–</span>
+                    ) : (
+                      <Moment iso={row.time} offset={session.zone.offset_seconds} parts="full" />
+                    )}
+                  </td>
                   <td className="num">{row.block === null ? "–" : formats.integer(row.block)}</td>
                   <td className="num">{row.gas === null ? "–" : formats.integer(row.gas)}</td>
                   <td>

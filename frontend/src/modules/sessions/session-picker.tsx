@@ -53,7 +53,8 @@ export function SessionPicker({ sessions, current }: { sessions: readonly Sessio
                 <StateBadge state={s.state} />
               </span>
               <span className="session-chip-when">
-                {dateText(s.date, formats.dateLocale, "short")} · {rangeLabel(s.zone, s.intervals[0] ?? 0, s.intervals.at(-1) ?? 0)}
+                {dateText(s.date, formats.dateLocale, "short")} ·{" "}
+                {rangeLabel(s.zone, s.intervals[0] ?? 0, s.intervals.at(-1) ?? 0)}
               </span>
             </a>
           </li>

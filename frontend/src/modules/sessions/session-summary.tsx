@@ -57,8 +57,8 @@ export function SessionSummary({ session, now }: { session: SessionDetail; now: 
               </span>
             ))}
             <small>
-              {session.intervals.length} {session.intervals.length === 1 ? "interval" : "intervals"} of {zone.interval_minutes} min, {zoneClock(zone)},
-              without daylight saving
+              {session.intervals.length} {session.intervals.length === 1 ? "interval" : "intervals"} of {zone.interval_minutes}{" "}
+              min, {zoneClock(zone)}, without daylight saving
             </small>
           </dd>
         </div>
@@ -84,7 +84,7 @@ export function SessionSummary({ session, now }: { session: SessionDetail; now: 
           </dd>
         </div>
         <div>
-          <dt>Orders</dt>
+          <dt>Live orders</dt>
           <dd>
             {formats.integer(session.orders)}
             <small>{formats.integer(session.entries)} entries</small>
@@ -126,18 +126,44 @@ function Timeline({ session, now }: { session: SessionDetail; now: string | null
   const caption = (state: SessionState) => {
     switch (state) {
       case "Scheduled":
-        return <>until <Moment iso={session.gate_open} offset={offset} /></>;
+        return (
+          <>
+            until <Moment iso={session.gate_open} offset={offset} />
+          </>
+        );
       case "Open":
-        return <>until <Moment iso={session.gate_close} offset={offset} /></>;
+        return (
+          <>
+            until <Moment iso={session.gate_close} offset={offset} />
+          </>
+        );
       case "Closed":
-        return clearedAt === null ? <>clears by <Moment iso={session.delivery_start} offset={offset} parts="time" /></> : <>gate closed</>;
+        return clearedAt === null ? (
+          <>
+            clears by <Moment iso={session.delivery_start} offset={offset} parts="time" />
+          </>
+        ) : (
+          <>gate closed</>
+        );
       case "Cleared":
       case "UnderReview":
-        return clearedAt === null ? <>by <Moment iso={session.delivery_start} offset={offset} parts="time" /></> : <Moment iso={clearedAt} offset={offset} />;
+        return clearedAt === null ? (
+          <>
+            by <Moment iso={session.delivery_start} offset={offset} parts="time" />
+          </>
+        ) : (
+          <Moment iso={clearedAt} offset={offset} />
+        );
       case "Delivering":
-        return <Interval zone={session.zone} day={session.day} t={session.intervals[0] ?? 0} last={session.intervals.at(-1) ?? 0} />;
+        return (
+          <Interval zone={session.zone} day={session.day} t={session.intervals[0] ?? 0} last={session.intervals.at(-1) ?? 0} />
+        );
       case "Settling":
-        return <>proofs by <Moment iso={session.proof_deadline} offset={offset} /></>;
+        return (
+          <>
+            proofs by <Moment iso={session.proof_deadline} offset={offset} />
+          </>
+        );
       case "Settled":
         return settledAt === null ? <>after proofs</> : <Moment iso={settledAt} offset={offset} />;
       case "Cancelled":

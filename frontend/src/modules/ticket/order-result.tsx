@@ -66,7 +66,9 @@ export function OrderResult({ origin }: { origin: Origin }) {
             {review.cancels
               ? "What it locked comes back when the session clears."
               : `${formats.money(review.lock)} are locked.`}
-            {phase.sent.positions !== null && phase.sent.positions.length > 0 && <> Position {phase.sent.positions.join(", ")} of the log.</>}{" "}
+            {phase.sent.positions !== null && phase.sent.positions.length > 0 && (
+              <> Position {phase.sent.positions.join(", ")} of the log.</>
+            )}{" "}
             {phase.sent.tx !== null && (
               <>
                 Transaction <Hash value={phase.sent.tx} label="Transaction" />.

@@ -30,8 +30,8 @@ export function ReviewDialog({ session, review, wallet, signing, error, close, s
   return (
     <Dialog title={title} close={close}>
       <p>
-        You sign an order for <strong>session {session.id}</strong>,{" "}
-        {session.direction === "UP" ? "upward" : "downward"} regulation on <strong>{dateText(session.date, formats.dateLocale)}</strong>, as{" "}
+        You sign an order for <strong>session {session.id}</strong>, {session.direction === "UP" ? "upward" : "downward"}{" "}
+        regulation on <strong>{dateText(session.date, formats.dateLocale)}</strong>, as{" "}
         <strong>{account?.label ?? `Account ${order?.account ?? ""}`}</strong> (account {order?.account}).
       </p>
       {order !== undefined && (review.cancels ? <Cancels review={review} /> : <Schedule session={session} order={order} />)}
@@ -43,7 +43,8 @@ export function ReviewDialog({ session, review, wallet, signing, error, close, s
       )}
       {!review.cancels && review.replaces !== null && (
         <Note tone="warn">
-          It replaces your live {review.side} at position {review.replaces}. The lock of that one stays until the session clears.
+          It replaces your live {review.side} at position {review.replaces}. The lock of that one stays until the session
+          clears.
         </Note>
       )}
       <p className="hint">
@@ -68,8 +69,8 @@ function Cancels({ review }: { review: Review }) {
   return (
     <p>
       Your live {review.side}
-      {review.replaces !== null && <> at position {review.replaces}</>} is withdrawn: it fills nothing and promises nothing. What it locked comes
-      back when the session clears. The order stays in the log, marked as cancelled.
+      {review.replaces !== null && <> at position {review.replaces}</>} is withdrawn: it fills nothing and promises nothing.
+      What it locked comes back when the session clears. The order stays in the log, marked as cancelled.
     </p>
   );
 }
@@ -112,7 +113,9 @@ function Schedule({ session, order }: { session: SessionDetail; order: ScheduleO
                   return (
                     <Fragment key={k}>
                       <td className="num">{quantity === 0 ? <span className="muted">–</span> : formats.kwh(quantity)}</td>
-                      <td className="num">{quantity === 0 ? <span className="muted">–</span> : formats.priceNumber(step.limits[j] ?? 0)}</td>
+                      <td className="num">
+                        {quantity === 0 ? <span className="muted">–</span> : formats.priceNumber(step.limits[j] ?? 0)}
+                      </td>
                     </Fragment>
                   );
                 })}

@@ -1,6 +1,7 @@
 /**
- * The way of one order from review to confirmation. Words and message are made here from what was typed, shown, signed by the wallet, and
- * only then sent; a send that got no answer can be repeated with the same signature, because its nonce can be used once only.
+ * The way of one order from review to confirmation. Words and message are made here from what was typed, shown, signed
+ * by the wallet, and only then sent; a send that got no answer can be repeated with the same signature, because its
+ * nonce can be used once only.
  */
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from "react";
@@ -51,7 +52,15 @@ export function useSigning(): Signing {
   return signing;
 }
 
-export function SigningProvider({ session, status, children }: { session: SessionDetail; status: Status; children: ReactNode }) {
+export function SigningProvider({
+  session,
+  status,
+  children,
+}: {
+  session: SessionDetail;
+  status: Status;
+  children: ReactNode;
+}) {
   const { wallet } = useMember();
   const [phase, setPhase] = useState<Phase>({ at: "idle" });
   const client = useQueryClient();
@@ -110,7 +119,8 @@ export function SigningProvider({ session, status, children }: { session: Sessio
     phase: phase.at === "sent" ? { ...phase, sent: latest ?? phase.sent, error: followed.error } : phase,
     busy: phase.at === "sending" || (phase.at === "sent" && !decided),
     begin,
-    beginCancellation: (account, side, position) => begin(cancellation(account, side, session.intervals.length), "orders", position),
+    beginCancellation: (account, side, position) =>
+      begin(cancellation(account, side, session.intervals.length), "orders", position),
     resend: () => {
       if (phase.at === "unsent") void send(phase.review, phase.signed);
     },

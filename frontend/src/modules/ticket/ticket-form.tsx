@@ -1,6 +1,16 @@
 /** The form of one order: quantities and limits per interval, up to four steps, checked while it is typed. */
 import { type FormEvent, useId, useRef, useState } from "react";
-import { checkDraft, type Draft, fieldKey, prefill, type Terms, withField, withLimit, withoutStep, withStep } from "../../lib/draft";
+import {
+  checkDraft,
+  type Draft,
+  fieldKey,
+  prefill,
+  type Terms,
+  withField,
+  withLimit,
+  withoutStep,
+  withStep,
+} from "../../lib/draft";
 import { MAX_STEPS, type Side } from "../../lib/encoding";
 import { formats } from "../../lib/format";
 import type { Account, BookInterval, SessionDetail } from "../../lib/resources";
@@ -58,7 +68,11 @@ export function TicketForm({ session, account, side, flexible, book, replaces }:
         <p className="hint">A step adds quantity at another limit; an order has up to {MAX_STEPS}.</p>
       </div>
       <LockLine session={session} side={side} lock={check.lock} available={account.available} />
-      {replaces !== null && <p className="hint">This replaces your live {side} at position {replaces}.</p>}
+      {replaces !== null && (
+        <p className="hint">
+          This replaces your live {side} at position {replaces}.
+        </p>
+      )}
       {shown.length > 0 && (
         <div className="note note-bad" role="status" ref={problems} tabIndex={-1}>
           <p className="note-title">{shown.length === 1 ? "One thing to put right" : `${shown.length} things to put right`}</p>
@@ -97,7 +111,11 @@ function StepFields({ session, draft, step, issues, change }: StepProps) {
     <fieldset className="step">
       <legend>{several ? `Step ${step + 1}` : "Quantities and limits"}</legend>
       {several && (
-        <button type="button" className="button button-quiet button-small step-remove" onClick={() => change(withoutStep(draft, step))}>
+        <button
+          type="button"
+          className="button button-quiet button-small step-remove"
+          onClick={() => change(withoutStep(draft, step))}
+        >
           Remove<span className="visually-hidden"> step {step + 1}</span>
         </button>
       )}
@@ -151,7 +169,12 @@ function StepFields({ session, draft, step, issues, change }: StepProps) {
             onChange={(event) => setAll(event.target.value)}
             placeholder={formats.input(Math.floor(session.price_cap / 2), 6)}
           />
-          <button type="button" className="button button-small" disabled={all.trim() === ""} onClick={() => change(withLimit(draft, step, all))}>
+          <button
+            type="button"
+            className="button button-small"
+            disabled={all.trim() === ""}
+            onClick={() => change(withLimit(draft, step, all))}
+          >
             Apply
           </button>
         </div>
@@ -160,7 +183,17 @@ function StepFields({ session, draft, step, issues, change }: StepProps) {
   );
 }
 
-function LockLine({ session, side, lock, available }: { session: SessionDetail; side: Side; lock: bigint | null; available: number }) {
+function LockLine({
+  session,
+  side,
+  lock,
+  available,
+}: {
+  session: SessionDetail;
+  side: Side;
+  lock: bigint | null;
+  available: number;
+}) {
   const enough = lock === null || lock <= BigInt(available);
   return (
     <div className={`lock ${enough ? "" : "lock-short"}`}>

@@ -16,8 +16,9 @@ export function Ticket({ session }: { session: SessionDetail }) {
   const { account, wallet } = useMember();
   const { phase } = useSigning();
   const trading = session.state === "Scheduled" || session.state === "Open";
-  // After the gate only the result of an order still under way is of interest here.
-  if (!trading && phase.at === "idle") return null;
+  const result = phase.at !== "idle" && phase.review.origin === "ticket";
+  // After the gate only the result of an order sent before is of interest here.
+  if (!trading && !result) return null;
   return (
     <Section title="Place an order" className="ticket">
       {session.state === "Scheduled" ? (
@@ -44,7 +45,9 @@ function OpenTicket({ session, account }: { session: SessionDetail; account: Acc
   const orders = useOrders(session.id, session.state);
   if (forecast.isPending || book.isPending) return <Loading label="your forecast" lines={5} />;
   const missing = forecast.error instanceof ApiError && forecast.error.status === 404;
-  const live = orders.data?.items.find((o) => o.account === account.index && o.side === side && o.live && !o.cancels && o.status === "confirmed");
+  const live = orders.data?.items.find(
+    (o) => o.account === account.index && o.side === side && o.live && !o.cancels && o.status === "confirmed",
+  );
   return (
     <div className="stack">
       {forecast.data !== undefined ? (
