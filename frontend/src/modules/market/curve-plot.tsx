@@ -34,7 +34,6 @@ export function CurvePlot({ bids, offers, price, volume, label }: Props) {
   const sentence = cleared
     ? `${label}: clears ${formats.energy(volume)} at ${formats.price(price)}.`
     : `${label}: ${bids.length} bid and ${offers.length} offer steps, nothing cleared.`;
-  const noteLeft = cleared && x(volume) + 230 > width;
   return (
     <div ref={frame} className="plot">
       <svg
@@ -76,11 +75,10 @@ export function CurvePlot({ bids, offers, price, volume, label }: Props) {
             <line x1={LEFT} x2={x(volume)} y1={y(price)} y2={y(price)} />
             <line x1={x(volume)} x2={x(volume)} y1={y(price)} y2={HEIGHT - BOTTOM} />
             <circle cx={x(volume)} cy={y(price)} r={5.5} />
-            {width >= 520 && (
-              <text x={x(volume) + (noteLeft ? -12 : 12)} y={y(price) - 12} textAnchor={noteLeft ? "end" : "start"}>
-                {formats.price(price)} · {formats.energy(volume)}
-              </text>
-            )}
+            {/* Above the plot, where no curve runs. */}
+            <text x={width - RIGHT} y={13} textAnchor="end">
+              {formats.price(price)} · {formats.energy(volume)}
+            </text>
           </g>
         )}
       </svg>
