@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import itertools
 import os
 import secrets
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +25,7 @@ from contracts.chain import MAX_TRANSACTION_GAS, ZERO_ADDRESS, Block, Chain, Cha
 from contracts.refusals import ContractRefusal, refusal
 
 _START_SECONDS = 20.0
+_PR_SET_PDEATHSIG = 1
 
 
 class RpcError(ChainError):
@@ -191,7 +195,12 @@ class AnvilChain(NodeChain):
             lock = _lock(state)
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=() if lock is None else (lock,)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is for us, who then end it in order
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                pass_fds=() if lock is None else (lock,),
             )
         finally:
             if lock is not None:
@@ -239,6 +248,11 @@ def anvil_binary() -> Path:
     if found := chain.anvil_binary():
         return found
     raise ChainError("anvil: expected @foundry-rs/anvil in contracts/node_modules, found none; run `npm ci` in contracts/")
+
+
+def _end_with_parent() -> None:
+    """Runs in anvil's process before anvil: the kernel ends it when whoever started it is gone, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _lock(state: Path) -> int:

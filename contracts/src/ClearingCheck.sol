@@ -167,17 +167,13 @@ library ClearingCheck {
                 assembly ("memory-safe") {
                     body := add(words.offset, shl(5, add(cursor, 1)))
                 }
-                uint256 total;
-                uint256 paid;
-                uint256 cost;
+                uint256 lock = OrderWords.lockOf(side, body, steps * bodyWords, rules);
+                header = account | (side << 32) | (lock << 64);
                 if (counts) {
-                    uint256 soldHere = side == 1 && book.anySold ? _compress(book.accounts.sold(account, book.day), book.mask) : 0;
-                    (total, paid, cost) = _fill(pass, side, body, steps, bodyWords, soldHere, row + 32);
-                } else {
-                    (total, paid) = _sums(body, steps * bodyWords);
+                    uint256 soldHere = side == 1 && book.anySold ? book.accounts.sold(account, book.day) & book.mask : 0;
+                    if (soldHere != 0) soldHere = _keepUnsold(soldHere, book.mask, bodyWords);
+                    header |= (1 << 33) | (_fill(pass, side, body, steps, bodyWords, soldHere, row + 32) << 160);
                 }
-                header = account | (side << 32) | (OrderWords.lockOf(side, total, paid, rules) << 64) | (cost << 160);
-                if (counts) header |= 1 << 33;
                 assembly ("memory-safe") {
                     mstore(row, header)
                 }
@@ -206,90 +202,126 @@ library ClearingCheck {
         }
     }
 
-    /// @dev Fills one live entry and writes its fills, 32 bits each, eight a word, to `fills`.
-    /// @return total sum of quantities, Wh
-    /// @return paid `sum ceil(q * limit / 1000)`
+    /// @dev Fills one live entry and adds its fills, 32 bits each, eight a word, to the words at `fills`.
     /// @return cost `sum ceil(fill * price / 1000)` of a bid, 0 for an offer
-    function _fill(Pass memory pass, uint256 side, uint256 body, uint256 steps, uint256 bodyWords, uint256 soldHere, uint256 fills)
+    function _fill(Pass memory pass, uint256 side, uint256 body, uint256 steps, uint256 bodyWords, uint256 keep, uint256 fills)
         private
         pure
-        returns (uint256 total, uint256 paid, uint256 cost)
+        returns (uint256 cost)
     {
-        uint256 record = pass.records + side * pass.intervals * RECORD;
-        uint256 flip = side == 0 ? 0 : MAX_PRICE;
+        unchecked {
+            uint256 length = 32 * bodyWords;
+            uint256 record = pass.records;
+            if (side == 0) {
+                for (; steps != 0; --steps) body = _fillStep(record, 0, body, length, keep, fills);
+                return _cost(fills, pass.rowBytes - 32, record);
+            }
+            record += pass.intervals * RECORD;
+            for (; steps != 0; --steps) body = _fillStep(record, MAX_PRICE, body, length, keep, fills);
+        }
+    }
+
+    /// @dev One step of a curve. Kept small in variables, because the stack is where this loop's gas goes.
+    /// @param record memory pointer to the records of the side
+    /// @param flip 0 for bids, 2^32-1 for offers
+    /// @param body calldata offset of the step's first word
+    /// @param keep 0, or memory pointer to a mask per body word that leaves out what the account has sold already
+    /// @return end calldata offset of what follows the step
+    function _fillStep(uint256 record, uint256 flip, uint256 body, uint256 length, uint256 keep, uint256 fills)
+        private
+        pure
+        returns (uint256 end)
+    {
         assembly ("memory-safe") {
-            let stride := shl(5, bodyWords)
-            let end := add(body, mul(steps, stride))
-            for { let b := 0 } lt(b, bodyWords) { b := add(b, 1) } {
-                let lanes := 0
-                for { let source := add(body, shl(5, b)) } lt(source, end) { source := add(source, stride) } {
-                    let cursor := record
-                    let shift := 0
-                    let taken := soldHere
-                    for { let x := calldataload(source) } x { x := shr(56, x) } {
-                        let q := and(x, 0xffffff)
-                        if q {
-                            let p := and(shr(24, x), 0xffffffff)
-                            total := add(total, q)
-                            paid := add(paid, div(add(mul(q, p), 999), 1000))
-                            if iszero(and(taken, 1)) {
-                                p := xor(p, flip)
-                                let near := mload(cursor)
-                                switch gt(p, near)
-                                case 1 {
-                                    mstore(add(cursor, 0x40), add(mload(add(cursor, 0x40)), q))
-                                    lanes := add(lanes, shl(shift, q))
+            end := add(body, length)
+            let lanes := 0
+            let shift := 0
+            for {} lt(body, end) { body := add(body, 32) } {
+                let x := calldataload(body)
+                if keep {
+                    x := and(x, mload(keep))
+                    keep := add(keep, 32)
+                }
+                for {} 1 {} {
+                    let q := and(x, 0xffffff)
+                    if q {
+                        let limit := xor(and(shr(24, x), 0xffffffff), flip)
+                        switch gt(limit, mload(record))
+                        case 1 {
+                            // better than near: whole
+                            mstore(add(record, 0x40), add(mload(add(record, 0x40)), q))
+                            lanes := add(lanes, shl(shift, q))
+                        }
+                        default {
+                            switch eq(limit, mload(record))
+                            case 1 {
+                                let rest := mload(add(record, 0x60))
+                                if gt(q, rest) {
+                                    mstore(add(record, 0x80), or(mload(add(record, 0x80)), 1)) // CUT
+                                    q := rest
                                 }
-                                default {
-                                    switch eq(p, near)
-                                    case 1 {
-                                        let rest := mload(add(cursor, 0x60))
-                                        if gt(q, rest) {
-                                            mstore(add(cursor, 0x80), or(mload(add(cursor, 0x80)), 1))
-                                            q := rest
-                                        }
-                                        mstore(add(cursor, 0x60), sub(rest, q))
-                                        lanes := add(lanes, shl(shift, q))
-                                    }
-                                    default {
-                                        let far := mload(add(cursor, 0x20))
-                                        if iszero(lt(p, far)) {
-                                            mstore(add(cursor, 0x80), or(mload(add(cursor, 0x80)), shl(gt(p, far), 2)))
-                                        }
-                                    }
+                                mstore(add(record, 0x60), sub(rest, q))
+                                lanes := add(lanes, shl(shift, q))
+                            }
+                            default {
+                                if iszero(lt(limit, mload(add(record, 0x20)))) {
+                                    // AT_FAR, or BETWEEN when it is better than far
+                                    mstore(
+                                        add(record, 0x80),
+                                        or(mload(add(record, 0x80)), shl(gt(limit, mload(add(record, 0x20))), 2))
+                                    )
                                 }
                             }
                         }
-                        cursor := add(cursor, 0xc0)
-                        shift := add(shift, 32)
-                        taken := shr(1, taken)
                     }
+                    record := add(record, 0xc0)
+                    shift := add(shift, 32)
+                    if iszero(and(shift, 127)) { break }
+                    x := shr(56, x)
                 }
-                if lanes {
-                    let to := add(fills, shl(5, shr(1, b)))
-                    mstore(to, or(mload(to), shl(shl(7, and(b, 1)), lanes)))
-                    if iszero(flip) {
-                        for { let cursor := add(record, 0xa0) } lanes { cursor := add(cursor, 0xc0) } {
-                            cost := add(cost, div(add(mul(and(lanes, 0xffffffff), mload(cursor)), 999), 1000))
-                            lanes := shr(32, lanes)
-                        }
-                    }
+                if eq(shift, 256) {
+                    mstore(fills, add(mload(fills), lanes))
+                    fills := add(fills, 32)
+                    lanes := 0
+                    shift := 0
                 }
-                record := add(record, 0x300)
-                soldHere := shr(4, soldHere)
+            }
+            if shift { mstore(fills, add(mload(fills), lanes)) }
+        }
+    }
+
+    /// @dev `sum ceil(fill * price / 1000)` over the fills words.
+    function _cost(uint256 fills, uint256 size, uint256 record) private pure returns (uint256 cost) {
+        assembly ("memory-safe") {
+            let price := add(record, 0xa0)
+            for { let end := add(fills, size) } lt(fills, end) { fills := add(fills, 32) } {
+                for { let y := mload(fills) } y { y := shr(64, y) } {
+                    cost := add(cost, div(add(mul(and(y, 0xffffffff), mload(price)), 999), 1000))
+                    cost := add(cost, div(add(mul(and(shr(32, y), 0xffffffff), mload(add(price, 0xc0))), 999), 1000))
+                    price := add(price, 0x180)
+                }
+                // `price` may stop early within a word whose last fills are zero
+                record := add(record, 0x600)
+                price := add(record, 0xa0)
             }
         }
     }
 
-    /// @dev The sums of `_fill` for an entry that does not count.
-    function _sums(uint256 body, uint256 count) private pure returns (uint256 total, uint256 paid) {
-        assembly ("memory-safe") {
-            for { let end := add(body, shl(5, count)) } lt(body, end) { body := add(body, 32) } {
-                for { let x := calldataload(body) } x { x := shr(56, x) } {
-                    let q := and(x, 0xffffff)
-                    total := add(total, q)
-                    paid := add(paid, div(add(mul(q, and(shr(24, x), 0xffffffff)), 999), 1000))
+    /// @dev Masks over body words that leave out the entries at `sold`, bits of the day like `mask`. Returns a memory pointer.
+    function _keepUnsold(uint256 sold, uint256 mask, uint256 bodyWords) private pure returns (uint256 keep) {
+        keep = _allocate(32 * bodyWords);
+        unchecked {
+            uint256 word;
+            uint256 j;
+            for (; mask != 0; mask >>= 1) {
+                if (mask & 1 == 1) {
+                    if (sold & 1 == 0) word |= uint256(0xffffffffffffff) << (56 * (j & 3));
+                    assembly ("memory-safe") {
+                        mstore(add(keep, shl(5, shr(2, j))), word)
+                    }
+                    if (++j & 3 == 0) word = 0;
                 }
+                sold >>= 1;
             }
         }
     }
@@ -348,18 +380,6 @@ library ClearingCheck {
         if (beyond + rest != volume) revert VolumeNotMet(j, side, beyond, rest, volume);
         if (left != 0) revert RestNotUsed(j, side, left);
         if (marks & BETWEEN != 0) revert LimitInsideRange(j, side);
-    }
-
-    /// @dev The bits of `bits` at the set bits of `mask`, closed up.
-    function _compress(uint256 bits, uint256 mask) private pure returns (uint256 result) {
-        if (bits & mask == 0) return 0;
-        unchecked {
-            uint256 j;
-            for (; mask != 0; mask >>= 1) {
-                if (mask & 1 == 1) result |= (bits & 1) << j++;
-                bits >>= 1;
-            }
-        }
     }
 
     /// @dev `size` bytes of fresh memory, a multiple of 32, not cleared.
