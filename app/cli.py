@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import httpx
 import typer
 from rich.console import Console
 
@@ -33,6 +34,11 @@ def main() -> None:
     """Entry point: errors a person can act on, without a traceback, for everything that is expected to go wrong."""
     from app.demo.client import ApiError
     from app.errors import Refused
+    from contracts.chain import ChainError
+    from contracts.refusals import ContractRefusal
+    from oracle.meter import MeterError
+    from zk.keys import KeyFileError
+    from zk.prover import ProverError
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -40,8 +46,8 @@ def main() -> None:
     except Refused as error:
         details = "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
         _fail(error.detail + details)
-    except (ApiError, ConnectionError) as error:
-        _fail(str(error))
+    except (ApiError, ChainError, ContractRefusal, KeyFileError, MeterError, ProverError, httpx.HTTPError) as error:
+        _fail(f"{error}")
 
 
 def _fail(message: str) -> NoReturn:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -64,7 +66,8 @@ def serve(host: str, port: int, *, seed: bool, console: Console) -> None:
     """Runs the marketplace until it is told to stop. With `seed` a development chain opens on the demonstration day."""
     from app.demo import plan, seeding  # the demonstration is a client of this module
 
-    logging.getLogger("app").setLevel(logging.INFO)
+    # uvicorn raises the signal that ended it once more: it must end this process in order, chain and provers included.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     bound = listen(host, port)  # before anything slow, so that a busy port is told at once
     settings = Settings()
     ctx = build(settings, start_time=plan.start_time())

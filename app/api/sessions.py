@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter
 from sqlmodel import col, select
@@ -154,8 +155,7 @@ def list_deliveries(ctx: Ctx, session_id: int) -> models.DeliveryPage:
                 promised=list(promised),
                 delivered=values,
                 deviations=[d - p for d, p in zip(values, promised, strict=True)] if values is not None else None,
-                state="verified" if account in recorded else "waiting" if proof is None else "failed" if proof.status == "failed" else "proving",
-                error=proof.error if proof and account not in recorded else None,
+                **_proof_state(ctx, view, account in recorded, proof),
                 tx=outbox.transaction if outbox else None,
                 verify_gas=outbox.gas_used if outbox else None,
                 witness_ms=proof.witness_ms if proof else None,
@@ -208,6 +208,18 @@ def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
 def vars_of(value: orders.Submitted) -> dict[str, object]:
     """A flat dataclass as keyword arguments."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _proof_state(ctx: Context, view: sessions.SessionView, recorded: bool, proof: DeliveryProof | None) -> dict[str, Any]:
+    """State of a delivery's proof, and why there is none."""
+    if recorded:
+        return {"state": "verified", "error": None}
+    if ctx.now() > view.terms.proof_deadline:
+        why = proof.error if proof and proof.error else "no window of the day came in"
+        return {"state": "failed", "error": f"Nothing proven by the deadline ({why}): it counts as not delivered."}
+    if proof is None:
+        return {"state": "waiting", "error": None}
+    return {"state": "failed" if proof.status == "failed" else "proving", "error": proof.error}
 
 
 def _summary(view: sessions.SessionView) -> models.SessionSummary:

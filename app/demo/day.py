@@ -78,7 +78,9 @@ def run(folder: Path, chain: str, console: Console) -> Day:
     return day
 
 
-def hold(ctx: Context, api: Api, community: Community, day: Day, narrator: Narrator) -> None:
+def hold(
+    ctx: Context, api: Api, community: Community, day: Day, narrator: Narrator, shown: tuple[str, ...] = SHOWN_HOMES
+) -> None:
     """The day itself: registration to replay. The context serves only whom the API cannot: those who attack the contracts directly, and
     whoever replays from the chain."""
     plan = community.scenario
@@ -153,7 +155,8 @@ def hold(ctx: Context, api: Api, community: Community, day: Day, narrator: Narra
 
     with narrator.chapter("What was tried, and refused", None):
         for attempt in day.attempts:
-            narrator.say(f"{attempt['attempt']}: {attempt['answer']}")
+            narrator.console.print(f"  {attempt['attempt']}", highlight=False)
+            narrator.console.print(f"    {attempt['answer']}", style="dim", highlight=False, markup=False)
 
     status = api.get("/status")
     day.data = {"source": SOURCE, "homes": len(community.homes), "day": plan.date.isoformat(), "synthetic": list(scenario.SYNTHETIC)}
@@ -162,7 +165,7 @@ def hold(ctx: Context, api: Api, community: Community, day: Day, narrator: Narra
     day.book = api.get(f"/sessions/{session['id']}/book")
     day.deliveries = deliveries
     day.statements = api.get(f"/sessions/{session['id']}/statements")["items"]
-    day.homes = [_home(api, community, community.members[label], session) for label in SHOWN_HOMES]
+    day.homes = [_home(api, community, community.members[label], session) for label in shown]
 
 
 def _home(api: Api, community: Community, member: Member, session: Json) -> Json:

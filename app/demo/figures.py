@@ -94,7 +94,7 @@ def promised_delivered(deliveries: Sequence[Json]) -> str:
         axis.set_xticks(list(at), names, rotation=40, ha="right")
         axis.set_ylabel("kWh in the session")
         axis.grid(axis="x", visible=False)
-        axis.legend(loc="upper right", fontsize=8)
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8)
         return save()
 
 
@@ -110,7 +110,7 @@ def money(statements: Sequence[Json]) -> str:
         axis.set_xticks(at, names, rotation=40, ha="right")
         axis.set_ylabel("EUR")
         axis.grid(axis="x", visible=False)
-        axis.legend(loc="upper right", fontsize=8)
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8)
         return save()
 
 

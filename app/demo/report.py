@@ -50,7 +50,7 @@ class Day:
                 "verified": d["state"] == "verified",
             }
             for d in self.deliveries
-            if any(d["promised"]) and d["state"] != "waiting"
+            if d["prove_ms"] is not None
         ]
         return {
             "data": self.data,

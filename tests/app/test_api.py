@@ -1,0 +1,183 @@
+"""The API at its door: wrong input is refused with the field's name, and nothing is half stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from app_house import House
+from sqlmodel import func, select
+
+from app.database import MeterWindow, Outbox, Reading, Submission
+from app.demo.client import ApiError
+from app.demo.plan import open_session
+from contracts.encoding import ScheduleOrder, Step
+from contracts.units import Side
+
+
+pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
+
+Json = dict[str, Any]
+
+
+def rows(house: House, table: Any) -> int:
+    with house.ctx.database.session() as db:
+        return int(db.exec(select(func.count()).select_from(table)).one())
+
+
+def refused(call: Any, *arguments: Any) -> Json:
+    with pytest.raises(ApiError) as caught:
+        call(*arguments)
+    assert caught.value.document["status"] == caught.value.status
+    return caught.value.document
+
+
+def market(house: House) -> tuple[Any, Json]:
+    """A home, the buyers, and an open session."""
+    community = house.community("home-03")
+    plan = community.scenario
+    community.register(plan.day - 14, lambda _: None)
+    noon = community.zone.interval_start(plan.day - 1, 12)
+    house.api.post("/dev/advance", {"to": datetime.fromtimestamp(noon, UTC).isoformat(), "only_clock": True})
+    return community, open_session(house.api, community.zone, plan.day, plan.session)
+
+
+def test_operators_endpoints_ask_for_the_token(house: House) -> None:
+    for path in ("/sessions", "/sessions/1/clearing", "/sessions/1/proofs", "/sessions/1/settlement", "/windows", "/meters"):
+        document = refused(house.anyone.post, path, {})
+        assert document["status"] in (401, 422)
+        if document["status"] == 422:
+            pytest.fail(f"{path} looked at the body before the token")
+
+
+def test_unknown_things_are_named(house: House) -> None:
+    assert refused(house.anyone.get, "/sessions/9")["errors"][0]["field"] == "session"
+    assert refused(house.anyone.get, "/accounts/9")["errors"][0]["field"] == "account"
+    assert refused(house.anyone.get, "/orders/9")["status"] == 404
+
+
+def test_orders_are_refused_with_the_field_and_leave_nothing_behind(house: House) -> None:
+    community, session = market(house)
+    home = community.homes[0]
+    size = len(session["intervals"])
+    path = f"/sessions/{session['id']}/orders"
+
+    def offer(quantity: int, limit: int) -> Json:
+        step = Step((quantity,) * size, (limit,) * size)
+        return community.signed(home, session, ScheduleOrder(home.account, Side.OFFER, (step,)))
+
+    good = offer(200, 100_000)
+    cases = [
+        (offer(10, 100_000), "steps[0].quantities[0]"),
+        (offer(200, session["price_cap"] + 1), "steps[0].limits[0]"),
+        (offer(10_000_000, 100_000), "account"),
+        ({**good, "signature": "0x" + "11" * 64 + "1b"}, "signature"),
+        ({**good, "signature": "0x1234"}, "signature"),
+        ({**good, "words": good["words"][:-1]}, "words"),
+        ({**good, "words": ["-0x1", "0x2"]}, "words.0"),
+        ({**good, "nonce": "-1"}, "nonce"),
+        ({**good, "deadline": 1}, "deadline"),
+        ({**good, "signer": community.buyers[0].wallet.address}, "signer"),
+        ({**good, "surprise": 1}, "surprise"),
+    ]
+    before = rows(house, Outbox)
+    for body, field in cases:
+        document = refused(house.anyone.post, path, body)
+        assert field in [e["field"] for e in document["errors"]], document
+    assert refused(house.anyone.post, "/sessions/77/orders", good)["errors"][0]["field"] == "session"
+    assert rows(house, Submission) == 0
+    assert rows(house, Outbox) == before
+
+    taken = house.anyone.post(path, good)
+    assert taken["status"] == "confirmed"
+    assert house.anyone.post(path, good)["id"] == taken["id"], "the same batch again is harmless"
+    assert len(house.anyone.get(path)["items"]) == 1
+    other = {**offer(300, 100_000), "nonce": good["nonce"]}
+    assert refused(house.anyone.post, path, other)["errors"][0]["field"] == "nonce"
+
+    # A buyer has no meter: it may bid, not offer.
+    buyer = community.buyers[0]
+    step = Step((200,) * size, (100_000,) * size)
+    document = refused(house.anyone.post, path, community.signed(buyer, session, ScheduleOrder(buyer.account, Side.OFFER, (step,))))
+    assert document["errors"][0]["field"] == "side"
+
+    house.api.post("/dev/advance", {"to": session["gate_close"], "only_clock": True})
+    document = refused(house.anyone.post, path, offer(200, 100_000))
+    assert document["status"] == 409
+    assert "not open" in document["detail"]
+
+
+def test_a_csv_with_a_broken_row_stores_nothing_and_names_the_row(house: House) -> None:
+    account = house.anyone.post("/accounts", {"owner": "0x" + "12" * 20})["index"]
+    head = "account,interval_start,net_load_wh\n"
+    good = f"{account},2017-06-01T08:00:00+00:00,420\n"
+    for line, column in (
+        (f"{account},2017-06-01T09:00:00+00:00,much\n", "row 3, column net_load_wh"),
+        (f"{account},2017-06-01T09:00:00,420\n", "row 3, column interval_start"),
+        (f"{account},2017-06-01T09:10:00+00:00,420\n", "row 3, column interval_start"),
+        (f"{account},2017-06-01T08:00:00+00:00,421\n", "row 3, column interval_start"),
+        ("99,2017-06-01T09:00:00+00:00,420\n", "account"),
+    ):
+        document = refused(house.api.post_csv, "/readings", head + good + line)
+        assert document["errors"][0]["field"] == column
+        assert rows(house, Reading) == 0
+    assert house.api.post_csv("/readings", head + good)["done"] == ["1 readings stored"]
+    assert house.api.post_csv("/readings", head + good)["done"] == ["0 readings stored"]
+    changed = head + good.replace("420", "421")
+    assert refused(house.api.post_csv, "/readings", changed)["status"] == 409
+
+
+def test_windows_are_taken_in_only_as_the_meter_signed_them(house: House) -> None:
+    community, _ = market(house)
+    home = community.homes[0]
+    day = community.scenario.day - 14
+    window = home.meter.close(day, (500,) * 24)
+    record = window.to_record()
+    stored = rows(house, MeterWindow)
+    tampered = {**record, "readings": [499, *record["readings"][1:]]}
+    other_day = {**record, "day": day + 1}
+    unsigned = {**record, "signature": ["1", "2", "3"]}
+    for bad in (tampered, other_day, unsigned, {}, {**record, "readings": [1, 2]}):
+        assert refused(house.api.post, "/windows", [{"account": home.account, "window": bad}])["status"] == 422
+    assert rows(house, MeterWindow) == stored
+    house.api.post("/windows", [{"account": home.account, "window": record}])
+    house.api.post("/windows", [{"account": home.account, "window": record}])
+    assert rows(house, MeterWindow) == stored + 1
+
+
+def test_sessions_that_cannot_be_are_refused_with_the_field(house: House) -> None:
+    community, session = market(house)
+    zone, plan = community.zone, community.scenario
+
+    def body(**change: object) -> Json:
+        def at(day: int, hour: int) -> str:
+            return datetime.fromtimestamp(zone.interval_start(day, hour), UTC).isoformat()
+
+        return {
+            "date": "2017-07-12", "intervals": [17, 18], "gate_open": at(plan.day, 10), "gate_close": at(plan.day, 20),
+            "exemption_deadline": at(plan.day + 2, 6), "proof_deadline": at(plan.day + 2, 12), "price_cap": 500_000,
+            "min_quantity_wh": 50, **change,
+        }  # fmt: skip
+
+    cases: list[tuple[Json, str]] = [
+        (body(intervals=[24]), "mask"),
+        (body(intervals=[17, 17]), "intervals"),
+        (body(gate_close=body()["exemption_deadline"]), "gate_close"),
+        (body(gate_open=body()["gate_close"]), "gate_close"),
+        (body(proof_deadline=body()["gate_close"]), "proof_deadline"),
+        (body(rules="generous"), "rules"),
+        (body(mode="cooperative"), "mode"),
+        (body(zone=7), "zone"),
+        (body(price_cap=-1), "price_cap"),
+        (body(gate_open="2017-07-11T12:00:00"), "gate_open"),
+    ]
+    for bad, field in cases:
+        document = refused(house.api.post, "/sessions", bad)
+        assert field in [e["field"] for e in document["errors"]], document
+    # The contract's own refusal, in words: the same intervals are under auction already.
+    same = {**body(), "date": session["date"], "intervals": session["intervals"], "gate_open": session["gate_open"], "gate_close": session["gate_close"]}
+    document = refused(house.api.post, "/sessions", same)
+    assert document["status"] == 409
+    assert "auction" in document["detail"]
+    assert len(house.anyone.get("/sessions")["items"]) == 1
