@@ -6,39 +6,14 @@ With `WATTPROOF_REQUIRE=all` a missing tool is a failure instead.
 from __future__ import annotations
 
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from machine import MISSING, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = os.environ.get("WATTPROOF_REQUIRE") == "all"
-
-
-def chromium() -> str | None:
-    """Path of the Chromium that browser tests drive."""
-    return os.environ.get("WATTPROOF_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-def _anvil() -> bool:
-    from contracts.chain import anvil_binary
-
-    return anvil_binary() is not None
-
-
-def _key() -> bool:
-    return (ROOT / ".cache" / "zk" / "stamp").exists()
-
-
-MISSING = {
-    "chromium": (lambda: chromium() is not None, "no Chromium (apt-get install chromium, or set WATTPROOF_CHROMIUM)"),
-    "anvil": (_anvil, "no anvil for this platform in contracts/node_modules"),
-    "node": (lambda: shutil.which("node") is not None, "no Node.js"),
-    "key": (_key, "no development key (run: make setup)"),
-    "pages": (lambda: (ROOT / "frontend" / "dist" / "index.html").exists(), "the pages are not built (run: make setup)"),
-}
 _absent: dict[str, list[str]] = defaultdict(list)
 
 

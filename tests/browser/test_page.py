@@ -1,0 +1,105 @@
+"""The page in headless Chromium: what it shows of a settled day, and an order signed with a real key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from machine import ROOT
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from playwright.sync_api import expect  # noqa: E402
+
+pytestmark = [pytest.mark.needs("chromium", "anvil", "key", "pages"), pytest.mark.slow]
+
+AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }"
+
+
+def test_a_settled_session_shows_prices_orders_proofs_and_statements(market, visit) -> None:  # type: ignore[no-untyped-def]
+    page = visit.page
+    page.goto(f"{market.url}/#/sessions/1")
+    expect(page.get_by_test_id("session-state")).to_contain_text("Settled")
+    session = market.api.get("/sessions/1")
+    for row in session["cleared"]:
+        shown = f"{row['price'] / 1e6:.4f}" if row["price"] is not None else "no trade"
+        expect(page.get_by_test_id(f"price-{row['interval']}").first).to_contain_text(shown, ignore_case=True)
+    expect(page.get_by_test_id("orders-table")).to_contain_text("DSO")
+    expect(page.get_by_test_id("proofs-table").get_by_text("Verified")).to_have_count(session["proofs"]["verified"])
+    expect(page.get_by_test_id("statements-table")).to_contain_text("home-09")
+    expect(page.get_by_text("simulated").first).to_be_visible()
+    assert visit.complaints == []
+
+
+def test_the_page_opens_on_the_open_session_and_has_no_accessibility_violation(market, visit) -> None:  # type: ignore[no-untyped-def]
+    page = visit.page
+    page.goto(market.url)
+    expect(page.get_by_test_id("session-state")).to_contain_text("Open")
+    page.evaluate(Path(AXE).read_text())
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(400)  # colours change in a transition
+        violations = page.evaluate(f"axe.run(document, {RULES}).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; ')))")
+        assert violations == [], scheme
+    page.set_viewport_size({"width": 375, "height": 812})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing overflows on a phone"
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_development_wallet_offers_and_takes_the_offer_back(market, visit) -> None:  # type: ignore[no-untyped-def]
+    page = visit.page
+    page.goto(f"{market.url}/#/sessions/2")
+    before = len(market.api.get("/sessions/2/orders")["items"])
+    page.get_by_role("button", name="Local development wallet").click()
+    page.get_by_test_id("quantity-0-17").fill("0.4")
+    page.get_by_test_id("limit-0-17").fill("0.11")
+    page.get_by_test_id("review-order").click()
+    expect(page.get_by_role("dialog")).to_contain_text("0.4")
+    page.get_by_test_id("sign-and-send").click()
+    expect(page.get_by_test_id("order-result")).to_contain_text("confirmed", timeout=20_000, ignore_case=True)
+    orders = market.api.get("/sessions/2/orders")["items"]
+    assert len(orders) == before + 1
+    assert orders[-1]["label"] == "home-01"
+    assert (orders[-1]["steps"][0]["quantities"][0], orders[-1]["steps"][0]["limits"][0]) == (400, 110_000)
+    account = market.api.get(f"/accounts/{orders[-1]['account']}")
+    assert account["locked"] == orders[-1]["lock"]
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("dialog").get_by_role("button").filter(has_text="Sign").click()
+    expect(page.get_by_test_id("orders-table")).to_contain_text("Cancellation", timeout=20_000)
+    last = market.api.get("/sessions/2/orders")["items"][-1]
+    assert last["cancels"]
+    assert last["account"] == orders[-1]["account"]
+    assert visit.complaints == []
+
+
+def test_an_injected_wallet_registers_and_bids_with_its_own_key(market, visit) -> None:  # type: ignore[no-untyped-def]
+    page, wallet = visit.page, visit.wallet
+    page.goto(f"{market.url}/#/sessions/2")
+    wallet.rejects.add("eth_requestAccounts")
+    page.get_by_role("button", name="Test Wallet").click()
+    expect(page.get_by_role("alert").first).to_contain_text("rejected")
+    wallet.rejects.clear()
+    page.get_by_role("button", name="Test Wallet").click()
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_text("No meter: bids only")).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Get play money").click()
+    expect(page.get_by_test_id("balance-available")).not_to_contain_text("€0.00", timeout=20_000)
+    page.get_by_test_id("quantity-0-18").fill("1.5")
+    page.get_by_test_id("limit-0-18").fill("0.3")
+    page.get_by_test_id("review-order").click()
+    wallet.rejects.add("eth_signTypedData_v4")
+    page.get_by_test_id("sign-and-send").click()
+    expect(page.get_by_role("dialog")).to_contain_text("rejected")
+    wallet.rejects.clear()
+    page.get_by_test_id("sign-and-send").click()
+    expect(page.get_by_test_id("order-result")).to_contain_text("confirmed", timeout=20_000, ignore_case=True)
+    mine = market.api.get("/accounts", owner=wallet.account.address)["items"]
+    assert len(mine) == 1
+    assert not mine[0]["has_meter"]
+    order = market.api.get("/sessions/2/orders")["items"][-1]
+    assert (order["account"], order["side"]) == (mine[0]["index"], "bid")
+    assert order["steps"][0]["quantities"][1] == 1500
+    assert mine[0]["locked"] == order["lock"] == 450_000
+    assert wallet.signed[-1]["primaryType"] == "OrderBatch"
+    assert wallet.signed[-1]["domain"]["verifyingContract"].lower() == market.ctx.deployment.contracts["FlexMarket"].lower()

@@ -1,0 +1,38 @@
+"""What this machine has of what some tests need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def chromium() -> str | None:
+    """Path of the Chromium that browser tests drive."""
+    return os.environ.get("WATTPROOF_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def _anvil() -> bool:
+    from contracts.chain import ChainError
+    from contracts.chain_rpc import anvil_binary
+
+    try:
+        anvil_binary()
+    except ChainError:
+        return False
+    return True
+
+
+def _key() -> bool:
+    return (ROOT / ".cache" / "zk" / "stamp").exists()
+
+
+MISSING = {
+    "chromium": (lambda: chromium() is not None, "no Chromium (apt-get install chromium, or set WATTPROOF_CHROMIUM)"),
+    "anvil": (_anvil, "no anvil for this platform in contracts/node_modules"),
+    "node": (lambda: shutil.which("node") is not None, "no Node.js"),
+    "key": (_key, "no development key (run: make setup)"),
+    "pages": (lambda: (ROOT / "frontend" / "dist" / "index.html").exists(), "the pages are not built (run: make setup)"),
+}
