@@ -172,7 +172,8 @@ class MarketClient(MarketCalls):
         return (key, from_day) if key else None
 
     def meter_on(self, account: int, day: int) -> MeterState:
-        return MeterState(*self._view("Accounts", "meterOn", account, day))
+        key, packed = self._view("Accounts", "metersOn", day, [account])
+        return MeterState(packed & 0xFFFF, key, packed >> 16 & 0xFFFFFFFF, packed >> 48)
 
     def sold(self, account: int, day: int) -> int:
         """Bits of the day's intervals that the account has sold."""

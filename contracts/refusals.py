@@ -112,7 +112,7 @@ MESSAGES = {
     "RecordsLeftOver": "the records have {supplied} words, {used} were used",
     "ReentrancyGuardReentrantCall": "the vault was called from within itself",
     "RestNotUsed": "interval {interval}: {left} Wh of side {side} at the range's end are left unfilled",
-    "RowAlreadySettled": "row {row} of group {group} is settled already",
+    "RowsAlreadySettled": "rows from group {group} on are settled already: {bits:#x}",
     "RowNotToSettle": "row {row} of group {group} has nothing to settle",
     "RowOutOfRange": "the chosen rows {which:#x} go beyond the group's {rows}",
     "RowsMismatch": "the supplied rows are not group {group} of session {session}",

@@ -176,18 +176,18 @@ contract Accounts is AccessControl {
         bits &= (1 << days_) - 1;
     }
 
-    /// @notice What a proof of delivery on `day` needs of the account.
-    /// @return zone the zone of the account's meter
-    /// @return key meter key in force on `day`
-    /// @return fromDay first day of that key
-    /// @return events event days among the 14 days before, bit k for `day - 14 + k`
-    function meterOn(uint256 account, uint256 day)
-        external
-        view
-        returns (uint256 zone, uint256 key, uint256 fromDay, uint256 events)
-    {
-        (key, fromDay) = keyAt(account, day);
-        if (key == 0) revert NoMeterKey(account, day);
-        return (_accounts[account].zone, key, fromDay, eventDays(account, day - 14, 14));
+    /// @notice What a proof of delivery on `day` needs of the accounts.
+    /// @param entries words `account:32 | ...`
+    /// @return states per account two words: meter key in force on `day`, and `zone:16 | first day of that key:32 | event days:14` with bit
+    /// k of the event days for `day - 14 + k`
+    function metersOn(uint256 day, uint256[] calldata entries) external view returns (uint256[] memory states) {
+        states = new uint256[](2 * entries.length);
+        for (uint256 i; i < entries.length; ++i) {
+            uint256 account = entries[i] & type(uint32).max;
+            (uint256 key, uint256 fromDay) = keyAt(account, day);
+            if (key == 0) revert NoMeterKey(account, day);
+            states[2 * i] = key;
+            states[2 * i + 1] = _accounts[account].zone | (fromDay << 16) | (eventDays(account, day - 14, 14) << 48);
+        }
     }
 }

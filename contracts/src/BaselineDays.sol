@@ -20,11 +20,11 @@ library BaselineDays {
             uint256 alike = (working >> DAYS) & 1 == 1 ? working & ALL : ~working & ALL;
             if (fromDay + DAYS > day) alike &= ALL << (fromDay + DAYS - day);
             mask = alike & ~events;
-            uint256 missing = population(mask);
-            for (uint256 k = DAYS; k-- > 0 && missing < NEEDED;) {
+            uint256 chosen = population(mask);
+            for (uint256 k = DAYS; k-- > 0 && chosen < NEEDED;) {
                 if (((alike & events) >> k) & 1 == 1) {
                     mask |= 1 << k;
-                    ++missing;
+                    ++chosen;
                 }
             }
         }
@@ -36,9 +36,13 @@ library BaselineDays {
         if (count < NEEDED || count > days_ || days_ - count > MISSING_ALLOWED) revert CountRefused(account, count, mask);
     }
 
-    function population(uint256 bits) internal pure returns (uint256 result) {
+    /// @dev Number of set bits among 14: pairs, then fours, then eights are summed in place.
+    function population(uint256 bits) internal pure returns (uint256) {
         unchecked {
-            for (; bits != 0; bits &= bits - 1) ++result;
+            bits = (bits & 0x5555) + ((bits >> 1) & 0x5555);
+            bits = (bits & 0x3333) + ((bits >> 2) & 0x3333);
+            bits = (bits & 0x0f0f) + ((bits >> 4) & 0x0f0f);
+            return (bits & 0xff) + (bits >> 8);
         }
     }
 }

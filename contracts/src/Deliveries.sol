@@ -102,8 +102,10 @@ contract Deliveries {
 
     /// @notice 14 bits: the days that may make up the account's baseline of `day`, bit k for `day - 14 + k`.
     function admissible(uint256 zone, uint256 account, uint256 day) external view returns (uint256) {
-        (,, uint256 fromDay, uint256 events) = accounts.meterOn(account, day);
-        return BaselineDays.admissible(_working(zone, day), events, day, fromDay);
+        uint256[] memory entry = new uint256[](1);
+        entry[0] = account;
+        uint256 meter = accounts.metersOn(day, entry)[1];
+        return BaselineDays.admissible(_working(zone, day), meter >> 48, day, (meter >> 16) & type(uint32).max);
     }
 
     /// @return mask intervals of the day that are recorded
@@ -140,62 +142,71 @@ contract Deliveries {
     {
         uint256 size = 1 + deviationWords();
         if (entries.length == 0 || entries.length % size != 0) revert EntriesLength(entries.length, size);
-        result = new uint256[](5 + (entries.length / size) * (size + 4));
+        uint256 number = entries.length / size;
+        uint256[] memory heads = new uint256[](number);
+        unchecked {
+            for (uint256 i; i < number; ++i) heads[i] = entries[i * size];
+        }
+        uint256[] memory meters = accounts.metersOn(terms.day, heads);
+        uint256 working = _working(terms.zone, terms.day);
+        result = new uint256[](5 + number * (size + 4));
         result[0] = block.chainid;
         result[1] = uint160(address(this));
         result[2] = session;
         result[3] = terms.day;
         result[4] = mask | (uint256(terms.mask) << 96);
-        uint256 working = _working(terms.zone, terms.day);
         uint256 to = 5;
-        for (uint256 cursor; cursor < entries.length; cursor += size) {
-            if (entries[cursor] >> 64 != 0) revert EntryPadding(cursor, entries[cursor]);
-            (result[to], result[to + 1], result[to + 2], result[to + 3]) = _account(terms, working, entries[cursor]);
-            for (uint256 k = 1; k < size; ++k) {
-                uint256 deviations = entries[cursor + k];
-                if (deviations >> DEVIATION_BITS != 0) revert DeviationOutOfRange(cursor + k, deviations);
-                result[to + 4 + k] = deviations;
-            }
+        for (uint256 i; i < number; ++i) {
+            (uint256 head, uint256 meter) = (heads[i], meters[2 * i + 1]);
+            if (head >> 64 != 0) revert EntryPadding(i * size, head);
+            uint256 account = head & type(uint32).max;
+            if (meter & type(uint16).max != terms.zone) revert AccountInOtherZone(account, meter & type(uint16).max, terms.zone);
+            uint256 days_ = BaselineDays.admissible(working, meter >> 48, terms.day, (meter >> 16) & type(uint32).max);
+            BaselineDays.requireCount(account, head >> 32, days_);
+            result[to] = account;
+            result[to + 1] = meters[2 * i];
+            result[to + 2] = days_;
+            result[to + 3] = head >> 32;
+            // result[to + 4] is the commitment: 0, since a market session's promise is public
+            _copyDeviations(result, to + 5, entries, i * size + 1, size - 1);
             to += size + 4;
         }
     }
 
-    /// @dev The words of one account that the contract knows, and its count, which must suffice.
-    function _account(Terms memory terms, uint256 working, uint256 entry)
-        private
-        view
-        returns (uint256 account, uint256 key, uint256 mask, uint256 count)
-    {
-        account = entry & type(uint32).max;
-        count = entry >> 32;
-        uint256 zone;
-        uint256 fromDay;
-        uint256 events;
-        (zone, key, fromDay, events) = accounts.meterOn(account, terms.day);
-        if (zone != terms.zone) revert AccountInOtherZone(account, zone, terms.zone);
-        mask = BaselineDays.admissible(working, events, terms.day, fromDay);
-        BaselineDays.requireCount(account, count, mask);
+    function _copyDeviations(uint256[] memory result, uint256 to, uint256[] calldata entries, uint256 from, uint256 number) private pure {
+        for (uint256 k; k < number; ++k) {
+            uint256 deviations = entries[from + k];
+            if (deviations >> DEVIATION_BITS != 0) revert DeviationOutOfRange(from + k, deviations);
+            result[to + k] = deviations;
+        }
     }
 
     /// @dev `gamma = keccak(C, words) mod r`, `y` by Horner. C is fixed before gamma is known, which is what binds the words.
     function _compress(uint256 chain, uint256[] memory statement) private pure returns (uint256 gamma, uint256 y) {
-        gamma = uint256(keccak256(abi.encodePacked(chain, statement))) % R;
-        unchecked {
-            for (uint256 i; i < statement.length; ++i) y = addmod(mulmod(y, gamma, R), statement[i], R);
+        assembly ("memory-safe") {
+            let length := mload(statement)
+            mstore(statement, chain) // C takes the place of the length in front of the words while they are hashed
+            gamma := mod(keccak256(statement, shl(5, add(length, 1))), R)
+            mstore(statement, length)
+            let word := add(statement, 32)
+            for { let end := add(word, shl(5, length)) } lt(word, end) { word := add(word, 32) } {
+                y := addmod(mulmod(y, gamma, R), mload(word), R)
+            }
         }
     }
 
     function _record(uint256 session, uint256 mask, uint256[] calldata entries) private {
         uint256 size = 1 + deviationWords();
+        mapping(uint256 account => uint256) storage records = _records[session];
         for (uint256 cursor; cursor < entries.length; cursor += size) {
             uint256 account = entries[cursor] & type(uint32).max;
-            uint256 found = _records[session][account];
+            uint256 found = records[account];
             uint256 covered = found & type(uint96).max;
             if (covered & mask == mask) continue;
             if (covered & mask != 0) revert RecordOverlaps(session, account, covered, mask);
             uint256[] calldata deviations = entries[cursor + 1:cursor + size];
             uint256 hash = uint256(keccak256(abi.encodePacked(found >> 96, mask, deviations)));
-            _records[session][account] = covered | mask | (hash << 96);
+            records[account] = covered | mask | (hash << 96);
             emit Delivered(session, account, mask, deviations);
         }
     }

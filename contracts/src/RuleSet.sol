@@ -6,7 +6,7 @@ pragma solidity 0.8.37;
 /// collateralPpm:32`, then the points `x:32 | y:32`, x strictly ascending from 0.
 library RuleSet {
     uint256 private constant PPM = 1_000_000;
-    uint256 private constant M32 = type(uint32).max;
+    uint256 private constant M32 = 0xffffffff;
 
     error RulesVersion(uint256 version);
     error RulesHeader(uint256 header);
@@ -14,10 +14,10 @@ library RuleSet {
     error RulesPoints(uint256 pay, uint256 penalty);
     error RulesPoint(uint256 word, uint256 x, uint256 y, uint256 largest);
 
-    /// @dev A rule set in memory: pointers to the last point of either curve.
+    /// @dev A rule set in memory; the fields' order is relied on below.
     struct Curves {
-        uint256 tolerance;
-        uint256 payLast;
+        uint256 enough; // ppm delivered that count as everything
+        uint256 payLast; // pointer to the last point
         uint256 penaltyLast;
     }
 
@@ -57,34 +57,10 @@ library RuleSet {
         unchecked {
             uint256 pay = (rules[0] >> 8) & 0xff;
             uint256 penalty = (rules[0] >> 16) & 0xff;
-            curves.tolerance = (rules[0] >> 32) & M32;
+            uint256 tolerance = (rules[0] >> 32) & M32;
+            curves.enough = tolerance < PPM ? PPM - tolerance : 0;
             curves.payLast = base + 32 * pay;
             curves.penaltyLast = base + 32 * (pay + penalty);
-        }
-    }
-
-    /// @notice Linear between points, flat after the last.
-    /// @param last pointer to the curve's last point
-    /// @param x delivered part of the promise, ppm
-    /// @return y ppm of the price
-    function value(uint256 last, uint256 x) internal pure returns (uint256 y) {
-        assembly ("memory-safe") {
-            let point := mload(last)
-            switch lt(x, and(point, 0xffffffff))
-            case 0 { y := shr(32, point) }
-            default {
-                // the first point lies at 0, so that one at or before x exists
-                let cursor := sub(last, 32)
-                let before := mload(cursor)
-                for {} lt(x, and(before, 0xffffffff)) {} {
-                    point := before
-                    cursor := sub(cursor, 32)
-                    before := mload(cursor)
-                }
-                let x0 := and(before, 0xffffffff)
-                let x1 := and(point, 0xffffffff)
-                y := div(add(mul(shr(32, before), sub(x1, x)), mul(shr(32, point), sub(x, x0))), sub(x1, x0))
-            }
         }
     }
 
@@ -100,14 +76,33 @@ library RuleSet {
         pure
         returns (uint256 earned, uint256 unpaid, uint256 penalty)
     {
-        unchecked {
-            uint256 x = (delivered * PPM) / fill;
-            if (x > M32) x = M32;
-            if (x < PPM && x + curves.tolerance >= PPM) x = PPM;
-            uint256 gross = fill * price;
-            earned = (gross * value(curves.payLast, x)) / 1_000_000_000;
-            unpaid = gross / 1000 - earned;
-            penalty = (gross * value(curves.penaltyLast, x) + 999_999_999) / 1_000_000_000;
+        assembly ("memory-safe") {
+            // linear between points, flat after the last; x and the result in ppm
+            function curve(last, x) -> y {
+                let point := mload(last)
+                y := shr(32, point)
+                if lt(x, and(point, 0xffffffff)) {
+                    // the first point lies at 0, so that one at or before x exists
+                    last := sub(last, 32)
+                    let before := mload(last)
+                    for {} lt(x, and(before, 0xffffffff)) {} {
+                        point := before
+                        last := sub(last, 32)
+                        before := mload(last)
+                    }
+                    let x0 := and(before, 0xffffffff)
+                    let x1 := and(point, 0xffffffff)
+                    y := div(add(mul(shr(32, before), sub(x1, x)), mul(shr(32, point), sub(x, x0))), sub(x1, x0))
+                }
+            }
+            let x := div(mul(delivered, PPM), fill)
+            switch lt(x, PPM)
+            case 1 { if iszero(lt(x, mload(curves))) { x := PPM } }
+            default { if gt(x, M32) { x := M32 } }
+            let gross := mul(fill, price)
+            earned := div(mul(gross, curve(mload(add(curves, 0x20)), x)), 1000000000)
+            unpaid := sub(div(gross, 1000), earned)
+            penalty := div(add(mul(gross, curve(mload(add(curves, 0x40)), x)), 999999999), 1000000000)
         }
     }
 }

@@ -26,7 +26,7 @@ contract Settlement {
     error GroupsUncommitted(uint256 session, uint256 groups);
     error SuppliedDataMismatch(uint256 session, string what);
     error RowOutOfRange(uint256 which, uint256 rows);
-    error RowAlreadySettled(uint256 session, uint256 group, uint256 row);
+    error RowsAlreadySettled(uint256 session, uint256 group, uint256 bits);
     error RowNotToSettle(uint256 session, uint256 group, uint256 row);
     error SellersFirst(uint256 session, uint256 sellersLeft);
     error RecordsIncomplete(uint256 needed, uint256 supplied);
@@ -41,10 +41,9 @@ contract Settlement {
         uint256 rowSize;
         uint256 deviationWords;
         bool afterDeadline;
-        uint256[] intervals; // per j: t, the interval of the day
-        uint256[] prices; // per j
-        uint256[] volumes; // per j
-        uint256[] refunds; // per j
+        uint256 sign; // s: 1 for UP, -1 for DOWN in two's complement
+        uint256 intervals; // memory pointer to K intervals of INTERVAL bytes
+        uint256 number; // K
         RuleSet.Curves curves;
         Terms terms;
     }
@@ -53,20 +52,24 @@ contract Settlement {
     struct Row {
         uint256 lock;
         uint256 mask; // intervals of the day that are recorded
-        uint256 missing; // intervals with a fill and without a record
         uint256 earned;
         uint256 unpaid;
         uint256 penalty;
     }
+
+    // A session's interval in memory, 32 bytes a field: bit of the day, byte offset of its deviation word, shift of its slot, price, volume,
+    // refund.
+    uint256 private constant INTERVAL = 0xc0;
 
     constructor(FlexMarket market_, Vault vault_) {
         market = market_;
         vault = vault_;
     }
 
-    /// @notice Settles chosen rows of one group; by anyone.
-    /// @param which a bit per row
-    /// @param rows the group's result rows
+    /// @notice Settles chosen rows of one or several groups that follow each other; by anyone.
+    /// @param group the first group
+    /// @param which a bit per row, of all groups together at most 256
+    /// @param rows result rows of the groups
     /// @param certificate the session's certificate
     /// @param rules the session's rule set
     /// @param records per chosen seller row, in turn: the number of records, then each as `mask` and its D deviation words
@@ -80,15 +83,15 @@ contract Settlement {
         uint256[] calldata records
     ) external {
         Context memory context = _context(session, certificate, rules);
-        if (OrderWords.hash(rows) != market.groupHash(session, group)) revert SuppliedDataMismatch(session, "rows");
+        _requireRows(context, group, rows);
         uint256 number = rows.length / context.rowSize;
-        if (which >> number != 0) revert RowOutOfRange(which, number);
+        if (number > 256 || (number < 256 && which >> number != 0)) revert RowOutOfRange(which, number);
         _markSettled(session, group, which);
         uint256[] memory moves = new uint256[](number);
         uint256 moved;
         uint256 sellers;
         uint256 used;
-        for (uint256 i; which >> i != 0; ++i) {
+        for (uint256 i; i < number; ++i) {
             if ((which >> i) & 1 == 0) continue;
             uint256[] calldata row = rows[i * context.rowSize:(i + 1) * context.rowSize];
             if ((row[0] >> 33) & 1 == 0) revert RowNotToSettle(session, group, i);
@@ -121,15 +124,30 @@ contract Settlement {
         return (_refunds[session][j >> 2] >> (64 * (j & 3))) & type(uint64).max;
     }
 
+    /// @dev Reverts unless `rows` are those of groups `group` and following.
+    function _requireRows(Context memory context, uint256 group, uint256[] calldata rows) private view {
+        uint256 size = 16 * context.rowSize;
+        uint256 from;
+        do {
+            uint256 to = from + size < rows.length ? from + size : rows.length;
+            if (OrderWords.hash(rows[from:to]) != market.groupHash(context.session, group)) {
+                revert SuppliedDataMismatch(context.session, "rows");
+            }
+            (from, group) = (to, group + 1);
+        } while (from < rows.length);
+    }
+
+    /// @dev Marks rows as settled, in one word or two.
     function _markSettled(uint256 session, uint256 group, uint256 which) private {
-        uint256 before = _settled[session][group >> 4];
-        uint256 bits = which << (16 * (group & 15));
-        if (before & bits != 0) {
-            uint256 row;
-            while (((before & bits) >> (16 * (group & 15) + row)) & 1 == 0) ++row;
-            revert RowAlreadySettled(session, group, row);
-        }
-        _settled[session][group >> 4] = before | bits;
+        uint256 shift = 16 * (group & 15);
+        _markWord(session, group, group >> 4, which << shift);
+        if (shift != 0 && which >> (256 - shift) != 0) _markWord(session, group, (group >> 4) + 1, which >> (256 - shift));
+    }
+
+    function _markWord(uint256 session, uint256 group, uint256 word, uint256 bits) private {
+        uint256 before = _settled[session][word];
+        if (before & bits != 0) revert RowsAlreadySettled(session, group, before & bits);
+        _settled[session][word] = before | bits;
     }
 
     function _context(uint256 session, uint256[] calldata certificate, uint256[] calldata rules)
@@ -142,26 +160,43 @@ contract Settlement {
         if (OrderWords.hash(certificate) != market.certificateHash(session)) revert SuppliedDataMismatch(session, "certificate");
         Terms memory terms = market.terms(session);
         if (OrderWords.hash(rules) != terms.rulesHash) revert SuppliedDataMismatch(session, "rules");
-        uint256 number = terms.intervals;
         context.session = session;
         context.terms = terms;
         context.sellersLeft = progress.sellersLeft;
-        context.rowSize = 1 + (number + 7) / 8;
+        context.number = terms.intervals;
+        context.rowSize = 1 + (uint256(terms.intervals) + 7) / 8;
         context.deviationWords = (uint256(terms.dayIntervals) + 8) / 9;
         context.afterDeadline = block.timestamp > terms.proofDeadline;
+        context.sign = terms.direction == 0 ? 1 : type(uint256).max;
         context.curves = RuleSet.load(rules);
-        context.intervals = new uint256[](number);
-        context.prices = new uint256[](number);
-        context.volumes = new uint256[](number);
-        context.refunds = new uint256[](number);
+        context.intervals = _intervals(session, terms.mask, certificate);
+    }
+
+    /// @dev Lays out the session's intervals from mask, certificate and the refunds so far.
+    function _intervals(uint256 session, uint256 mask, uint256[] calldata certificate) private view returns (uint256 first) {
+        uint256 total = certificate.length;
+        uint256 word;
         uint256 t;
-        for (uint256 j; j < number; ++j) {
-            while ((terms.mask >> t) & 1 == 0) ++t;
-            context.intervals[j] = t++;
-            uint256 word = certificate[j];
-            context.prices[j] = ((word & type(uint32).max) + ((word >> 32) & type(uint32).max)) / 2;
-            context.volumes[j] = (word >> 64) & type(uint40).max;
-            context.refunds[j] = (_refunds[session][j >> 2] >> (64 * (j & 3))) & type(uint64).max;
+        assembly ("memory-safe") {
+            first := mload(0x40)
+            mstore(0x40, add(first, mul(INTERVAL, total)))
+        }
+        unchecked {
+            for (uint256 j; j < total; ++j) {
+                if (j & 3 == 0) word = _refunds[session][j >> 2];
+                while ((mask >> t) & 1 == 0) ++t;
+                uint256 result = certificate[j];
+                assembly ("memory-safe") {
+                    let interval := add(first, mul(INTERVAL, j))
+                    mstore(interval, shl(t, 1))
+                    mstore(add(interval, 0x20), shl(5, div(t, 9)))
+                    mstore(add(interval, 0x40), mul(26, mod(t, 9)))
+                    mstore(add(interval, 0x60), shr(1, add(and(result, 0xffffffff), and(shr(32, result), 0xffffffff))))
+                    mstore(add(interval, 0x80), and(shr(64, result), 0xffffffffff))
+                    mstore(add(interval, 0xa0), and(shr(shl(6, and(j, 3)), word), 0xffffffffffffffff))
+                }
+                ++t;
+            }
         }
     }
 
@@ -178,79 +213,104 @@ contract Settlement {
         uint256 account = row[0] & type(uint32).max;
         Row memory result;
         result.lock = (row[0] >> 64) & type(uint96).max;
-        uint256[] memory deviations;
+        uint256 deviations;
         (result.mask, deviations, used) = _recorded(context, account, records, used);
-        _earn(context, row, deviations, result);
-        if (result.missing != 0 && !context.afterDeadline) {
-            revert SellerNotFinal(context.session, account, result.missing, context.terms.proofDeadline);
+        uint256 interval = context.intervals;
+        uint256 promised; // intervals of the day
+        unchecked {
+            for (uint256 k = 1; k < row.length; ++k) {
+                uint256 from = interval;
+                for (uint256 fills = row[k]; fills != 0; fills >>= 32) {
+                    uint256 fill = fills & type(uint32).max;
+                    if (fill != 0) {
+                        assembly ("memory-safe") {
+                            promised := or(promised, mload(from))
+                        }
+                        _earn(context, result, from, fill, deviations);
+                    }
+                    from += INTERVAL;
+                }
+                interval += 8 * INTERVAL;
+            }
+        }
+        uint256 missing = promised & ~result.mask;
+        if (missing != 0 && !context.afterDeadline) {
+            revert SellerNotFinal(context.session, account, missing, context.terms.proofDeadline);
         }
         emit SellerSettled(context.session, account, result.earned, result.unpaid, result.penalty);
         return (account | (result.lock << 64) | ((result.earned + result.lock - result.penalty) << 160), used);
     }
 
-    /// @dev Runs over the intervals of a seller's row and adds what it leaves to the refunds.
-    function _earn(Context memory context, uint256[] calldata row, uint256[] memory deviations, Row memory result) private pure {
-        bool up = context.terms.direction == 0;
-        for (uint256 j; j < context.prices.length; ++j) {
-            uint256 fill = (row[1 + (j >> 3)] >> (32 * (j & 7))) & type(uint32).max;
-            if (fill == 0) continue;
-            uint256 t = context.intervals[j];
-            uint256 delivered;
-            if ((result.mask >> t) & 1 == 0) {
-                result.missing |= 1 << t;
-            } else {
-                delivered = _delivered(deviations, t, up);
-            }
-            (uint256 earned, uint256 unpaid, uint256 penalty) = RuleSet.interval(context.curves, fill, context.prices[j], delivered);
-            if (penalty > result.lock - result.penalty) penalty = result.lock - result.penalty;
-            result.earned += earned;
-            result.unpaid += unpaid;
-            result.penalty += penalty;
-            context.refunds[j] += unpaid + penalty;
-        }
-    }
-
-    /// @dev `s * (baseline - metered)` of interval t, at least 0, from the 26-bit slot `deviation + 2^25`.
-    function _delivered(uint256[] memory deviations, uint256 t, bool up) private pure returns (uint256) {
+    /// @dev One interval of a seller: adds to the row, and to the interval's refund what the row leaves.
+    /// @param interval memory pointer
+    /// @param deviations memory pointer to the D words
+    function _earn(Context memory context, Row memory result, uint256 interval, uint256 fill, uint256 deviations) private pure {
         unchecked {
-            uint256 slot = (deviations[t / 9] >> (26 * (t % 9))) & 0x3ffffff;
-            if (up) return slot > 1 << 25 ? slot - (1 << 25) : 0;
-            return slot < 1 << 25 ? (1 << 25) - slot : 0;
+            uint256 price;
+            uint256 delivered;
+            (uint256 sign, uint256 mask) = (context.sign, result.mask);
+            assembly ("memory-safe") {
+                price := mload(add(interval, 0x60))
+                // the slot holds `baseline - metered + 2^25`; what counts is `s * (baseline - metered)`, at least 0, where it is recorded
+                let slot := shr(mload(add(interval, 0x40)), mload(add(deviations, mload(add(interval, 0x20)))))
+                delivered := mul(sign, sub(and(slot, 0x3ffffff), 0x2000000))
+                delivered := mul(delivered, and(sgt(delivered, 0), iszero(iszero(and(mask, mload(interval))))))
+            }
+            (uint256 earned, uint256 unpaid, uint256 penalty) = RuleSet.interval(context.curves, fill, price, delivered);
+            if (penalty != 0) {
+                uint256 left = result.lock - result.penalty;
+                if (penalty > left) penalty = left;
+                result.penalty += penalty;
+            }
+            result.earned += earned;
+            if (unpaid + penalty == 0) return;
+            result.unpaid += unpaid;
+            assembly ("memory-safe") {
+                let refund := add(interval, 0xa0)
+                mstore(refund, add(mload(refund), add(unpaid, penalty)))
+            }
         }
     }
 
-    /// @dev Holds the supplied records against the stored hash and joins them. Returns the recorded intervals and D deviation words.
+    /// @dev Holds the supplied records against the stored hash. Returns the recorded intervals, a memory pointer to the D words in which all
+    /// records are joined, and how many words of `records` are used.
     function _recorded(Context memory context, uint256 account, uint256[] calldata records, uint256 used)
         private
         view
-        returns (uint256 mask, uint256[] memory deviations, uint256)
+        returns (uint256 mask, uint256 deviations, uint256)
     {
-        (uint256 recordedMask, uint256 recordedHash) = Deliveries(context.terms.deliveries).record(context.session, account);
         if (used >= records.length) revert RecordsIncomplete(used + 1, records.length);
         uint256 number = records[used++];
         uint256 size = 1 + context.deviationWords;
         if (number > (records.length - used) / size) revert RecordsIncomplete(used + number * size, records.length);
-        deviations = new uint256[](context.deviationWords);
+        uint256[] memory joined = new uint256[](context.deviationWords);
         uint256 hash;
         for (uint256 i; i < number; ++i) {
             uint256[] calldata one = records[used:used + size];
             hash = uint256(keccak256(abi.encodePacked(hash, one))) & type(uint160).max;
+            _join(joined, one, mask);
             mask |= one[0];
-            _join(deviations, one, context.terms.dayIntervals);
             used += size;
         }
+        (uint256 recordedMask, uint256 recordedHash) = Deliveries(context.terms.deliveries).record(context.session, account);
         if (hash != recordedHash || mask != recordedMask) revert RecordMismatch(context.session, account);
+        assembly ("memory-safe") {
+            deviations := add(joined, 32)
+        }
         return (mask, deviations, used);
     }
 
-    /// @dev Copies the slots of a record's intervals; records of one account never share an interval.
-    function _join(uint256[] memory deviations, uint256[] calldata one, uint256 dayIntervals) private pure {
+    /// @dev Puts a record's slots among those of the intervals `known`; the records of an account never share an interval.
+    function _join(uint256[] memory joined, uint256[] calldata one, uint256 known) private pure {
         unchecked {
-            uint256 mask = one[0];
-            for (uint256 t; t < dayIntervals; ++t) {
-                if ((mask >> t) & 1 == 0) continue;
-                uint256 slot = uint256(0x3ffffff) << (26 * (t % 9));
-                deviations[t / 9] |= one[1 + t / 9] & slot;
+            for (uint256 k; k < joined.length; ++k) {
+                uint256 slots; // of word k that are known already
+                if (known != 0) {
+                    for (uint256 i; i < 9; ++i) {
+                        if ((known >> (9 * k + i)) & 1 == 1) slots |= uint256(0x3ffffff) << (26 * i);
+                    }
+                }
+                joined[k] = (joined[k] & slots) | (one[1 + k] & ~slots);
             }
         }
     }
@@ -259,20 +319,39 @@ contract Settlement {
     function _buyer(Context memory context, uint256[] calldata row) private returns (uint256 move) {
         uint256 account = row[0] & type(uint32).max;
         uint256 refund;
-        for (uint256 j; j < context.volumes.length; ++j) {
-            uint256 fill = (row[1 + (j >> 3)] >> (32 * (j & 7))) & type(uint32).max;
-            if (fill != 0) refund += (context.refunds[j] * fill) / context.volumes[j];
+        uint256 interval = context.intervals;
+        unchecked {
+            for (uint256 k = 1; k < row.length; ++k) {
+                uint256 from = interval;
+                for (uint256 fills = row[k]; fills != 0; fills >>= 32) {
+                    assembly ("memory-safe") {
+                        // a fill of 0 has a share of 0, and division by a volume of 0 gives 0
+                        refund := add(refund, div(mul(mload(add(from, 0xa0)), and(fills, 0xffffffff)), mload(add(from, 0x80))))
+                    }
+                    from += INTERVAL;
+                }
+                interval += 8 * INTERVAL;
+            }
         }
         emit BuyerSettled(context.session, account, row[0] >> 160, refund);
         return account | (refund << 160);
     }
 
     function _storeRefunds(Context memory context) private {
-        uint256[] memory totals = context.refunds;
-        for (uint256 j; j < totals.length; j += 4) {
-            uint256 word;
-            for (uint256 k; k < 4 && j + k < totals.length; ++k) word |= totals[j + k] << (64 * k);
-            if (word != _refunds[context.session][j >> 2]) _refunds[context.session][j >> 2] = word;
+        mapping(uint256 word => uint256) storage stored = _refunds[context.session];
+        unchecked {
+            for (uint256 j; j < context.number; j += 4) {
+                uint256 word;
+                for (uint256 k; k < 4 && j + k < context.number; ++k) {
+                    uint256 interval = context.intervals + (j + k) * INTERVAL;
+                    uint256 refund;
+                    assembly ("memory-safe") {
+                        refund := mload(add(interval, 0xa0))
+                    }
+                    word |= refund << (64 * k);
+                }
+                if (word != stored[j >> 2]) stored[j >> 2] = word;
+            }
         }
     }
 }
