@@ -96,7 +96,8 @@ def replay(
     session: Annotated[int, typer.Argument(help="The session's number.")],
     as_json: Json = False,
 ) -> None:
-    """Rebuilds a session from the chain's log, clears, verifies and settles it again, and says "identical" or the first difference.
+    """Rebuilds a session from the chain's log, clears, verifies and settles it again, and says "identical" or the first
+    difference.
 
     Runs against the marketplace's chain and database settings (WATTPROOF_CHAIN, WATTPROOF_DATA_DIR).
 
@@ -132,7 +133,9 @@ def list_sessions(url: Url = LOCAL, as_json: Json = False) -> None:
         return
     for s in items:
         volume = f"{s['volume_wh'] / 1000:.3f} kWh" if s["volume_wh"] is not None else "-"
-        out.print(f"{s['id']:>4}  {s['date']}  {s['direction']:<4}  {s['state']:<11}  {s['orders']} orders  {volume}", highlight=False)
+        out.print(
+            f"{s['id']:>4}  {s['date']}  {s['direction']:<4}  {s['state']:<11}  {s['orders']} orders  {volume}", highlight=False
+        )
 
 
 @session_app.command("show")
@@ -194,7 +197,8 @@ def contracts_compile(
     """
     from contracts import compile as compiler
 
-    sys.exit(compiler.main(["--check"] if check else []))
+    sys.argv = ["wattproof contracts compile", *(["--check"] if check else [])]
+    sys.exit(compiler.main())
 
 
 @db_app.command("upgrade")
@@ -228,4 +232,7 @@ def bench(
             print(json.dumps(result, indent=2))
         else:
             for row in result["rows"]:
-                out.print(f"{result['name']:<10} {row['metric']:<22} {row['value']:>12} {row['unit']:<8} target {row['target']}", highlight=False)
+                out.print(
+                    f"{result['name']:<10} {row['metric']:<22} {row['value']:>12} {row['unit']:<8} target {row['target']}",
+                    highlight=False,
+                )

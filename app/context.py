@@ -1,4 +1,6 @@
-"""The wiring of one process: settings, database, chain, contracts, keys, relayer and indexer, put together and handed to services."""
+"""The wiring of one process: settings, database, chain, contracts, keys, relayer and indexer, put together and handed to
+services.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ INTERVALS = 24
 
 @dataclass
 class Context:
-    """Everything a service needs. `working` is held by whoever moves sessions on, so that two never do the same thing at once."""
+    """Everything a service needs. `working` is held by whoever moves sessions on, so that two never do the same thing at
+    once.
+    """
 
     settings: Settings
     database: Database
@@ -121,7 +125,9 @@ class Context:
     def require_development(self, what: str) -> None:
         """Refuses `what` off development chains."""
         if not self.chain.is_development:
-            raise Refused(f"There is no {what} on this chain.", status=404, field="chain", expected="a development chain", got="another")
+            raise Refused(
+                f"There is no {what} on this chain.", status=404, field="chain", expected="a development chain", got="another"
+            )
 
     def close(self) -> None:
         """Ends provers and chain; the database stays."""
@@ -219,9 +225,13 @@ def _keys(settings: Settings, chain: Chain) -> dict[str, bytes]:
     """A key for each role. Development chains get keys of their own, kept beside the database."""
     if not chain.is_development:
         if settings.operator_key is None:
-            raise Refused("A key is needed on this chain.", field="WATTPROOF_OPERATOR_KEY", expected="a private key", got="nothing")
+            raise Refused(
+                "A key is needed on this chain.", field="WATTPROOF_OPERATOR_KEY", expected="a private key", got="nothing"
+            )
         return dict.fromkeys(ROLES, bytes.fromhex(settings.operator_key.get_secret_value().removeprefix("0x")))
-    text = _secret(settings.data_dir / "development-keys.json", lambda: json.dumps({role: secrets.token_hex(32) for role in ROLES}))
+    text = _secret(
+        settings.data_dir / "development-keys.json", lambda: json.dumps({role: secrets.token_hex(32) for role in ROLES})
+    )
     return {role: bytes.fromhex(key) for role, key in json.loads(text).items()}
 
 

@@ -1,7 +1,8 @@
-"""Tables and the engine. What the chain knows is rebuilt from the chain; what only the members may know (readings, windows) stands
-here and nowhere else.
+"""Tables and the engine. What the chain knows is rebuilt from the chain; what only the members may know (readings,
+windows) stands here and nowhere else.
 
-Wh, micro-euro and words are integers; words of 256 bits are hex strings in JSON columns, because SQLite's integers have 64 bits.
+Wh, micro-euro and words are integers; words of 256 bits are hex strings in JSON columns, because SQLite's integers have
+64 bits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The one error of the application: what was refused, which field, what was expected and what came. The API renders it as problem+json."""
+"""The one error of the application: what was refused, which field, what was expected and what came. The API renders it
+as problem+json.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Takes the chain's events into the database, block by block, each event once. The tables it fills can be rebuilt from the chain."""
+"""Takes the chain's events into the database, block by block, each event once. The tables it fills can be rebuilt from
+the chain.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ class Indexer:
         self._lock = threading.Lock()
 
     def sync(self) -> int:
-        """Takes in every block up to the latest; returns the number of events. Blocks and position are stored together, so that a
-        crash neither loses nor doubles an event."""
+        """Takes in every block up to the latest; returns the number of events. Blocks and position are stored together,
+        so that a crash neither loses nor doubles an event."""
         with self._lock:
             latest = self.client.chain.block().number
             with self.database.session() as db:

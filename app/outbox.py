@@ -56,7 +56,9 @@ class Relayer:
 
     def _next(self) -> Outbox | None:
         with self.database.session() as db:
-            return db.exec(select(Outbox).where(col(Outbox.status).in_(["pending", "signed"])).order_by(col(Outbox.id)).limit(1)).first()
+            return db.exec(
+                select(Outbox).where(col(Outbox.status).in_(["pending", "signed"])).order_by(col(Outbox.id)).limit(1)
+            ).first()
 
     def _send(self, row: Outbox) -> None:
         key = self.keys[row.role]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -31,7 +30,10 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise Refused(
-            f"Cannot listen on {host}:{port}: {error.strerror}.", field="PORT", expected="a free port (set PORT or --port)", got=str(port)
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            field="PORT",
+            expected="a free port (set PORT or --port)",
+            got=str(port),
         ) from error
     return bound
 

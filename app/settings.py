@@ -23,8 +23,12 @@ class Settings(BaseSettings):
         "auto",
         description="'auto' (anvil when it is installed, else the in-process chain), 'anvil', 'tester', or the URL of a node.",
     )
-    operator_key: SecretStr | None = Field(None, description="Private key of the operator on a chain that is not a development one.")
-    operator_token: SecretStr | None = Field(None, description="Bearer token of operator endpoints; made and kept in data_dir without one.")
+    operator_key: SecretStr | None = Field(
+        None, description="Private key of the operator on a chain that is not a development one."
+    )
+    operator_token: SecretStr | None = Field(
+        None, description="Bearer token of operator endpoints; made and kept in data_dir without one."
+    )
     host: Annotated[str, Field(validation_alias="HOST")] = "127.0.0.1"
     port: Annotated[int, Field(validation_alias="PORT", ge=0, le=65535)] = 8000
     proof_timeout_s: float = Field(120.0, gt=0, description="A single proof that takes longer is given up and tried again.")

@@ -1,7 +1,9 @@
 """Replays a whole session from its log and says "identical", or the first thing that differs.
 
-Nothing is taken on trust but the log itself: the book is rebuilt from the batches, the clearing computed and checked anew, every proof
-verified again with an independent verifier, every statement computed anew; each result is compared with what the contracts said.
+Nothing is taken on trust but the log itself: the book is rebuilt from the batches, the clearing computed and checked
+anew, every proof
+verified again with an independent verifier, every statement computed anew; each result is compared with what the
+contracts said.
 """
 
 from __future__ import annotations
@@ -120,7 +122,9 @@ def _differences(log: SessionLog, verify: Verify) -> Iterator[str]:
 
 def _promises(log: SessionLog, clearing: Clearing) -> Iterator[str]:
     expected = {
-        row.account: tuple(row_words(row)[1:]) for row in clearing.rows if row.live and row.side is Side.OFFER and any(row.fills)
+        row.account: tuple(row_words(row)[1:])
+        for row in clearing.rows
+        if row.live and row.side is Side.OFFER and any(row.fills)
     }
     yield from _compare("promise", expected, log.promises)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("suites that did not run")
     if not any(_absent.values()) or REQUIRE_ALL:
-        terminalreporter.write_line("none: everything collected was run" if not REQUIRE_ALL else "none allowed (WATTPROOF_REQUIRE=all)")
+        terminalreporter.write_line(
+            "none: everything collected was run" if not REQUIRE_ALL else "none allowed (WATTPROOF_REQUIRE=all)"
+        )
         return
     for name, nodes in _absent.items():
         files = sorted({node.split("::")[0] for node in nodes})
@@ -49,5 +50,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def root() -> Iterator[Path]:
-    yield ROOT
+def root() -> Path:
+    return ROOT

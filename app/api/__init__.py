@@ -11,18 +11,26 @@ from fastapi.staticfiles import StaticFiles
 from app.api import accounts, development, metering, operator, problem, sessions, status
 from app.context import Context
 
-CSP = "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+CSP = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
 
 DESCRIPTION = """Flexibility sessions of an energy community: orders, clearing, proven deliveries, settlement.
 
 Energy is integer Wh, prices are integer micro-euro per kWh, money is integer micro-euro, times are UTC. Errors are
-`application/problem+json` with the field, what was expected and what came. What the API shows of a session it read from the chain."""
+`application/problem+json` with the field, what was expected and what came. What the API shows of a session it read from
+the chain."""
 
 
 def create_api(ctx: Context | None = None) -> FastAPI:
     """The application; without a context it can only describe itself."""
     api = FastAPI(
-        title="Wattproof", version=version("wattproof"), description=DESCRIPTION, docs_url="/api/docs", openapi_url="/api/openapi.json"
+        title="Wattproof",
+        version=version("wattproof"),
+        description=DESCRIPTION,
+        docs_url="/api/docs",
+        openapi_url="/api/openapi.json",
     )
     api.state.ctx = ctx
     problem.install(api)

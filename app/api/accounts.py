@@ -58,6 +58,11 @@ def show_forecast(ctx: Ctx, index: int, session: int) -> models.Forecast:
 
 def _account(view: accounts.AccountView) -> models.Account:
     return models.Account(
-        index=view.index, owner=view.owner, delegate=view.delegate, label=view.label, has_meter=view.has_meter,
-        available=view.available, locked=view.locked,
+        index=view.index,
+        owner=view.owner,
+        delegate=view.delegate,
+        label=view.label,
+        has_meter=view.has_meter,
+        available=view.available,
+        locked=view.locked,
     )

@@ -21,14 +21,20 @@ def context(request: Request) -> Context:
 
 Ctx = Annotated[Context, Depends(context)]
 
-_bearer = HTTPBearer(auto_error=False, description="The operator's token (data_dir/operator.token, or WATTPROOF_OPERATOR_TOKEN).")
+_bearer = HTTPBearer(
+    auto_error=False, description="The operator's token (data_dir/operator.token, or WATTPROOF_OPERATOR_TOKEN)."
+)
 
 
 def operator(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Refuses whoever does not bring the operator's token."""
     if given is None or not hmac.compare_digest(given.credentials.encode(), ctx.operator_token.encode()):
         raise Refused(
-            "This is the operator's.", status=401, field="Authorization", expected="Bearer and the operator's token", got="none or another"
+            "This is the operator's.",
+            status=401,
+            field="Authorization",
+            expected="Bearer and the operator's token",
+            got="none or another",
         )
 
 

@@ -63,7 +63,9 @@ def _moments(ctx: Ctx, target: models.Advance) -> list[int]:
     view = sessions.view(ctx, target.session)
     terms = view.terms
     if view.state is SessionState.CANCELLED:
-        raise Refused("The session is cancelled.", status=409, field="session", expected="a session that goes on", got=str(target.session))
+        raise Refused(
+            "The session is cancelled.", status=409, field="session", expected="a session that goes on", got=str(target.session)
+        )
     day_end = terms.zone.interval_start(terms.day, terms.zone.intervals)
     # The clock must not jump over the clearing: the gate's close comes before delivery, delivery before the proofs.
     stages = {

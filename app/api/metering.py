@@ -25,7 +25,9 @@ def bind_meter(ctx: Ctx, meter: models.NewMeter) -> models.Done:
 
 @router.post("/readings", status_code=201)
 def import_readings(ctx: Ctx, text: Annotated[str, Body(media_type="text/csv", max_length=50_000_000)]) -> models.Done:
-    """Imports a CSV of readings (columns `account,interval_start,net_load_wh[,pv_wh]`, see oracle/ingest/csv.py): all rows, or none and the rows that are wrong."""
+    """Imports a CSV of readings (columns `account,interval_start,net_load_wh[,pv_wh]`, see oracle/ingest/csv.py): all
+    rows, or none and the rows that are wrong.
+    """
     return models.Done(done=[f"{metering.import_csv(ctx, text)} readings stored"])
 
 
@@ -37,7 +39,10 @@ def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max
             window = Window.from_record(item.window)
         except (KeyError, TypeError, ValueError) as error:
             raise Refused(
-                "This is no signed window.", field=f"[{number}].window", expected="a window record (docs/protocol.md section 8)", got=type(error).__name__
+                "This is no signed window.",
+                field=f"[{number}].window",
+                expected="a window record (docs/protocol.md section 8)",
+                got=type(error).__name__,
             ) from error
         metering.store_window(ctx, item.account, window)
     return models.Done(done=[f"{len(batch)} windows stored"])

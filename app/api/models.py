@@ -1,4 +1,6 @@
-"""What goes in and out of `/api/v1`. Energy is integer Wh, prices integer micro-euro per kWh, money integer micro-euro, times UTC."""
+"""What goes in and out of `/api/v1`. Energy is integer Wh, prices integer micro-euro per kWh, money integer micro-euro,
+times UTC.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +161,9 @@ class SignedBatch(Model):
 
     signer: Address
     words: Annotated[list[Word], Field(min_length=2, max_length=20_000)]
-    nonce: Annotated[str, Field(pattern=r"^\d{1,78}$", description="Decimal, below 2^256, used once per signer.", examples=["417"])]
+    nonce: Annotated[
+        str, Field(pattern=r"^\d{1,78}$", description="Decimal, below 2^256, used once per signer.", examples=["417"])
+    ]
     deadline: Annotated[int, Field(gt=0, lt=2**63, description="Unix seconds of the chain's time.")]
     signature: Annotated[str, Field(pattern=r"^0x(?:[0-9a-fA-F]{2}){1,4096}$")]
 

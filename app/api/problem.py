@@ -42,7 +42,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         fields = [
-            FieldError(".".join(str(part) for part in item["loc"] if part != "body") or "body", item["msg"], _short(item.get("input")))
+            FieldError(
+                ".".join(str(part) for part in item["loc"] if part != "body") or "body", item["msg"], _short(item.get("input"))
+            )
             for item in error.errors()
         ]
         return problem(422, "The request does not have the form this endpoint takes.", fields)

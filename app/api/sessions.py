@@ -46,7 +46,13 @@ def show_session(ctx: Ctx, session_id: int) -> models.SessionDetail:
         **_summary(view).model_dump(),
         cleared=cleared,
         transactions=[
-            models.Transaction(kind=row.kind, hash=row.transaction or "", gas=row.gas_used or 0, block=row.block or 0, time=at(row.chain_time or 0))
+            models.Transaction(
+                kind=row.kind,
+                hash=row.transaction or "",
+                gas=row.gas_used or 0,
+                block=row.block or 0,
+                time=at(row.chain_time or 0),
+            )
             for row in sent
         ],
         settlement=_totals(ctx, view),
@@ -112,17 +118,15 @@ def list_orders(ctx: Ctx, session_id: int) -> models.OrderPage:
 @router.post("/sessions/{session_id}/orders", status_code=202)
 def place_orders(ctx: Ctx, session_id: int, batch: models.SignedBatch) -> models.Submitted:
     """Hands in a batch of schedule orders signed by EIP-712. Sending the same batch again is harmless."""
-    return models.Submitted(
-        **vars_of(
-            orders.submit(
-                ctx,
-                session_id,
-                signer=batch.signer,
-                words=[int(word, 16) for word in batch.words],
-                nonce=int(batch.nonce),
-                deadline=batch.deadline,
-                signature=bytes.fromhex(batch.signature[2:]),
-            )
+    return _submitted(
+        orders.submit(
+            ctx,
+            session_id,
+            signer=batch.signer,
+            words=[int(word, 16) for word in batch.words],
+            nonce=int(batch.nonce),
+            deadline=batch.deadline,
+            signature=bytes.fromhex(batch.signature[2:]),
         )
     )
 
@@ -130,7 +134,7 @@ def place_orders(ctx: Ctx, session_id: int, batch: models.SignedBatch) -> models
 @router.get("/orders/{order_id}")
 def show_order(ctx: Ctx, order_id: int) -> models.Submitted:
     """What became of a batch."""
-    return models.Submitted(**vars_of(orders.submission(ctx, order_id)))
+    return _submitted(orders.submission(ctx, order_id))
 
 
 @router.get("/sessions/{session_id}/deliveries")
@@ -141,7 +145,9 @@ def list_deliveries(ctx: Ctx, session_id: int) -> models.DeliveryPage:
     recorded = sessions.records(ctx, session_id)
     with ctx.database.session() as db:
         proofs = {row.account: row for row in db.exec(select(DeliveryProof).where(DeliveryProof.session == session_id)).all()}
-        sent = {row.id: row for row in db.exec(select(Outbox).where(Outbox.session == session_id, Outbox.kind == "prove")).all()}
+        sent = {
+            row.id: row for row in db.exec(select(Outbox).where(Outbox.session == session_id, Outbox.kind == "prove")).all()
+        }
     items = []
     for account, promised in sorted(view.sold().items()):
         proof = proofs.get(account)
@@ -177,12 +183,27 @@ def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
     for seller in computed.sellers:
         items.append(
             models.Statement(
-                account=seller.account, label=labels.get(seller.account), role="seller", earned=seller.earned, unpaid=seller.unpaid,
-                penalty=seller.penalty, cost=0, refund=0, net=seller.change,
+                account=seller.account,
+                label=labels.get(seller.account),
+                role="seller",
+                earned=seller.earned,
+                unpaid=seller.unpaid,
+                penalty=seller.penalty,
+                cost=0,
+                refund=0,
+                net=seller.change,
                 lines=[
                     models.StatementLine(
-                        interval=line.interval, fill_wh=line.fill, price=line.price, delivered_wh=line.delivered, ratio_ppm=line.ratio_ppm,
-                        paid_ppm=line.paid_ppm, earned=line.earned, unpaid=line.unpaid, penalty=line.penalty, refund=0,
+                        interval=line.interval,
+                        fill_wh=line.fill,
+                        price=line.price,
+                        delivered_wh=line.delivered,
+                        ratio_ppm=line.ratio_ppm,
+                        paid_ppm=line.paid_ppm,
+                        earned=line.earned,
+                        unpaid=line.unpaid,
+                        penalty=line.penalty,
+                        refund=0,
                     )
                     for line in seller.lines
                 ],
@@ -191,12 +212,27 @@ def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
     for buyer in computed.buyers:
         items.append(
             models.Statement(
-                account=buyer.account, label=labels.get(buyer.account), role="buyer", earned=0, unpaid=0, penalty=0, cost=buyer.cost,
-                refund=buyer.refund, net=buyer.change,
+                account=buyer.account,
+                label=labels.get(buyer.account),
+                role="buyer",
+                earned=0,
+                unpaid=0,
+                penalty=0,
+                cost=buyer.cost,
+                refund=buyer.refund,
+                net=buyer.change,
                 lines=[
                     models.StatementLine(
-                        interval=line.interval, fill_wh=line.fill, price=line.price, delivered_wh=None, ratio_ppm=None, paid_ppm=None,
-                        earned=0, unpaid=0, penalty=0, refund=line.refund,
+                        interval=line.interval,
+                        fill_wh=line.fill,
+                        price=line.price,
+                        delivered_wh=None,
+                        ratio_ppm=None,
+                        paid_ppm=None,
+                        earned=0,
+                        unpaid=0,
+                        penalty=0,
+                        refund=line.refund,
                     )
                     for line in buyer.lines
                 ],
@@ -205,9 +241,8 @@ def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
     return models.StatementPage(items=items)
 
 
-def vars_of(value: orders.Submitted) -> dict[str, object]:
-    """A flat dataclass as keyword arguments."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+def _submitted(value: orders.Submitted) -> models.Submitted:
+    return models.Submitted(id=value.id, status=value.status, tx=value.tx, positions=value.positions, message=value.message)
 
 
 def _proof_state(ctx: Context, view: sessions.SessionView, recorded: bool, proof: DeliveryProof | None) -> dict[str, Any]:

@@ -15,5 +15,7 @@ def at(seconds: int) -> datetime:
 def seconds(field: str, value: datetime) -> int:
     """An aware datetime as Unix seconds; a naive one is refused."""
     if value.tzinfo is None:
-        raise Refused("A time needs its offset.", field=field, expected="an ISO 8601 time with Z or an offset", got=value.isoformat())
+        raise Refused(
+            "A time needs its offset.", field=field, expected="an ISO 8601 time with Z or an offset", got=value.isoformat()
+        )
     return int(value.timestamp())

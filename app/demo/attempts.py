@@ -1,12 +1,11 @@
 """Attacks that the demonstration makes against its own day. Each must be refused; one that is not ends the demonstration.
 
-Attackers talk to the contracts directly, with whatever the chain makes public, or to the API; they control everything but the meters'
-keys and the contracts.
+Attackers talk to the contracts directly, with whatever the chain makes public, or to the API; they control everything
+but the meters' keys and the contracts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -93,7 +92,9 @@ def at_metering(api: Api, community: Community, day: int) -> list[Json]:
 
 
 def at_proving(ctx: Context, session: Json) -> list[Json]:
-    """With a proof that the chain has accepted: other deviations, another account, another part of the session, an altered proof."""
+    """With a proof that the chain has accepted: other deviations, another account, another part of the session, an
+    altered proof.
+    """
     found = next(log for log in _delivered(ctx, session["id"]))
     sent = ctx.chain.transaction(found)
     assert sent is not None
@@ -129,5 +130,3 @@ def _refused(ctx: Context, attempt: str, call: Call) -> Json:
     except ContractRefusal as refusal:
         return {"attempt": attempt, "answer": f"{refusal.error_name}: {refusal.message}"}
     raise NotRefusedError(f"{attempt}: the contract took it")
-
-

@@ -78,7 +78,9 @@ class Community:
             member = self._join(label, home, self.scenario.home_deposit)
             key = PrivateKey(keccak(f"wattproof demonstration meter {label}".encode()))
             member.meter = Meter.create(self.folder / f"{label}.json", key, from_day, self.zone.intervals)
-            self.api.post("/meters", {"account": member.account, "x": str(key.public.x), "y": str(key.public.y), "from_day": from_day})
+            self.api.post(
+                "/meters", {"account": member.account, "x": str(key.public.x), "y": str(key.public.y), "from_day": from_day}
+            )
             self._hand_in(member, [window.to_record() for window in member.meter.windows(0, from_day)])
             progress(label)
         for buyer in self.scenario.buyers:
@@ -92,7 +94,9 @@ class Community:
             account = self.api.get("/accounts", owner=wallet.address)["items"][0]["index"]
             member = Member(label, wallet, account, home)
             if home is not None:
-                member.meter = Meter.open(self.folder / f"{label}.json", PrivateKey(keccak(f"wattproof demonstration meter {label}".encode())))
+                member.meter = Meter.open(
+                    self.folder / f"{label}.json", PrivateKey(keccak(f"wattproof demonstration meter {label}".encode()))
+                )
             self.members[label] = member
         for session in self.api.get("/sessions")["items"]:
             self.learn_promises(session)
@@ -107,8 +111,8 @@ class Community:
         return len(lines) - 1
 
     def close_days(self, last_day: int, *, also_silent: bool = True) -> int:
-        """Every gateway closes the days that are over, up to `last_day`, answering what was promised on them; returns windows handed
-        in. A silent home closes its day as well, but never hands that window in."""
+        """Every gateway closes the days that are over, up to `last_day`, answering what was promised on them; returns
+        windows handed in. A silent home closes its day as well, but never hands that window in."""
         handed = 0
         for member in self.homes:
             assert member.meter is not None and member.home is not None
@@ -129,7 +133,9 @@ class Community:
         return handed
 
     def place_orders(self, session: Json, progress: Progress, but: str | None = None) -> int:
-        """Everyone (but one) signs and sends; returns the number of orders sent. One home replaces its order, one takes it back."""
+        """Everyone (but one) signs and sends; returns the number of orders sent. One home replaces its order, one takes
+        it back.
+        """
         sent = 0
         intervals = session["intervals"]
         for member, buyer in zip(self.buyers, self.scenario.buyers, strict=True):

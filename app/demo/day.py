@@ -50,7 +50,12 @@ class Narrator:
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Any]:
-        columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn())
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task(what, total=total)
             yield lambda *_: progress.advance(task)
@@ -81,8 +86,8 @@ def run(folder: Path, chain: str, console: Console) -> Day:
 def hold(
     ctx: Context, api: Api, community: Community, day: Day, narrator: Narrator, shown: tuple[str, ...] = SHOWN_HOMES
 ) -> None:
-    """The day itself: registration to replay. The context serves only whom the API cannot: those who attack the contracts directly, and
-    whoever replays from the chain."""
+    """The day itself: registration to replay. The context serves only whom the API cannot: those who attack the
+    contracts directly, and whoever replays from the chain."""
     plan = community.scenario
     zone = community.zone
 
@@ -91,7 +96,10 @@ def hold(
         from_day = plan.day - 14
         with narrator.bar("accounts and meters", len(plan.homes) + len(plan.buyers)) as advance:
             community.register(from_day, advance)
-        narrator.say(f"{len(community.homes)} homes with meters and {len(community.buyers)} buyers registered on chain, play money deposited")
+        narrator.say(
+            f"{len(community.homes)} homes with meters and {len(community.buyers)} buyers registered on chain, "
+            "play money deposited"
+        )
 
     with narrator.chapter(f"Two weeks of metering, up to {date_of(plan.day - 1)}", "setup"):
         _clock(api, zone.interval_start(plan.day - 1, 12))
@@ -101,7 +109,9 @@ def hold(
 
     with narrator.chapter(f"A session for {plan.date} opens", None):
         session = open_session(api, zone, plan.day, plan.session)
-        narrator.say(f"session {session['id']}: {session['direction']}, hours {session['intervals'][0]} to {session['intervals'][-1]}")
+        narrator.say(
+            f"session {session['id']}: {session['direction']}, hours {session['intervals'][0]} to {session['intervals'][-1]}"
+        )
     with narrator.chapter("Members look at their forecast and place signed orders", "forecast"):
         with narrator.bar("orders", len(community.homes)) as advance:
             sent = community.place_orders(session, advance)
@@ -145,7 +155,10 @@ def hold(
             narrator.say(line)
         session = api.get(f"/sessions/{session['id']}")
         s = session["settlement"]
-        narrator.say(f"rewards {s['rewards'] / 1e6:.4f} EUR, penalties {s['penalties'] / 1e6:.4f} EUR, rounding {s['rounding']} micro-euro")
+        narrator.say(
+            f"rewards {s['rewards'] / 1e6:.4f} EUR, penalties {s['penalties'] / 1e6:.4f} EUR, "
+            f"rounding {s['rounding']} micro-euro"
+        )
         narrator.say("all balances add up" if s["balanced"] else "THE BALANCES DO NOT ADD UP")
 
     with narrator.chapter("Anyone can replay the day from the chain's log", "replay"):
@@ -159,7 +172,12 @@ def hold(
             narrator.console.print(f"    {attempt['answer']}", style="dim", highlight=False, markup=False)
 
     status = api.get("/status")
-    day.data = {"source": SOURCE, "homes": len(community.homes), "day": plan.date.isoformat(), "synthetic": list(scenario.SYNTHETIC)}
+    day.data = {
+        "source": SOURCE,
+        "homes": len(community.homes),
+        "day": plan.date.isoformat(),
+        "synthetic": list(scenario.SYNTHETIC),
+    }
     day.chain = {key: status["chain"][key] for key in ("backend", "chain_id", "contracts")}
     day.session = session
     day.book = api.get(f"/sessions/{session['id']}/book")
@@ -189,4 +207,3 @@ def _clock(api: Api, moment: int) -> None:
 
 def _seconds(moment: str) -> int:
     return int(datetime.fromisoformat(moment).timestamp())
-

@@ -6,15 +6,15 @@ Energy is drawn in kWh, prices in EUR/kWh, money in EUR.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 Json = dict[str, Any]
 
@@ -39,7 +39,9 @@ _STYLE = {
 
 
 def steps(levels: Sequence[Json], end: float) -> tuple[list[float], list[float]]:
-    """Points of a step curve over cumulated quantity (kWh) for price levels, best first, dropped to `end` at the last quantity."""
+    """Points of a step curve over cumulated quantity (kWh) for price levels, best first, dropped to `end` at the last
+    quantity.
+    """
     xs, ys, cumulated = [], [], 0.0
     for level in levels:
         price = level["price"] / 1e6
@@ -83,7 +85,8 @@ def promised_delivered(deliveries: Sequence[Json]) -> str:
     names = [d["label"] or f"account {d['account']}" for d in rows]
     promised = [sum(d["promised"]) / 1000 for d in rows]
     delivered = [
-        sum(max(0, value) for value, p in zip(d["delivered"] or [0] * len(d["promised"]), d["promised"], strict=True) if p) / 1000
+        sum(max(0, value) for value, p in zip(d["delivered"] or [0] * len(d["promised"]), d["promised"], strict=True) if p)
+        / 1000
         for d in rows
     ]
     with _figure(10.5, 3.0, 1, 1) as ((axis,), save):
@@ -123,7 +126,9 @@ def home_day(series: Sequence[Json]) -> str:
             axis.plot(hours, [v / 1000 for v in home["original"]], color=MUTED, lw=1.2, label="meter, original")
             axis.plot(hours, [v / 1000 for v in home["metered"]], color=ACCENT, lw=1.6, label="meter, with synthetic response")
             axis.plot(hours, [v / 1000 for v in home["forecast"]], color=DEMAND, lw=1.1, ls=(0, (3, 2)), label="forecast")
-            axis.plot(home["intervals"], [v / 1000 for v in home["baseline"]], "o", color=SUPPLY, ms=3.5, label="proven baseline")
+            axis.plot(
+                home["intervals"], [v / 1000 for v in home["baseline"]], "o", color=SUPPLY, ms=3.5, label="proven baseline"
+            )
             axis.set_title(home["label"])
             axis.set_xlim(0, len(home["original"]) - 1)
             axis.set_xlabel("hour of the day")
@@ -133,7 +138,7 @@ def home_day(series: Sequence[Json]) -> str:
 
 
 @contextmanager
-def _figure(width: float, height: float, rows: int, columns: int) -> Iterator[tuple[list[Axes], Any]]:
+def _figure(width: float, height: float, rows: int, columns: int) -> Iterator[tuple[list[Axes], Callable[[], str]]]:
     with plt.rc_context(_STYLE):
         figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
         axes = list(grid.flat)

@@ -63,8 +63,8 @@ class Buyer(Model):
 
 
 class Home(Model):
-    """One home's synthetic behaviour. `share` of what the API's forecast calls flexible is offered; `delivers` is the part of the way to its
-    promise that the home's device goes; `device_wh` bounds what the device moves in an interval."""
+    """One home's synthetic behaviour. `share` of what the API's forecast calls flexible is offered; `delivers` is the
+    part of the way to its promise that the home's device goes; `device_wh` bounds what the device moves in an interval."""
 
     limit: int = Field(description="micro-euro per kWh")
     share: Annotated[float, Field(gt=0, le=4)]

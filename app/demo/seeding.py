@@ -56,8 +56,8 @@ def next_session(ctx: Context, api: Api, community: Community) -> Json:
 
 
 def follow(ctx: Context, folder: Path) -> list[str]:
-    """What the community does when the clock has moved: gateways learn promises and close the days that are over; when no session is
-    open any more, the operator opens the next one."""
+    """What the community does when the clock has moved: gateways learn promises and close the days that are over; when
+    no session is open any more, the operator opens the next one."""
     done = []
     with running(ctx) as url, Api(url, ctx.operator_token) as api:
         community = Community(api, scenario.load(), folder)

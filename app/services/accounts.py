@@ -39,7 +39,9 @@ def register(ctx: Context, owner: str, label: str | None = None) -> AccountView:
 
 
 def bind_meter(ctx: Context, account: int, key: PublicKey, zone: int, from_day: int) -> None:
-    """Binds a meter's public key to an account. The key must be a point of the prime-order subgroup (the contract sees its hash only)."""
+    """Binds a meter's public key to an account. The key must be a point of the prime-order subgroup (the contract sees
+    its hash only).
+    """
     with ctx.database.session() as db:
         known(db.get(Account, account), "account", account)
     try:

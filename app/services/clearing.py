@@ -30,7 +30,10 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     if view.clearing is None:
         raise Refused(
             f"Session {session_id} cannot be cleared: it is {view.state.name.capitalize()}.",
-            status=409, field="session", expected="a closed gate and no clearing yet", got=view.state.name.capitalize(),
+            status=409,
+            field="session",
+            expected="a closed gate and no clearing yet",
+            got=view.state.name.capitalize(),
         )
     for index, group in enumerate(view.clearing.groups):
         if not ctx.client.committed(session_id, index):

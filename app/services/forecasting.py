@@ -1,6 +1,7 @@
 """Forecasts and baselines for a session, from the readings and windows that have come in.
 
-A day is forecast for all homes together and kept until newer readings arrive, so that seventeen members asking cost one forecast.
+A day is forecast for all homes together and kept until newer readings arrive, so that seventeen members asking cost one
+forecast.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ def for_session(ctx: Context, account: int, session_id: int) -> SessionForecast:
     found = _day(ctx, terms.zone, terms.day).get(account)
     if found is None:
         raise Refused(
-            f"Account {account} has no readings to forecast from.", status=404, field="account", expected="an account with readings",
+            f"Account {account} has no readings to forecast from.",
+            status=404,
+            field="account",
+            expected="an account with readings",
             got=str(account),
         )
     flexible = flexible_wh(found, terms.direction)

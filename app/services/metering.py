@@ -1,5 +1,5 @@
-"""Readings and signed windows in; series and windows out. Both are private: they leave this module only towards their owner, the
-forecast and the prover."""
+"""Readings and signed windows in; series and windows out. Both are private: they leave this module only towards their
+owner, the forecast and the prover."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
         registered = set(db.exec(select(Account.index)).all())
         accounts = {meter: _account(meter, registered) for meter in {day.meter for day in days}}
         starts = {
-            account: [zone.interval_start(day.day, t) for day in days if accounts[day.meter] == account for t in (0, zone.intervals)]
+            account: [
+                zone.interval_start(day.day, t) for day in days if accounts[day.meter] == account for t in (0, zone.intervals)
+            ]
             for account in accounts.values()
         }
         stored = {
@@ -62,18 +64,25 @@ def store_window(ctx: Context, account: int, window: Window) -> None:
     with ctx.database.session() as db:
         row: Account = known(db.get(Account, account), "account", account)
         if row.meter_x is None or row.meter_y is None:
-            raise Refused(f"Account {account} has no meter.", field="account", expected="an account with a meter key", got=str(account))
+            raise Refused(
+                f"Account {account} has no meter.", field="account", expected="an account with a meter key", got=str(account)
+            )
         try:
             check_window(window, PublicKey(int(row.meter_x), int(row.meter_y)))
         except WindowError as error:
-            raise Refused("The window does not verify.", field="window", expected=str(error), got=f"day {window.day}") from error
+            raise Refused(
+                "The window does not verify.", field="window", expected=str(error), got=f"day {window.day}"
+            ) from error
         stored = db.get(MeterWindow, (account, window.day))
         if stored is not None:
             earlier = Window.from_record(stored.window)
             if contradictions(earlier, window) or (earlier.final and earlier.head != window.head):
                 raise Refused(
                     f"The meter of account {account} signed two different windows for day {window.day}.",
-                    status=409, field="window", expected="one window a day", got="another head",
+                    status=409,
+                    field="window",
+                    expected="one window a day",
+                    got="another head",
                 )
             if earlier.final:
                 return
@@ -81,7 +90,10 @@ def store_window(ctx: Context, account: int, window: Window) -> None:
         if before is not None and before.window["head"] != str(window.previous):
             raise Refused(
                 f"The window of day {window.day} does not continue the log of account {account}.",
-                status=409, field="window.previous", expected="the head of the day before", got="another head",
+                status=409,
+                field="window.previous",
+                expected="the head of the day before",
+                got="another head",
             )
         db.merge(MeterWindow(account=account, day=window.day, window=window.to_record()))
 
@@ -120,9 +132,18 @@ def _between(db: Session, account: int, start: int, end: int) -> Sequence[Readin
 
 def _account(meter: str, registered: set[int]) -> int:
     if not meter.isdecimal() or int(meter) not in registered:
-        raise Refused(f"Account {meter} is not registered.", field="account", expected="a registered account's index", got=meter)
+        raise Refused(
+            f"Account {meter} is not registered.", field="account", expected="a registered account's index", got=meter
+        )
     return int(meter)
 
 
 def _row(account: int, start: int, net: int, load: int | None, pv: int | None) -> dict[str, int | None]:
-    return {"account": account, "start": start, "import_wh": max(net, 0), "export_wh": max(-net, 0), "load_wh": load, "pv_wh": pv}
+    return {
+        "account": account,
+        "start": start,
+        "import_wh": max(net, 0),
+        "export_wh": max(-net, 0),
+        "load_wh": load,
+        "pv_wh": pv,
+    }

@@ -1,7 +1,7 @@
 """Signed batches of schedule orders: checked at the door, carried to the chain by the relayer.
 
-The door refuses what the contract would refuse, and says it better. It is no gatekeeper: anyone can hand the same signed batch to the
-contract without this service.
+The door refuses what the contract would refuse, and says it better. It is no gatekeeper: anyone can hand the same signed
+batch to the contract without this service.
 """
 
 from __future__ import annotations
@@ -39,14 +39,18 @@ class Submitted:
 def submit(
     ctx: Context, session_id: int, *, signer: str, words: list[int], nonce: int, deadline: int, signature: bytes
 ) -> Submitted:
-    """Takes a signed batch in, sends it, and returns how that went. The same (signer, nonce) again returns the first result, or is
-    refused if it carries something else."""
+    """Takes a signed batch in, sends it, and returns how that went. The same (signer, nonce) again returns the first
+    result, or is refused if it carries something else."""
     with ctx.database.session() as db:
         earlier = db.exec(select(Submission).where(Submission.signer == signer, Submission.nonce == str(nonce))).first()
     if earlier is not None:
         if earlier.session != session_id or [int(word, 16) for word in earlier.words] != words:
             raise Refused(
-                "This nonce was used for another batch.", status=409, field="nonce", expected="a number not used before", got=str(nonce)
+                "This nonce was used for another batch.",
+                status=409,
+                field="nonce",
+                expected="a number not used before",
+                got=str(nonce),
             )
         assert earlier.id is not None
         return submission(ctx, earlier.id)
@@ -58,7 +62,9 @@ def submit(
     with ctx.database.session() as db:
         row = enqueue(db, "orders", "relayer", call, session_id)
         assert row.id is not None
-        stored = Submission(session=session_id, signer=signer, nonce=str(nonce), words=[hex(word) for word in words], outbox=row.id)
+        stored = Submission(
+            session=session_id, signer=signer, nonce=str(nonce), words=[hex(word) for word in words], outbox=row.id
+        )
         db.add(stored)
         db.flush()
         assert stored.id is not None
@@ -99,11 +105,15 @@ def _check(ctx: Context, session_id: int, signer: str, words: list[int], nonce: 
     if nonce >= 1 << 256:
         raise Refused("The nonce is too large.", field="nonce", expected="below 2^256", got=str(nonce))
     if deadline < now:
-        raise Refused("The signature has expired.", field="deadline", expected=f"at least {now} (chain time)", got=str(deadline))
+        raise Refused(
+            "The signature has expired.", field="deadline", expected=f"at least {now} (chain time)", got=str(deadline)
+        )
     try:
         orders = list(decode_entries(words, len(terms.intervals)))
     except EncodingError as error:
-        raise Refused("The words are not schedule orders of this session.", field="words", expected=str(error), got="") from error
+        raise Refused(
+            "The words are not schedule orders of this session.", field="words", expected=str(error), got=""
+        ) from error
     for order in orders:
         _check_order(ctx, view, order, signer)
     if ctx.chain.code(signer):
@@ -111,7 +121,9 @@ def _check(ctx: Context, session_id: int, signer: str, words: list[int], nonce: 
     try:
         recovered = recover(order_batch(session_id, words, nonce, deadline).digest(ctx.client.domain), signature)
     except SignatureError as error:
-        raise Refused("The signature is malformed.", field="signature", expected=str(error), got=f"{len(signature)} bytes") from error
+        raise Refused(
+            "The signature is malformed.", field="signature", expected=str(error), got=f"{len(signature)} bytes"
+        ) from error
     if recovered.lower() != signer.lower():
         raise Refused(
             "The signature is not by this signer for these words.",

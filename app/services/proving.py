@@ -34,7 +34,10 @@ def prove_session(ctx: Context, session_id: int, progress: Progress | None = Non
     if view.state is not SessionState.SETTLING:
         raise Refused(
             f"Deliveries of session {session_id} cannot be proven: it is {view.state.name.capitalize()}.",
-            status=409, field="session", expected="a session whose delivery is over", got=view.state.name.capitalize(),
+            status=409,
+            field="session",
+            expected="a session whose delivery is over",
+            got=view.state.name.capitalize(),
         )
     recorded = sessions.records(ctx, session_id)
     sellers = [
@@ -91,7 +94,9 @@ def _record(ctx: Context, view: sessions.SessionView, result: FeedResult) -> str
         return str(refusal)
     with ctx.database.session() as db:
         sent = enqueue(db, "prove", "operator", call, terms.session)
-        proof = db.exec(select(DeliveryProof).where(DeliveryProof.session == terms.session, DeliveryProof.account == account)).one()
+        proof = db.exec(
+            select(DeliveryProof).where(DeliveryProof.session == terms.session, DeliveryProof.account == account)
+        ).one()
         proof.status, proof.outbox = "sent", sent.id
         proof.witness_ms, proof.prove_ms = result.proved.witness_ms, result.proved.prove_ms
         proof.constraints = ctx.constraints(terms.zone.intervals)
@@ -107,7 +112,9 @@ def _record(ctx: Context, view: sessions.SessionView, result: FeedResult) -> str
 
 def _store(ctx: Context, session_id: int, account: int, *, status: str, error: str | None) -> None:
     with ctx.database.session() as db:
-        row = db.exec(select(DeliveryProof).where(DeliveryProof.session == session_id, DeliveryProof.account == account)).first()
+        row = db.exec(
+            select(DeliveryProof).where(DeliveryProof.session == session_id, DeliveryProof.account == account)
+        ).first()
         row = row or DeliveryProof(session=session_id, account=account)
         row.status, row.error = status, error
         db.add(row)

@@ -6,6 +6,7 @@ from app.context import Context, development_key
 from app.errors import Refused
 from contracts import events
 from contracts.artifacts import load
+from contracts.chain import Log
 from market.session import SessionTerms, Zone
 from settlement.records import Record
 from settlement.replay import MeterKey, ProofCall, ProvenEntry, SessionLog, replay
@@ -28,7 +29,9 @@ def session_log(ctx: Context, session_id: int) -> SessionLog:
     everything = list(ctx.client.events())
     opened = next((e for _, e in everything if isinstance(e, events.SessionOpened) and e.session == session_id), None)
     if opened is None:
-        raise Refused(f"There is no session {session_id}.", status=404, field="session", expected="a known session", got=str(session_id))
+        raise Refused(
+            f"There is no session {session_id}.", status=404, field="session", expected="a known session", got=str(session_id)
+        )
     terms = _terms(opened, everything)
     own = [(log, e) for log, e in everything if getattr(e, "session", None) == session_id]
     promises = {e.account: e.target for _, e in own if isinstance(e, events.FlexibilityTargetSet)}
@@ -51,7 +54,7 @@ def session_log(ctx: Context, session_id: int) -> SessionLog:
     )
 
 
-Logged = list[tuple[events.Log, events.Event]]
+Logged = list[tuple[Log, events.Event]]
 
 
 def _terms(opened: events.SessionOpened, everything: Logged) -> SessionTerms:

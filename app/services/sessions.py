@@ -35,8 +35,8 @@ def day_date(day: int) -> date:
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session with everything that follows from the chain's log. `clearing` is the engine's own result over that log, present once
-    the contract has accepted a certificate."""
+    """A session with everything that follows from the chain's log. `clearing` is the engine's own result over that log,
+    present once the contract has accepted a certificate."""
 
     terms: SessionTerms
     rules: rule_sets.RuleSet
@@ -51,7 +51,9 @@ class SessionView:
         """Fills per selling account, Wh per session interval."""
         if self.clearing is None:
             return {}
-        return {row.account: row.fills for row in self.clearing.rows if row.live and row.side.name == "OFFER" and any(row.fills)}
+        return {
+            row.account: row.fills for row in self.clearing.rows if row.live and row.side.name == "OFFER" and any(row.fills)
+        }
 
 
 def open_session(
@@ -180,7 +182,9 @@ def sold_before(ctx: Context, terms: SessionTerms, book: OrderBook) -> dict[int,
 def records(ctx: Context, session_id: int) -> dict[int, list[Record]]:
     """What verified proofs put on chain, per account in chain order."""
     with ctx.database.session() as db:
-        rows = db.exec(select(DeliveryRecord).where(DeliveryRecord.session == session_id).order_by(col(DeliveryRecord.id))).all()
+        rows = db.exec(
+            select(DeliveryRecord).where(DeliveryRecord.session == session_id).order_by(col(DeliveryRecord.id))
+        ).all()
     found: dict[int, list[Record]] = {}
     for row in rows:
         found.setdefault(row.account, []).append(Record(int(row.mask, 16), tuple(int(word, 16) for word in row.deviations)))

@@ -1,4 +1,6 @@
-"""Settlement: who can be settled is settled, by group; statements are computed here and compared with what the contract paid."""
+"""Settlement: who can be settled is settled, by group; statements are computed here and compared with what the contract
+paid.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
     if view.state is not SessionState.SETTLING or view.clearing is None or view.certificates is None:
         raise Refused(
             f"Session {session_id} cannot be settled: it is {view.state.name.capitalize()}.",
-            status=409, field="session", expected="a session whose delivery is over", got=view.state.name.capitalize(),
+            status=409,
+            field="session",
+            expected="a session whose delivery is over",
+            got=view.state.name.capitalize(),
         )
     done: list[str] = []
     known_records = sessions.records(ctx, session_id)
@@ -63,8 +68,13 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
             which = sum(1 << bit for bit, _ in chosen)
             records = records_words([known_records.get(row.account, []) for _, row in chosen]) if side is Side.OFFER else []
             call = ctx.client.encode_settle(
-                session_id, index, which, [word for row in group for word in row_words(row)],
-                [certificate.word() for certificate in view.certificates], view.rules.words(), records,
+                session_id,
+                index,
+                which,
+                [word for row in group for word in row_words(row)],
+                [certificate.word() for certificate in view.certificates],
+                view.rules.words(),
+                records,
             )
             ctx.send("settle", "operator", call, session_id)
             finished.update((row.account, side) for _, row in chosen)

@@ -15,7 +15,6 @@ from app.demo.plan import open_session
 from contracts.encoding import ScheduleOrder, Step
 from contracts.units import Side
 
-
 pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
 
 Json = dict[str, Any]
@@ -99,7 +98,9 @@ def test_orders_are_refused_with_the_field_and_leave_nothing_behind(house: House
     # A buyer has no meter: it may bid, not offer.
     buyer = community.buyers[0]
     step = Step((200,) * size, (100_000,) * size)
-    document = refused(house.anyone.post, path, community.signed(buyer, session, ScheduleOrder(buyer.account, Side.OFFER, (step,))))
+    document = refused(
+        house.anyone.post, path, community.signed(buyer, session, ScheduleOrder(buyer.account, Side.OFFER, (step,)))
+    )
     assert document["errors"][0]["field"] == "side"
 
     house.api.post("/dev/advance", {"to": session["gate_close"], "only_clock": True})
@@ -176,7 +177,13 @@ def test_sessions_that_cannot_be_are_refused_with_the_field(house: House) -> Non
         document = refused(house.api.post, "/sessions", bad)
         assert field in [e["field"] for e in document["errors"]], document
     # The contract's own refusal, in words: the same intervals are under auction already.
-    same = {**body(), "date": session["date"], "intervals": session["intervals"], "gate_open": session["gate_open"], "gate_close": session["gate_close"]}
+    same = {
+        **body(),
+        "date": session["date"],
+        "intervals": session["intervals"],
+        "gate_open": session["gate_open"],
+        "gate_close": session["gate_close"],
+    }
     document = refused(house.api.post, "/sessions", same)
     assert document["status"] == 409
     assert "auction" in document["detail"]

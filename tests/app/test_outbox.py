@@ -12,7 +12,6 @@ from app.database import Outbox
 from app.outbox import enqueue
 from app.services import accounts
 
-
 pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
 
 
@@ -31,7 +30,9 @@ def cut(method: Callable[..., Any], after: bool) -> Callable[..., Any]:
     return broken
 
 
-@pytest.mark.parametrize(("method", "after"), [("prepare", False), ("prepare", True), ("send_raw", False), ("send_raw", True), ("wait", True)])
+@pytest.mark.parametrize(
+    ("method", "after"), [("prepare", False), ("prepare", True), ("send_raw", False), ("send_raw", True), ("wait", True)]
+)
 def test_a_power_cut_loses_and_doubles_nothing(house: House, monkeypatch: pytest.MonkeyPatch, method: str, after: bool) -> None:
     ctx = house.ctx
     owner = "0x" + "34" * 20

@@ -19,7 +19,8 @@ ANNOUNCE = """
     on: () => {},
     removeListener: () => {},
   };
-  const info = { uuid: "b1f3c2a0-0000-4000-8000-000000000001", name: "Test Wallet", icon: "data:image/svg+xml,<svg/>", rdns: "test.wallet" };
+  const uuid = "b1f3c2a0-0000-4000-8000-000000000001";
+  const info = { uuid, name: "Test Wallet", icon: "data:image/svg+xml,<svg/>", rdns: "test.wallet" };
   const detail = Object.freeze({ info: Object.freeze(info), provider });
   const announce = () => window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
   window.addEventListener("eip6963:requestProvider", announce);

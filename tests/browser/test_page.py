@@ -9,12 +9,15 @@ from machine import ROOT
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import expect  # noqa: E402
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.needs("chromium", "anvil", "key", "pages"), pytest.mark.slow]
 
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }"
+VIOLATIONS = """
+axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] }).then((result) =>
+  result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")}`))
+"""
 
 
 def test_a_settled_session_shows_prices_orders_proofs_and_statements(market, visit) -> None:  # type: ignore[no-untyped-def]
@@ -40,7 +43,7 @@ def test_the_page_opens_on_the_open_session_and_has_no_accessibility_violation(m
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(400)  # colours change in a transition
-        violations = page.evaluate(f"axe.run(document, {RULES}).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; ')))")
+        violations = page.evaluate(VIOLATIONS)
         assert violations == [], scheme
     page.set_viewport_size({"width": 375, "height": 812})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing overflows on a phone"
