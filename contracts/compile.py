@@ -49,7 +49,7 @@ def compile_sources() -> dict[str, str]:
         output = solcx.compile_standard(request, solc_binary=COMPILER)
     except solcx.exceptions.SolcError as error:
         raise CompileError(error.message) from None
-    complaints = [e["formattedMessage"] for e in output.get("errors", []) if not e["sourceLocation"]["file"].startswith("@")]
+    complaints = [e["formattedMessage"] for e in output.get("errors", []) if not _foreign(e)]
     if complaints:
         raise CompileError("\n".join(complaints))
     artifacts = {}
@@ -65,6 +65,11 @@ def compile_sources() -> dict[str, str]:
         folder = "test/" if source.startswith("test/") else ""
         artifacts[f"{folder}{name}.json"] = json.dumps(artifact, separators=(",", ":")) + "\n"
     return artifacts
+
+
+def _foreign(error: dict[str, Any]) -> bool:
+    """Whether a warning is about a library of others."""
+    return bool(error.get("sourceLocation", {}).get("file", "").startswith("@"))
 
 
 def _deployable(output: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -16,7 +16,6 @@ contract LibraryHarness is ISold {
         uint256[] live;
         uint256[] hints;
         uint256[] sold; // pairs account, intervals sold
-        uint256[][] certificates;
     }
 
     mapping(uint256 account => uint256) private _sold;
@@ -26,31 +25,29 @@ contract LibraryHarness is ISold {
         return _sold[account];
     }
 
-    /// @notice Checks the words of the book, then holds every certificate against it.
-    function clear(BookCase calldata book) external returns (bool[] memory accepted, bytes32 firstGroup) {
-        OrderWords.check(book.words, book.rules);
-        for (uint256 i; i < book.sold.length; i += 2) _sold[book.sold[i]] = book.sold[i + 1];
-        accepted = new bool[](book.certificates.length);
-        for (uint256 i; i < book.certificates.length; ++i) {
-            try this.check(book, i) returns (bytes32 group) {
-                accepted[i] = true;
-                firstGroup = group;
-            } catch {}
-        }
-        for (uint256 i; i < book.sold.length; i += 2) delete _sold[book.sold[i]];
-    }
-
-    function clearMany(BookCase[] calldata books) external returns (bool[][] memory accepted, bytes32[] memory firstGroups) {
+    /// @notice Holds every certificate against every book; certificates are K words each, one after the other.
+    function clearMany(BookCase[] calldata books, uint256[][] calldata certificates) external returns (bool[][] memory accepted) {
         accepted = new bool[][](books.length);
-        firstGroups = new bytes32[](books.length);
-        for (uint256 i; i < books.length; ++i) (accepted[i], firstGroups[i]) = this.clear(books[i]);
+        for (uint256 i; i < books.length; ++i) {
+            if (books[i].words.length != 0) OrderWords.check(books[i].words, books[i].rules);
+            uint256 size = books[i].rules.intervals;
+            accepted[i] = new bool[](certificates[i].length / size);
+            for (uint256 k; k < accepted[i].length; ++k) {
+                try this.check(books[i], certificates[i][k * size:(k + 1) * size]) {
+                    accepted[i][k] = true;
+                } catch {}
+            }
+        }
     }
 
-    /// @notice One certificate; returns the hash of the first group of rows.
-    function check(BookCase calldata book, uint256 index) external returns (bytes32) {
+    /// @notice One certificate; returns the hashes of the groups of rows.
+    function check(BookCase calldata book, uint256[] calldata certificate) external returns (bytes32[] memory groups) {
+        for (uint256 i; i < book.sold.length; i += 2) _sold[book.sold[i]] = book.sold[i + 1];
         ClearingCheck.Book memory known = ClearingCheck.Book(book.mask, 0, book.entries, ISold(address(this)), book.sold.length != 0);
-        ClearingCheck.run(known, book.rules, book.words, book.certificates[index], book.live, book.hints, _groups);
-        return _groups[0];
+        uint256 number = ClearingCheck.run(known, book.rules, book.words, certificate, book.live, book.hints, _groups);
+        for (uint256 i; i < book.sold.length; i += 2) delete _sold[book.sold[i]];
+        groups = new bytes32[](number);
+        for (uint256 i; i < number; ++i) groups[i] = _groups[i];
     }
 
     function orders(uint256[] calldata words, OrderWords.Rules calldata rules) external pure returns (uint256[] memory) {
