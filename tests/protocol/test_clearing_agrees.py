@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -44,8 +45,8 @@ class Example:
 
 @st.composite
 def examples(draw: st.DrawFn) -> Example:
-    mask = sum(1 << t for t in draw(st.sets(st.integers(0, 23), min_size=1, max_size=10)))
-    size = mask.bit_count()
+    size = draw(st.integers(1, 10))
+    mask = sum(1 << t for t in draw(st.sets(st.integers(0, 23), min_size=size, max_size=size)))
     cap = draw(st.sampled_from([500_000, 7, MAX_PRICE]))
     minimum = draw(st.sampled_from([0, 1, 10]))
     # few levels and few quantities, so that ties at the margin and exact matches are common; 0 and the cap are among them
@@ -157,10 +158,9 @@ def commit(market: Market, session: int, clearing: Clearing) -> None:
     assert client.escrow(session) == sum(row.cost for row in clearing.rows)
 
 
-@settings(max_examples=50, deadline=None)
-@given(examples())
-def test_the_contract_takes_the_engine_s_clearing_and_no_other(people: Market, example: Example) -> None:
-    market, client, day = people, people.client, next(DAYS)
+def hold(market: Market, example: Example) -> Clearing:
+    """Holds the session of an example from its orders to its promises."""
+    client, day = market.client, next(DAYS)
     if example.sold:
         sell_before(market, day, example.mask, example.sold)
     session = market.open(day, example.mask, price_cap=example.cap, min_quantity=example.minimum)
@@ -179,3 +179,25 @@ def test_the_contract_takes_the_engine_s_clearing_and_no_other(people: Market, e
     for group, rows in enumerate(group_words(clearing)):
         assert client.group_hash(session, group) == clearing.group_hashes[group] == hash_words(rows)
     commit(market, session, clearing)
+    return clearing
+
+
+@settings(max_examples=70, deadline=None)
+@given(examples())
+def test_the_contract_takes_the_engine_s_clearing_and_no_other(people: Market, example: Example) -> None:
+    hold(people, example)
+
+
+def test_a_whole_day_of_three_groups(people: Market) -> None:
+    draw = random.Random(24)
+    entries = []
+    for number in range(40):
+        side = Side(number % 2)
+        curve = [[(draw.randrange(0, 3) * 700, draw.randrange(1, 6) * 50_000) for _ in range(24)] for _ in range(1 + number % 4)]
+        account = draw.randrange(1, ACCOUNTS + 1)
+        entries.append(order(account, side, *[[(q, p if q else 0) for q, p in step] for step in curve]))
+    whole = Example(2**24 - 1, 500_000, 1, tuple(entries), {1: 0xF0F0F0, 2: 0xFFFFFF}, (13, 40), frozenset({1}))
+    clearing = hold(people, whole)
+    assert len(clearing.groups) == 3
+    assert all(certificate.volume for certificate in clearing.certificates)
+    assert not any(fill for row in clearing.rows if row.account == 2 and row.side is Side.OFFER for fill in row.fills)

@@ -1,0 +1,271 @@
+"""Statements and rule sets computed in Python are what the deployed Settlement pays and takes.
+
+Deliveries here are random numbers, so that their proofs are ones which the tests' fake verifier takes; everything else is the
+market as it is deployed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from protocol_world import CAP, FIRST_DAY, RULES, Market, group_words, key_of, order
+
+from contracts.encoding import GROUP_ROWS, ScheduleOrder
+from contracts.events import BuyerSettled, SellerSettled, Settled
+from contracts.refusals import ContractRefusal
+from contracts.units import Direction, SessionState, Side
+from market.clearing.uniform import Clearing
+from market.session import SessionTerms
+from settlement.performance import perform
+from settlement.records import Record, record_hash, record_of, records_words
+from settlement.rules import Curve, RulesError, RuleSet, from_words
+from settlement.statements import SessionStatement, settle
+from zk.words import compress
+
+SELLERS, BUYERS = (1, 2, 3, 4), (4, 5, 6)
+MONEY = 10**16
+DAYS = count(FIRST_DAY + 20, 2)  # proofs are taken until the early hours of the day after
+LARGEST = 2**32 - 1
+
+
+@st.composite
+def curves(draw: st.DrawFn, largest: int) -> Curve:
+    """Curves whose points lie where ratios lie, and anywhere."""
+    xs = draw(st.sets(st.one_of(st.integers(1, 1_500_000), st.integers(1, LARGEST)), max_size=15))
+    return Curve(tuple((x, draw(st.integers(0, largest))) for x in [0, *sorted(xs)]))
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn) -> RuleSet:
+    collateral = draw(st.one_of(st.integers(0, 2_000_000), st.integers(0, LARGEST)))
+    tolerance = draw(st.one_of(st.integers(0, 200_000), st.integers(0, LARGEST)))
+    return RuleSet(draw(curves(1_000_000)), draw(curves(collateral)), tolerance, collateral)
+
+
+# ------------------------------------------------------------------------------------------------------------ whole sessions
+
+
+@dataclass(frozen=True)
+class Example:
+    """A session and what becomes of it. `parts` are the calls of prove: mask and deviation by seller and interval; `chunk` is how
+    many rows one call of settle takes."""
+
+    mask: int
+    direction: Direction
+    rules: RuleSet
+    entries: tuple[ScheduleOrder, ...]
+    parts: tuple[tuple[int, Mapping[int, Mapping[int, int]]], ...]
+    chunk: int
+    early: bool
+
+
+@st.composite
+def examples(draw: st.DrawFn) -> Example:
+    intervals = sorted(draw(st.sets(st.integers(0, 23), min_size=1, max_size=6)))
+    rules = draw(st.one_of(st.just(RULES), rule_sets()))
+    direction = draw(st.sampled_from(Direction))
+    quantities = st.one_of(st.just(0), st.integers(1, 3_000))
+    entries = []
+    for side, who, prices in (
+        (Side.OFFER, SELLERS, st.integers(0, CAP // 2)),
+        (Side.BID, BUYERS, st.integers(CAP // 3, CAP)),
+    ):
+        for account in draw(st.lists(st.sampled_from(who), min_size=1, max_size=5)):
+            curve = draw(st.lists(st.lists(st.tuples(quantities, prices), min_size=len(intervals), max_size=len(intervals)), min_size=1, max_size=2))
+            if any(q for step in curve for q, _ in step):
+                entries.append(order(account, side, *[[(q, p if q else 0) for q, p in step] for step in curve]))
+    entries = draw(st.permutations(entries))
+    given_ = st.one_of(st.integers(0, 3_000), st.integers(-100, 9_000), st.integers(-(2**25), 2**25 - 1))
+    owner = {t: draw(st.integers(0, 3)) for t in intervals}  # the call that proves an interval, 0 is none
+    parts = []
+    for number in (1, 2, 3):
+        own = [t for t in intervals if owner[t] == number]
+        if own:
+            who = draw(st.lists(st.sampled_from(SELLERS), min_size=1, max_size=3, unique=True))
+            parts.append((sum(1 << t for t in own), {a: {t: draw(given_) for t in own} for a in who}))
+    return Example(
+        sum(1 << t for t in intervals), direction, rules, tuple(entries), tuple(parts), draw(st.integers(1, 4)), draw(st.booleans())
+    )
+
+
+@dataclass
+class Bank:
+    """The money of a market, counted account by account and session by session against the vault's tokens."""
+
+    market: Market
+    closed: int = 0
+    """Micro-euro that sessions before this one keep."""
+
+    def check(self, session: int) -> None:
+        client = self.market.client
+        balances = [client.balance(account) for account in range(1, len(self.market.accounts) + 1)]
+        held = sum(balance.available + balance.locked for balance in balances) + client.escrow(session) + self.closed
+        assert held == client.token_balance(client.deployment.contracts["Vault"])
+
+
+@pytest.fixture(scope="module")
+def bank(market: Market) -> Bank:
+    """The market with four sellers, who have a meter from its first day on, and two buyers without one."""
+    for account in sorted({*SELLERS, *BUYERS}):
+        assert market.member(f"account {account}", account if account in SELLERS else None, money=MONEY) == account
+    return Bank(market)
+
+
+def trade(bank: Bank, example: Example) -> tuple[int, Clearing]:
+    """The session from its opening to its last committed group."""
+    market = bank.market
+    day = next(DAYS)
+    market.chain.advance_to(market.zone.interval_start(day, 0) - 6 * 3600)
+    session = market.open(day, example.mask, example.rules, direction=example.direction)
+    bank.closed = sum(market.client.escrow(earlier) for earlier in range(1, session))
+    for entry in example.entries:
+        market.place(f"account {entry.account}", session, entry)
+        bank.check(session)
+    market.close_gate(session)
+    clearing = market.engine(session)
+    market.client.clear(key_of("anyone"), session, market.log(session), clearing.certificate_words)
+    for group, rows in enumerate(group_words(clearing)):
+        market.client.commit(key_of("anyone"), session, group, rows)
+        bank.check(session)
+    return session, clearing
+
+
+def deliver(bank: Bank, session: int, example: Example) -> dict[int, list[Record]]:
+    """Proves the parts; returns the records by account, in the order of the chain."""
+    market, client = bank.market, bank.market.client
+    terms = market.terms(session)
+    records: dict[int, list[Record]] = defaultdict(list)
+    for mask, deviations in example.parts:
+        entries = []
+        for account, values in deviations.items():
+            record = record_of(values, 24)
+            days = client.admissible(1, account, terms.day).bit_count()
+            entries += [account | days << 32, *record.words]
+            records[account].append(record)
+        # the fake verifier takes exactly (C, y, gamma): a wrong compression of the contract would be refused here
+        c, gamma, y = compress(client.statement_words(session, mask, entries), 24)
+        client.prove(key_of("anyone"), session, mask, c, entries, [c, y, gamma, 0, 0, 0, 0, 0])
+        bank.check(session)
+    for account in SELLERS:
+        mask = sum(record.mask for record in records[account])
+        assert client.record(session, account) == (mask, record_hash(records[account]))
+    return records
+
+
+def pay(bank: Bank, session: int, example: Example, clearing: Clearing, records: Mapping[int, list[Record]], final: set[int]) -> None:
+    """Settles the rows of `final` positions, a few a call."""
+    market, client = bank.market, bank.market.client
+    for group, rows in enumerate(group_words(clearing)):
+        first = group * GROUP_ROWS
+        positions = [position for position in sorted(final) if position // GROUP_ROWS == group]
+        for at in range(0, len(positions), example.chunk):
+            chosen = positions[at : at + example.chunk]
+            which = sum(1 << position - first for position in chosen)
+            sellers = [clearing.rows[position].account for position in chosen if clearing.rows[position].side is Side.OFFER]
+            words = records_words([records[account] for account in sellers])
+            client.settle(key_of("anyone"), session, group, which, rows, clearing.certificate_words, example.rules.words(), words)
+            bank.check(session)
+
+
+def refused_settlement(market: Market, session: int, clearing: Clearing, example: Example, position: int, words: list[int]) -> str:
+    group = position // GROUP_ROWS
+    call = market.client.encode_settle(
+        session, group, 1 << position % GROUP_ROWS, group_words(clearing)[group], clearing.certificate_words, example.rules.words(), words
+    )
+    return market.refuses(call).error_name
+
+
+@settings(max_examples=60, deadline=None)
+@given(examples())
+def test_every_row_is_paid_what_its_statement_says(bank: Bank, example: Example) -> None:
+    market, client = bank.market, bank.market.client
+    first = market.chain.block().number + 1
+    before = {account: client.balance(account) for account in market.accounts.values()}
+    session, clearing = trade(bank, example)
+    terms: SessionTerms = market.terms(session)
+    market.chain.advance_to(terms.delivery_end)
+    if client.state(session) is SessionState.SETTLED:  # nothing was traded for money
+        assert client.escrow(session) == 0
+        return
+    records = deliver(bank, session, example)
+    statement: SessionStatement = settle(terms, clearing.certificates, clearing.rows, records, example.rules)
+    sellers, buyers = {s.position: s for s in statement.sellers}, {b.position for b in statement.buyers}
+    final = {position for position, seller in sellers.items() if seller.final}
+    waiting = sorted(sellers.keys() - final)
+    if waiting:
+        words = records_words([records[clearing.rows[waiting[0]].account]])
+        assert refused_settlement(market, session, clearing, example, waiting[0], words) == "SellerNotFinal"
+    if buyers and sellers:
+        assert refused_settlement(market, session, clearing, example, min(buyers), []) == "SellersFirst"
+    if example.early:
+        pay(bank, session, example, clearing, records, final)
+        waiting = sorted(sellers.keys() - final)
+    else:
+        waiting = sorted(sellers)
+    if any(not sellers[position].final for position in waiting):
+        market.chain.advance_to(terms.proof_deadline + 1)
+    pay(bank, session, example, clearing, records, set(waiting))
+    assert [client.refunds(session, j) for j in range(len(terms.intervals))] == list(statement.refunds)
+    pay(bank, session, example, clearing, records, buyers)
+
+    events = [event for _, event in client.events(first, None, SellerSettled, BuyerSettled, Settled)]
+    said = {event.account: event for event in events if isinstance(event, SellerSettled)}
+    assert said == {s.account: SellerSettled(session, s.account, s.earned, s.unpaid, s.penalty) for s in statement.sellers}
+    paid = {event.account: event for event in events if isinstance(event, BuyerSettled)}
+    assert paid == {b.account: BuyerSettled(session, b.account, b.cost, b.refund) for b in statement.buyers}
+    assert events[-1] == Settled(session, statement.rounding)
+    assert client.escrow(session) == statement.rounding
+    assert client.state(session) is SessionState.SETTLED
+    changes = {account: 0 for account in before}
+    for line in (*statement.sellers, *statement.buyers):
+        changes[line.account] += line.change
+    for account, balance in before.items():
+        now = client.balance(account)
+        assert (now.available, now.locked) == (balance.available + changes[account], balance.locked)
+
+
+# ----------------------------------------------------------------------------------------------------------------- rule sets
+
+RATIOS = st.one_of(st.integers(0, 3_000), st.integers(0, 2**26))
+
+
+@settings(max_examples=150, deadline=None)
+@given(rule_sets(), st.lists(st.tuples(st.integers(1, 2**26), st.integers(0, LARGEST), RATIOS), min_size=1, max_size=20))
+def test_curves_and_roundings(library: Callable[..., Any], rules: RuleSet, cases: list[tuple[int, int, int]]) -> None:
+    assert library("validateRules", rules.words()) == rules.collateral_ppm
+    # beside the drawn deliveries, ones at and around every point of the curves
+    cases = [*cases, *((1_000_000, 123_457, x + d) for x, _ in (*rules.pay.points, *rules.penalty.points) for d in (-1, 0, 1) if x + d >= 0)]
+    results = library("intervals", rules.words(), *([case[i] for case in cases] for i in range(3)))
+    expected = [perform(rules, fill, price, delivered) for fill, price, delivered in cases]
+    assert results == [value for p in expected for value in (p.earned, p.unpaid, p.penalty)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(rule_sets(), st.data())
+def test_words_that_are_no_rule_set_are_none_for_either(library: Callable[..., Any], rules: RuleSet, data: st.DataObject) -> None:
+    words = rules.words()
+    at = data.draw(st.integers(0, len(words) - 1))
+    change = data.draw(st.sampled_from(["bit", "drop", "repeat", "swap"]))
+    if change == "bit":
+        words[at] ^= 1 << data.draw(st.integers(0, 100))
+    elif change == "drop":
+        del words[at]
+    elif change == "repeat":
+        words.insert(at, words[at])
+    else:
+        words[at], words[-1] = words[-1], words[at]
+    try:
+        read = from_words(words)
+    except RulesError:
+        with pytest.raises(ContractRefusal) as caught:
+            library("validateRules", words)
+        assert caught.value.error_name.startswith("Rules")
+    else:
+        assert library("validateRules", words) == read.collateral_ppm
