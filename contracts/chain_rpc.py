@@ -185,7 +185,7 @@ class AnvilChain(NodeChain):
             port = free.getsockname()[1]
         # anvil's genesis depends on time, gas limit and fee alone: chance in the gas limit makes every fresh chain another one
         command = [str(anvil_binary()), "--quiet", "--host", "127.0.0.1", "--port", str(port), "--accounts", "1", "--prune-history", "64"]
-        command += ["--gas-limit", str(10**9 + secrets.randbits(44))]
+        command += ["--no-request-size-limit", "--gas-limit", str(10**9 + secrets.randbits(44))]
         if timestamp is not None and not resumes:
             command += ["--timestamp", str(timestamp)]
         lock: int | None = None
