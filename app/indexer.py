@@ -4,10 +4,12 @@ the chain.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import delete
 from sqlmodel import Session, select
 
 from app.database import (
@@ -17,14 +19,17 @@ from app.database import (
     LogBatch,
     MarketSession,
     Meta,
+    Outbox,
     Promise,
     SettledRow,
     ZoneRow,
 )
 from contracts import events
-from contracts.chain import ZERO_ADDRESS, Log
+from contracts.chain import ZERO_ADDRESS, Block, Log
 from contracts.client import MarketClient
 from contracts.units import Side
+
+log = logging.getLogger(__name__)
 
 _POSITION = "indexed"
 
@@ -38,24 +43,56 @@ class Indexer:
         self._lock = threading.Lock()
 
     def sync(self) -> int:
-        """Takes in every block up to the latest; returns the number of events. Blocks and position are stored together,
-        so that a crash neither loses nor doubles an event."""
+        """Takes in every block up to the latest; returns the number of events. Blocks and position are stored together, so that a
+        crash neither loses nor doubles an event. Where the chain no longer has the block that was taken in last (a reorganisation,
+        or a development chain that lost its last second), everything is taken in anew."""
         with self._lock:
-            latest = self.client.chain.block().number
+            latest = self.client.chain.block()
             with self.database.session() as db:
                 row = db.get(Meta, _POSITION)
-                following = int(row.value) + 1 if row else self.client.deployment.block
-                if following > latest:
+                if row is not None and row.value == f"{latest.number} {latest.hash}":
                     return 0
+                local = {account.index: account.model_copy() for account in db.exec(select(Account)).all()}
+                following = self.client.deployment.block
+                if row is not None:
+                    number, block_hash = row.value.split()
+                    if self._has(int(number), block_hash, latest):
+                        following = int(number) + 1
+                    else:
+                        self._forget(db)
                 taken = 0
-                for log, event in self.client.events(following, latest):
+                for found, event in self.client.events(following, latest.number):
                     handler = _HANDLERS.get(type(event))
                     if handler is not None:
-                        handler(db, event, log)
+                        handler(db, event, found)
                         db.flush()
                         taken += 1
-                db.merge(Meta(key=_POSITION, value=str(latest)))
+                for account in db.exec(select(Account)).all():
+                    _keep_local(account, local.get(account.index))
+                    db.add(account)
+                db.merge(Meta(key=_POSITION, value=f"{latest.number} {latest.hash}"))
             return taken
+
+    def _has(self, number: int, block_hash: str, latest: Block) -> bool:
+        return number <= latest.number and self.client.chain.block(number).hash == block_hash
+
+    def _forget(self, db: Session) -> None:
+        """Empties what is rebuilt from the chain; what was sent in blocks that are gone is sent again."""
+        log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
+        for table in (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, Account, ZoneRow):
+            db.execute(delete(table))
+        for row in db.exec(select(Outbox).where(Outbox.status == "confirmed")).all():
+            if row.transaction is not None and self.client.chain.receipt(row.transaction) is None:
+                row.status, row.block, row.gas_used = "signed", None, None
+                db.add(row)
+        db.flush()
+        db.expire_all()
+
+
+def _keep_local(account: Account, before: Account | None) -> None:
+    """Label and meter point are known here only: they outlive a rebuild where the account is still the same owner's."""
+    if before is not None and before.owner == account.owner:
+        account.label, account.meter_x, account.meter_y = before.label, before.meter_x, before.meter_y
 
 
 def _zone(db: Session, event: events.ZoneAdded, _: Log) -> None:

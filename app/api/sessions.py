@@ -56,7 +56,7 @@ def show_session(ctx: Ctx, session_id: int) -> models.SessionDetail:
             for row in sent
         ],
         settlement=_totals(ctx, view),
-        proofs=models.ProofCount(expected=len(view.sold()), verified=len(recorded)),
+        proofs=models.ProofCount(expected=len(view.sold), verified=len(recorded)),
     )
 
 
@@ -149,7 +149,7 @@ def list_deliveries(ctx: Ctx, session_id: int) -> models.DeliveryPage:
             row.id: row for row in db.exec(select(Outbox).where(Outbox.session == session_id, Outbox.kind == "prove")).all()
         }
     items = []
-    for account, promised in sorted(view.sold().items()):
+    for account, promised in sorted(view.sold.items()):
         proof = proofs.get(account)
         outbox = sent.get(proof.outbox) if proof else None
         by_interval = delivered(recorded.get(account, []), view.terms.direction, view.terms.zone.intervals)

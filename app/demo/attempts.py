@@ -54,7 +54,7 @@ def before_clearing(ctx: Context, api: Api, community: Community, session: Json)
 def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
     """After the gate: a late order, a wrong price, a fill beyond what is left at the margin, a log with an order left out."""
     view = sessions.view(ctx, session["id"])
-    clearing = clear(view.book, sessions.sold_before(ctx, view.terms, view.book))
+    clearing = clear(view.book, view.sold_before)
     log = OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))
     certificate = list(clearing.certificates)
 
@@ -105,7 +105,7 @@ def at_proving(ctx: Context, session: Json) -> list[Json]:
         return ctx.client.encode_prove(number, mask, chain, entries, proof)
 
     view = sessions.view(ctx, session["id"])
-    silent = next(account for account in view.sold() if account not in sessions.records(ctx, session["id"]))
+    silent = next(account for account in view.sold if account not in sessions.records(ctx, session["id"]))
     more = [entries[0], entries[1], entries[2] + (300 << 26 * (view.terms.intervals[-1] % 9)), *entries[3:]]
     another = [silent | entries[0] >> 32 << 32, *entries[1:]]
     part = mask & (mask - 1)

@@ -17,9 +17,8 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     view = sessions.view(ctx, session_id)
     done: list[str] = []
     if view.state is SessionState.CLOSED:
-        sold = sessions.sold_before(ctx, view.terms, view.book)
-        clearing = clear(view.book, sold)
-        verdict = check_clearing(view.book, clearing.certificates, clearing.rows, sold)
+        clearing = clear(view.book, view.sold_before)
+        verdict = check_clearing(view.book, clearing.certificates, clearing.rows, view.sold_before)
         if not verdict.accepted:
             raise RuntimeError(f"the engine's clearing of session {session_id} was refused by the checker: {verdict}")
         log = OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))

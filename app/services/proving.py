@@ -42,7 +42,7 @@ def prove_session(ctx: Context, session_id: int, progress: Progress | None = Non
     recorded = sessions.records(ctx, session_id)
     sellers = [
         account
-        for account in sorted(view.sold())
+        for account in sorted(view.sold)
         if account not in recorded and metering.has_window(ctx, account, view.terms.day)
     ]
     done: list[str] = []

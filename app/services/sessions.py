@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from sqlmodel import col, select
 
@@ -13,7 +14,7 @@ from app.errors import Refused
 from contracts.encoding import IntervalCertificate
 from contracts.events import SessionOpened
 from contracts.sessions import SessionRequest
-from contracts.units import Direction, Kind, Mode, SessionState
+from contracts.units import Direction, Kind, Mode, SessionState, Side
 from market.clearing.uniform import Clearing, clear
 from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
@@ -35,8 +36,7 @@ def day_date(day: int) -> date:
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session with everything that follows from the chain's log. `clearing` is the engine's own result over that log,
-    present once the contract has accepted a certificate."""
+    """A session with everything that follows from the chain's log."""
 
     terms: SessionTerms
     rules: rule_sets.RuleSet
@@ -44,16 +44,19 @@ class SessionView:
     book: OrderBook
     batches: tuple[LogBatch, ...]
     certificates: tuple[IntervalCertificate, ...] | None
-    clearing: Clearing | None
+    sold_before: dict[int, int]
     rounding: int | None
 
+    @cached_property
+    def clearing(self) -> Clearing | None:
+        """The engine's own result over the log; None until the contract has accepted a certificate."""
+        return clear(self.book, self.sold_before) if self.certificates is not None else None
+
+    @cached_property
     def sold(self) -> dict[int, tuple[int, ...]]:
         """Fills per selling account, Wh per session interval."""
-        if self.clearing is None:
-            return {}
-        return {
-            row.account: row.fills for row in self.clearing.rows if row.live and row.side.name == "OFFER" and any(row.fills)
-        }
+        rows = self.clearing.rows if self.clearing else ()
+        return {row.account: row.fills for row in rows if row.live and row.side is Side.OFFER and any(row.fills)}
 
 
 def open_session(
@@ -137,7 +140,7 @@ def view(ctx: Context, session_id: int) -> SessionView:
         batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
     book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches])
-    certificates = tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate else None
+    certificates = tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate is not None else None
     return SessionView(
         terms=terms,
         rules=rule_sets.from_words([int(word, 16) for word in row.rules]),
@@ -145,7 +148,7 @@ def view(ctx: Context, session_id: int) -> SessionView:
         book=book,
         batches=batches,
         certificates=certificates,
-        clearing=clear(book, sold_before(ctx, terms, book)) if certificates else None,
+        sold_before=ctx.sold_elsewhere(terms.session, terms.day),
         rounding=row.rounding,
     )
 
@@ -171,12 +174,6 @@ def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:
         rules_hash=bytes.fromhex(str(stored["rules_hash"])),
         deliveries=str(stored["deliveries"]),
     )
-
-
-def sold_before(ctx: Context, terms: SessionTerms, book: OrderBook) -> dict[int, int]:
-    """Intervals of the day that each offering account sold in other sessions, as the log of promises tells."""
-    sellers = {order.account for order in book.orders if order.side.name == "OFFER"}
-    return {account: mask for account, mask in ctx.sold_elsewhere(terms.session, terms.day).items() if account in sellers}
 
 
 def records(ctx: Context, session_id: int) -> dict[int, list[Record]]:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 from app.api import create_api
 
-FAMILIES = {"CBFM": 17, "DMSFDR": 11, "CGDFS": 13, "EFT": 12, "LEDGER": 6, "INTEROP": 5, "HEALTH": 4, "REACH": 9, "IGRID": 3, "SECURITY": 7}
+FAMILIES = {
+    "CBFM": 17,
+    "DMSFDR": 11,
+    "CGDFS": 13,
+    "EFT": 12,
+    "LEDGER": 6,
+    "INTEROP": 5,
+    "HEALTH": 4,
+    "REACH": 9,
+    "IGRID": 3,
+    "SECURITY": 7,
+}
 ROW = re.compile(r"^\| ([A-Z]+-\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 
