@@ -1,0 +1,94 @@
+"""Accounts, meter keys and zones: what may be bound when, and by whom."""
+
+from __future__ import annotations
+
+import pytest
+from contracts_world import OFFSET, R, World, address_of, key_of
+
+from contracts.events import AccountRegistered, DelegateSet, HolidaySet, MeterBound, ZoneAdded
+from contracts.refusals import ContractRefusal
+
+
+def refused(world: World, name: str, call: tuple[str, bytes]) -> ContractRefusal:
+    from contracts.calls import Call
+
+    with pytest.raises(ContractRefusal) as caught:
+        world.client.simulate(address_of(name), Call(*call))
+    return caught.value
+
+
+def test_anyone_may_register_anyone(world: World) -> None:
+    client = world.client
+    before = client.accounts()
+    receipt = client.send(world.operator, client.encode_register(address_of("zoe")))
+    assert client.receipt_events(receipt) == [AccountRegistered(before + 1, address_of("zoe"))]
+    assert client.owner_of(before + 1) == address_of("zoe") and client.accounts() == before + 1
+    assert refused(world, "operator", client.encode_register("0x" + "00" * 20)).error_name == "NoOwner"
+    with pytest.raises(ContractRefusal, match="does not exist"):
+        client.owner_of(0)
+
+
+def test_only_the_owner_names_a_delegate(world: World) -> None:
+    client = world.client
+    anna = world.member("anna")
+    receipt = client.set_delegate(key_of("anna"), anna, address_of("ben"))
+    assert client.receipt_events(receipt) == [DelegateSet(anna, address_of("ben"))]
+    assert client.delegate_of(anna) == address_of("ben")
+    assert refused(world, "ben", client.encode_set_delegate(anna, address_of("ben"))).error_name == "NotOwner"
+
+
+def test_meter_keys_are_versions(world: World) -> None:
+    client, metering = world.client, key_of("metering")
+    carl = world.member("carl", meter=False)
+    today = world.chain.now() // 86400
+    assert client.key_at(carl, today) is None
+    assert refused(world, "carl", client.encode_bind_meter(carl, 1, 5, today)).error_name == "AccessControlUnauthorizedAccount"
+    assert refused(world, "metering", client.encode_bind_meter(carl, 9, 5, today)).error_name == "UnknownZone"
+    assert refused(world, "metering", client.encode_bind_meter(99_999, 1, 5, today)).error_name == "UnknownAccount"
+    assert refused(world, "metering", client.encode_bind_meter(carl, 1, 0, today)).error_name == "KeyOutOfRange"
+    assert refused(world, "metering", client.encode_bind_meter(carl, 1, R, today)).error_name == "KeyOutOfRange"
+    assert refused(world, "metering", client.encode_bind_meter(carl, 1, 5, today - 2)).error_name == "KeyDayInPast"
+    receipt = client.bind_meter(metering, carl, 1, R - 1, today - 1)
+    assert client.receipt_events(receipt) == [MeterBound(carl, 1, R - 1, today - 1)]
+    dora = world.member("dora", meter=False)
+    assert refused(world, "metering", client.encode_bind_meter(dora, 1, R - 1, today)).error_name == "KeyTaken"
+    assert refused(world, "metering", client.encode_bind_meter(carl, 1, R - 1, today)).error_name == "KeyTaken"
+    assert refused(world, "metering", client.encode_bind_meter(carl, 1, 6, today - 1)).error_name == "KeyDayNotLater"
+    days = [today + 10, today + 20, today + 30, today + 31]
+    for number, day in enumerate(days):
+        client.bind_meter(metering, carl, 1, 1000 + number, day)
+    expected = [(R - 1, today - 1), *((1000 + n, day) for n, day in enumerate(days))]
+    for day in range(today - 3, today + 40):
+        assert client.key_at(carl, day) == next((v for v in reversed(expected) if v[1] <= day), None)
+    other = client.add_zone(world.operator, 0, 60)
+    assert refused(world, "metering", client.encode_bind_meter(carl, other, 7, today + 50)).error_name == "WrongZone"
+
+
+def test_zones(world: World) -> None:
+    client = world.client
+    receipt = client.send(world.operator, client.encode_add_zone(-5 * 3600, 15))
+    (added,) = client.receipt_events(receipt)
+    assert isinstance(added, ZoneAdded) and (added.offset, added.interval_minutes) == (-18000, 15)
+    for offset, minutes, error in ((0, 20, "IntervalNotSupported"), (50_401, 60, "OffsetOutOfRange"), (-50_401, 60, "OffsetOutOfRange")):
+        assert refused(world, "operator", client.encode_add_zone(offset, minutes)).error_name == error
+    assert refused(world, "anna", client.encode_add_zone(0, 60)).error_name == "AccessControlUnauthorizedAccount"
+    midnight = 17_500 * 86400
+    assert client.day_of(added.zone, midnight + 18000) == 17_500 and client.day_of(added.zone, midnight + 17999) == 17_499
+    assert client.day_of(1, midnight - OFFSET) == 17_500 and client.day_of(1, midnight - OFFSET - 1) == 17_499
+    assert client.interval_start(added.zone, 17_500, 3) == midnight + 18000 + 45 * 60
+
+
+def test_calendar(world: World) -> None:
+    client = world.client
+    today = client.day_of(1, world.chain.now())
+    monday = today + 14 - (today + 3) % 7
+    assert client.working_days(1, monday, 14) == 0b0011111_0011111
+    receipt = client.set_holidays(world.operator, 1, [monday, monday + 5])
+    assert client.receipt_events(receipt) == [HolidaySet(1, monday, True), HolidaySet(1, monday + 5, True)]
+    assert client.working_days(1, monday, 14) == 0b0011111_0011110
+    client.set_holidays(world.operator, 1, [monday], False)
+    assert client.working_days(1, monday, 7) == 0b0011111
+    border = (today // 256 + 1) * 256
+    client.set_holidays(world.operator, 1, [border - 1, border])
+    plain = sum(1 << k for k in range(20) if (border - 10 + k + 3) % 7 < 5)
+    assert client.working_days(1, border - 10, 20) == plain & ~(0b11 << 9)
