@@ -104,7 +104,7 @@ MESSAGES = {
     "RangeReversed": "interval {interval}: the price range {lo}..{hi} is reversed",
     "RecordMismatch": "the supplied deviations are not those recorded for account {account}",
     "RecordOverlaps": "account {account}: intervals {recorded:#x} are recorded, {mask:#x} overlaps them in part",
-    "RecordsIncomplete": "the records need {needed} words, got {supplied}",
+    "RecordsIncomplete": "{needed} records are needed next, {supplied} are there",
     "RecordsLeftOver": "the records have {supplied} words, {used} were used",
     "ReentrancyGuardReentrantCall": "the vault was called from within itself",
     "RestNotUsed": "interval {interval}: {left} Wh of side {side} at the range's end are left unfilled",

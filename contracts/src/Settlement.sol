@@ -279,10 +279,11 @@ contract Settlement {
         view
         returns (uint256 mask, uint256 deviations, uint256)
     {
-        if (used >= records.length) revert RecordsIncomplete(used + 1, records.length);
+        if (used >= records.length) revert RecordsIncomplete(1, 0);
         uint256 number = records[used++];
         uint256 size = 1 + context.deviationWords;
-        if (number > (records.length - used) / size) revert RecordsIncomplete(used + number * size, records.length);
+        uint256 supplied = (records.length - used) / size;
+        if (number > supplied) revert RecordsIncomplete(number, supplied);
         uint256[] memory joined = new uint256[](context.deviationWords);
         uint256 hash;
         for (uint256 i; i < number; ++i) {

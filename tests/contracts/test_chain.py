@@ -1,0 +1,145 @@
+"""The same behaviour on both development chains: preparing, sending twice, time, refusals, logs, restarts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contracts_world import GENESIS, address_of, key_of
+
+from contracts.artifacts import load
+from contracts.chain import MAX_TRANSACTION_GAS, Chain, ChainError, open_chain
+from contracts.chain_rpc import AnvilChain, NodeChain
+from contracts.refusals import ContractRefusal
+
+TOKEN = load("DevEuro")
+MINT, BALANCE, TRANSFER = (TOKEN.functions[name] for name in ("mint", "balanceOf", "transfer"))
+
+
+@pytest.fixture(scope="module", params=["tester", pytest.param("anvil", marks=pytest.mark.needs("anvil"))])
+def chain(request: pytest.FixtureRequest) -> Iterator[Chain]:
+    with open_chain(request.param, GENESIS) as opened:
+        opened.fund(address_of("anna"))
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def token(chain: Chain) -> str:
+    contract = chain.transact(None, TOKEN.creation(), key_of("anna")).contract
+    assert contract and chain.code(contract)
+    return contract
+
+
+def test_begins_where_it_should(chain: Chain) -> None:
+    assert chain.block(0).timestamp == GENESIS and GENESIS <= chain.now() < GENESIS + 600
+    assert chain.is_development and chain.chain_id in (31337, 131277322940537)
+    with open_chain(chain.name, GENESIS) as other:
+        assert other.genesis != chain.genesis, "every start is another chain"
+
+
+def test_a_prepared_transaction_can_be_sent_again(chain: Chain, token: str) -> None:
+    before = BALANCE.result(chain.call(token, BALANCE.call(address_of("anna"))))
+    prepared = chain.prepare(token, MINT.call(address_of("anna"), 7), key_of("anna"))
+    assert chain.receipt(prepared.hash) is None and chain.transaction(prepared.hash) is None
+    assert prepared.sender == address_of("anna") and prepared.nonce == chain.nonce(address_of("anna"))
+    for _ in range(3):
+        assert chain.send_raw(prepared.raw) == prepared.hash
+        assert chain.wait(prepared.hash).succeeded
+    assert BALANCE.result(chain.call(token, BALANCE.call(address_of("anna")))) == before + 7
+    sent = chain.transaction(prepared.hash)
+    assert sent and (sent.sender, sent.to, sent.data) == (address_of("anna"), token, MINT.call(address_of("anna"), 7))
+    again = chain.prepare(token, MINT.call(address_of("anna"), 8), key_of("anna"), nonce=prepared.nonce)
+    with pytest.raises(ChainError, match="nonce"):
+        chain.send_raw(again.raw)
+    with pytest.raises(ChainError):
+        chain.send_raw(b"\x02nonsense")
+
+
+def test_refusals_look_alike_from_calls_and_transactions(chain: Chain, token: str) -> None:
+    data = TRANSFER.call(address_of("ben"), 10**20)
+    with pytest.raises(ContractRefusal) as called:
+        chain.call(token, data, address_of("anna"))
+    with pytest.raises(ContractRefusal) as sent:
+        chain.transact(token, data, key_of("anna"))
+    for caught in (called.value, sent.value):
+        assert caught.error_name == "ERC20InsufficientBalance"
+        assert caught.arguments["needed"] == 10**20 and str(10**20) in caught.message
+    prepared = chain.prepare(token, data, key_of("anna"))
+    receipt = chain.wait(chain.send_raw(prepared.raw))
+    assert not receipt.succeeded and receipt.logs == ()
+    assert chain.refusal_of(prepared.hash).error_name == "ERC20InsufficientBalance"
+    with pytest.raises(ContractRefusal) as starved:
+        chain.transact(token, MINT.call(address_of("new"), 1), key_of("anna"), gas=30_000)
+    assert starved.value.error_name == "OutOfGas"
+
+
+def test_no_transaction_above_the_cap(chain: Chain, token: str) -> None:
+    chain.prepare(token, b"", key_of("anna"), gas=MAX_TRANSACTION_GAS)
+    with pytest.raises(ChainError, match=f"at most {MAX_TRANSACTION_GAS}.*got {MAX_TRANSACTION_GAS + 1}"):
+        chain.prepare(token, b"", key_of("anna"), gas=MAX_TRANSACTION_GAS + 1)
+
+
+def test_time_goes_forward_only(chain: Chain, token: str) -> None:
+    target = chain.now() + 86_400
+    chain.advance_to(target)
+    assert chain.now() == target
+    chain.advance_to(target - 1000)
+    assert chain.now() == target
+    chain.transact(token, MINT.call(address_of("anna"), 1), key_of("anna"))
+    assert target <= chain.now() <= target + 10
+
+
+def test_logs_by_block_address_and_topic(chain: Chain, token: str) -> None:
+    receipts = [chain.transact(token, MINT.call(address_of("anna"), n), key_of("anna")) for n in (11, 12, 13)]
+    topic = receipts[0].logs[0].topics[0]
+    found = chain.logs([token], receipts[0].block, receipts[1].block, [topic])
+    assert [log.data for log in found] == [n.to_bytes(32, "big") for n in (11, 12)]
+    assert [log.transaction for log in found] == [r.transaction for r in receipts[:2]]
+    assert found == [log for r in receipts[:2] for log in r.logs]
+    assert chain.logs([token], receipts[0].block, None, [b"\x01" * 32]) == []
+    assert chain.logs([address_of("ben")], 0) == []
+    assert len(chain.logs([token], receipts[2].block)) == 1
+
+
+def test_funding(chain: Chain) -> None:
+    before = chain.balance(address_of("rich"))
+    chain.fund(address_of("rich"), 10**18)
+    chain.fund(address_of("rich"), 10**18)
+    assert chain.balance(address_of("rich")) == before + 2 * 10**18
+
+
+@pytest.mark.needs("anvil")
+def test_anvil_goes_on_after_a_restart(tmp_path: Path) -> None:
+    state = tmp_path / "chain" / "state.json"
+    with AnvilChain(GENESIS, state) as first:
+        first.fund(address_of("anna"))
+        token = first.transact(None, TOKEN.creation(), key_of("anna")).contract
+        assert token
+        first.transact(token, MINT.call(address_of("anna"), 5), key_of("anna"))
+        first.advance_to(GENESIS + 1000)
+        with pytest.raises(ChainError, match="another anvil"):
+            AnvilChain(GENESIS, state)
+        genesis, number, nonce = first.genesis, first.block().number, first.nonce(address_of("anna"))
+    with AnvilChain(None, state) as second:
+        assert second.genesis == genesis and second.block().number >= number
+        assert GENESIS + 1000 <= second.now() < GENESIS + 1100, "the clock goes on as well"
+        assert second.nonce(address_of("anna")) == nonce
+        assert BALANCE.result(second.call(token, BALANCE.call(address_of("anna")))) == 5
+        second.transact(token, MINT.call(address_of("anna"), 1), key_of("anna"))
+        assert len(second.logs([token], 0)) == 2, "events from before are still there"
+        time.sleep(1.5)
+        second._process.kill()
+    with AnvilChain(None, state) as third:
+        assert BALANCE.result(third.call(token, BALANCE.call(address_of("anna")))) == 6, "a kill loses at most a second"
+
+
+@pytest.mark.needs("anvil")
+def test_a_node_by_its_address() -> None:
+    with AnvilChain(GENESIS) as anvil, NodeChain(str(anvil._client.base_url)) as node:
+        assert (node.chain_id, node.genesis) == (anvil.chain_id, anvil.genesis)
+    with pytest.raises(ChainError, match="does not answer"):
+        open_chain("http://127.0.0.1:9")
+    with pytest.raises(ChainError, match="expected tester, anvil or an http address"):
+        open_chain("nonsense")
