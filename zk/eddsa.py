@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn, Self
 
 from zk.field import ORDER, require_element
@@ -80,7 +81,7 @@ class PrivateKey:
         wide = hashlib.blake2b(b"scalar", key=self._seed, person=b"wattproof-meter").digest()
         self._scalar = int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1
         self._nonce_key = hashlib.blake2b(b"nonce", key=self._seed, person=b"wattproof-meter").digest()
-        self.public = PublicKey(*_affine(_multiply((*_BASE, 1), self._scalar)))
+        self.public = PublicKey(*_affine(_multiply_fixed(_BASE, self._scalar)))
 
     @classmethod
     def generate(cls) -> Self:
@@ -96,7 +97,7 @@ class PrivateKey:
         require_element("message", message)
         wide = hashlib.blake2b(message.to_bytes(32, "little"), key=self._nonce_key).digest()
         nonce = int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1
-        r8x, r8y = _affine(_multiply((*_BASE, 1), nonce))
+        r8x, r8y = _affine(_multiply_fixed(_BASE, nonce))
         challenge = poseidon((r8x, r8y, self.public.x, self.public.y, message))
         return Signature(r8x, r8y, (nonce + 8 * challenge * self._scalar) % SUBGROUP_ORDER)
 
@@ -114,11 +115,11 @@ def verify(key: PublicKey, message: int, signature: Signature) -> bool:
         return False
     if not _on_curve(key.x, key.y) or not _on_curve(signature.r8x, signature.r8y):
         return False
-    eight = _multiply((key.x, key.y, 1), 8)
-    if _affine(eight)[0] == 0:
+    eight = _affine(_multiply((key.x, key.y, 1), 8))
+    if eight[0] == 0:
         return False
-    right = _add((signature.r8x, signature.r8y, 1), _multiply(eight, poseidon(elements)))
-    return _affine(_multiply((*_BASE, 1), signature.s)) == _affine(right)
+    right = _add((signature.r8x, signature.r8y, 1), _multiply_fixed(eight, poseidon(elements)))
+    return _affine(_multiply_fixed(_BASE, signature.s)) == _affine(right)
 
 
 def _on_curve(x: int, y: int) -> bool:
@@ -155,6 +156,31 @@ def _multiply(p: tuple[int, int, int], scalar: int) -> tuple[int, int, int]:
         if bit == "1":
             result = _add(result, p)
     return result
+
+
+def _multiply_fixed(point: tuple[int, int], scalar: int) -> tuple[int, int, int]:
+    """`_multiply` for a point that comes back: one addition a digit, from a table that is kept."""
+    result = (0, 1, 1)
+    for multiples in _table(point):
+        digit = scalar & 15
+        if digit:
+            result = _add(result, multiples[digit])
+        scalar >>= 4
+    return result
+
+
+@lru_cache(maxsize=256)
+def _table(point: tuple[int, int]) -> list[list[tuple[int, int, int]]]:
+    """Multiples 0 to 15 of `16^i * point` for each of the 64 hexadecimal digits of a scalar. Costs about one multiplication."""
+    table = []
+    power = (*point, 1)
+    for _ in range(64):
+        multiples = [(0, 1, 1), power]
+        while len(multiples) < 16:
+            multiples.append(_add(multiples[-1], power))
+        table.append(multiples)
+        power = _add(multiples[-1], power)
+    return table
 
 
 def _affine(p: tuple[int, int, int]) -> tuple[int, int]:

@@ -33,16 +33,18 @@ def import_readings(ctx: Ctx, text: Annotated[str, Body(media_type="text/csv", m
 
 @router.post("/windows", status_code=201)
 def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max_length=5000)]) -> models.Done:
-    """Hands in windows as their meters signed them."""
-    for number, item in enumerate(batch):
-        try:
-            window = Window.from_record(item.window)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Refused(
-                "This is no signed window.",
-                field=f"[{number}].window",
-                expected="a window record (docs/protocol.md section 8)",
-                got=type(error).__name__,
-            ) from error
-        metering.store_window(ctx, item.account, window)
+    """Hands in windows as their meters signed them: all of them, or none."""
+    metering.store_windows(ctx, [(item.account, _window(number, item.window)) for number, item in enumerate(batch)])
     return models.Done(done=[f"{len(batch)} windows stored"])
+
+
+def _window(number: int, record: dict[str, object]) -> Window:
+    try:
+        return Window.from_record(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(
+            "This is no signed window.",
+            field=f"[{number}].window",
+            expected="a window record (docs/protocol.md section 8)",
+            got=type(error).__name__,
+        ) from error

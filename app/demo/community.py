@@ -32,6 +32,8 @@ from zk.windows import HISTORY_DAYS
 Json = dict[str, Any]
 Progress = Callable[[str], None]
 
+CSV_HEAD = "account,interval_start,net_load_wh,pv_wh\n"
+
 HISTORY_BEFORE = 60
 """Days of readings handed in before the delivery day: the forecast learns from them."""
 
@@ -103,33 +105,32 @@ class Community:
 
     def hand_in_readings(self, until_day: int) -> int:
         """Hands in what the homes recorded in the `HISTORY_BEFORE` days before `until_day`; returns the number of readings."""
-        lines = ["account,interval_start,net_load_wh,pv_wh"]
+        lines = []
         for member in self.homes:
             for day in range(until_day - HISTORY_BEFORE, until_day):
                 lines += self._csv(member, self._day(member, day))
-        self.api.post_csv("/readings", "\n".join(lines) + "\n")
-        return len(lines) - 1
+        self.api.post_csv("/readings", CSV_HEAD + "\n".join(lines) + "\n")
+        return len(lines)
 
-    def close_days(self, last_day: int, *, also_silent: bool = True) -> int:
-        """Every gateway closes the days that are over, up to `last_day`, answering what was promised on them; returns
-        windows handed in. A silent home closes its day as well, but never hands that window in."""
+    def close_days(self, last_day: int) -> int:
+        """Every gateway closes the days that are over, up to `last_day`, answering what was promised on them; returns windows handed
+        in. A silent home closes a day on which it promised as well, but never hands that window in."""
         handed = 0
         for member in self.homes:
             assert member.meter is not None and member.home is not None
             days = range(member.meter.next_day, last_day + 1)
             if not len(days):
                 continue
-            lines = []
+            lines, records = [], []
             for day in days:
                 reading = self._answered(member, day)
                 window = member.meter.close(day, reading.net)
-                promised = bool(member.promises.get(day))
-                lines += self._csv(member, reading) if promised else self._csv(member, self._day(member, day))
-                if promised and member.home.silent and also_silent:
-                    continue
-                self._hand_in(member, [window.to_record()])
-                handed += 1
-            self.api.post_csv("/readings", "account,interval_start,net_load_wh,pv_wh\n" + "\n".join(lines) + "\n")
+                lines += self._csv(member, reading)
+                if not (member.promises.get(day) and member.home.silent):
+                    records.append(window.to_record())
+            self.api.post_csv("/readings", CSV_HEAD + "\n".join(lines) + "\n")
+            self._hand_in(member, records)
+            handed += len(records)
         return handed
 
     def place_orders(self, session: Json, progress: Progress, but: str | None = None) -> int:

@@ -3,7 +3,7 @@ owner, the forecast and the prover."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
@@ -56,46 +56,48 @@ def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
     return len(new)
 
 
-def store_window(ctx: Context, account: int, window: Window) -> None:
-    """Takes a signed window in: its head and signature must verify under the account's meter key and it must continue the log.
-
-    A window that contradicts a stored one is refused as fork evidence.
-    """
+def store_windows(ctx: Context, items: Iterable[tuple[int, Window]]) -> None:
+    """Takes signed windows in, all of them or none: each head and signature must verify under the account's meter key and continue its
+    log. A window that contradicts a stored one is refused as fork evidence; the same window again is harmless."""
     with ctx.database.session() as db:
-        row: Account = known(db.get(Account, account), "account", account)
-        if row.meter_x is None or row.meter_y is None:
+        for account, window in items:
+            _store_window(db, account, window)
+            db.flush()
+
+
+def _store_window(db: Session, account: int, window: Window) -> None:
+    row: Account = known(db.get(Account, account), "account", account)
+    if row.meter_x is None or row.meter_y is None:
+        raise Refused(
+            f"Account {account} has no meter.", field="account", expected="an account with a meter key", got=str(account)
+        )
+    try:
+        check_window(window, PublicKey(int(row.meter_x), int(row.meter_y)))
+    except WindowError as error:
+        raise Refused("The window does not verify.", field="window", expected=str(error), got=f"day {window.day}") from error
+    stored = db.get(MeterWindow, (account, window.day))
+    if stored is not None:
+        earlier = Window.from_record(stored.window)
+        if contradictions(earlier, window) or (earlier.final and earlier.head != window.head):
             raise Refused(
-                f"Account {account} has no meter.", field="account", expected="an account with a meter key", got=str(account)
-            )
-        try:
-            check_window(window, PublicKey(int(row.meter_x), int(row.meter_y)))
-        except WindowError as error:
-            raise Refused(
-                "The window does not verify.", field="window", expected=str(error), got=f"day {window.day}"
-            ) from error
-        stored = db.get(MeterWindow, (account, window.day))
-        if stored is not None:
-            earlier = Window.from_record(stored.window)
-            if contradictions(earlier, window) or (earlier.final and earlier.head != window.head):
-                raise Refused(
-                    f"The meter of account {account} signed two different windows for day {window.day}.",
-                    status=409,
-                    field="window",
-                    expected="one window a day",
-                    got="another head",
-                )
-            if earlier.final:
-                return
-        before = db.get(MeterWindow, (account, window.day - 1))
-        if before is not None and before.window["head"] != str(window.previous):
-            raise Refused(
-                f"The window of day {window.day} does not continue the log of account {account}.",
+                f"The meter of account {account} signed two different windows for day {window.day}.",
                 status=409,
-                field="window.previous",
-                expected="the head of the day before",
+                field="window",
+                expected="one window a day",
                 got="another head",
             )
-        db.merge(MeterWindow(account=account, day=window.day, window=window.to_record()))
+        if earlier.final:
+            return
+    before = db.get(MeterWindow, (account, window.day - 1))
+    if before is not None and before.window["head"] != str(window.previous):
+        raise Refused(
+            f"The window of day {window.day} does not continue the log of account {account}.",
+            status=409,
+            field="window.previous",
+            expected="the head of the day before",
+            got="another head",
+        )
+    db.merge(MeterWindow(account=account, day=window.day, window=window.to_record()))
 
 
 def windows(ctx: Context, account: int, day: int) -> list[Window]:

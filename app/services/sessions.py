@@ -140,7 +140,9 @@ def view(ctx: Context, session_id: int) -> SessionView:
         batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
     book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches])
-    certificates = tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate is not None else None
+    certificates = (
+        tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate is not None else None
+    )
     return SessionView(
         terms=terms,
         rules=rule_sets.from_words([int(word, 16) for word in row.rules]),

@@ -141,7 +141,10 @@ def test_windows_are_taken_in_only_as_the_meter_signed_them(house: House) -> Non
     unsigned = {**record, "signature": ["1", "2", "3"]}
     for bad in (tampered, other_day, unsigned, {}, {**record, "readings": [1, 2]}):
         assert refused(house.api.post, "/windows", [{"account": home.account, "window": bad}])["status"] == 422
-    assert rows(house, MeterWindow) == stored
+    following = home.meter.close(day + 1, (400,) * 24).to_record()
+    half_good = [{"account": home.account, "window": record}, {"account": home.account, "window": {**following, "salt": "1"}}]
+    assert refused(house.api.post, "/windows", half_good)["status"] == 422
+    assert rows(house, MeterWindow) == stored, "all of a batch or nothing"
     house.api.post("/windows", [{"account": home.account, "window": record}])
     house.api.post("/windows", [{"account": home.account, "window": record}])
     assert rows(house, MeterWindow) == stored + 1
