@@ -113,8 +113,11 @@ class Community:
         return len(lines)
 
     def close_days(self, last_day: int) -> int:
-        """Every gateway closes the days that are over, up to `last_day`, answering what was promised on them; returns windows handed
-        in. A silent home closes a day on which it promised as well, but never hands that window in."""
+        """Every gateway closes the days that are over, up to `last_day`, answering what was promised on them.
+
+        Returns the number of windows handed in. A silent home closes a day on which
+        it promised as well, but never hands that window in.
+        """
         handed = 0
         for member in self.homes:
             assert member.meter is not None and member.home is not None

@@ -1,4 +1,4 @@
-"""The statement's words from docs/protocol.md section 9, independent of the contract, and proofs that the fake verifier takes."""
+"""The statement's words from docs/protocol.md section 9, apart from the contract, and proofs that the fake verifier takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ def statement(world: World, session: int, mask: int, entries: Sequence[int]) -> 
     """The public words in the order of the page."""
     client = world.client
     terms = client.terms(session)
-    words = [client.deployment.chain_id, int(client.deployment.contracts["Deliveries"], 16), session, terms.day, mask + 2**96 * terms.mask]
+    words = [
+        client.deployment.chain_id,
+        int(client.deployment.contracts["Deliveries"], 16),
+        session,
+        terms.day,
+        mask + 2**96 * terms.mask,
+    ]
     size = 1 + -(-world.day_intervals // 9)
     for at in range(0, len(entries), size):
         account, count = entries[at] & 0xFFFFFFFF, entries[at] >> 32

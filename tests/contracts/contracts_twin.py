@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 from contracts.encoding import IntervalCertificate, ResultRow, ScheduleOrder, decode_entries
@@ -41,7 +42,7 @@ def curves(bids: Sequence[tuple[int, int]], offers: Sequence[tuple[int, int]], p
 
 
 def clear_interval(bids: Sequence[tuple[int, int]], offers: Sequence[tuple[int, int]]) -> IntervalCertificate:
-    """The largest volume, and the whole range of prices at which it clears, by trying every price that could be an end of it."""
+    """The largest volume, and the whole range of prices at which it clears, by trying every price that could end it."""
     limits = {limit for limit, _ in (*bids, *offers)}
     prices = sorted({0, MAX} | {p for limit in limits for p in (limit - 1, limit, limit + 1) if 0 <= p <= MAX})
     at = {p: curves(bids, offers, p) for p in prices}
@@ -81,7 +82,12 @@ def clear_book(log: OrderLog, intervals: Sequence[int], cap: int, collateral_ppm
 
 
 def _row(
-    entry: ScheduleOrder, live: bool, fills: Sequence[int], certificates: Sequence[IntervalCertificate], cap: int, collateral_ppm: int
+    entry: ScheduleOrder,
+    live: bool,
+    fills: Sequence[int],
+    certificates: Sequence[IntervalCertificate],
+    cap: int,
+    collateral_ppm: int,
 ) -> ResultRow:
     cost = 0
     if live and entry.side is Side.BID:
@@ -105,7 +111,7 @@ class Rules:
 
 
 def curve(points: Sequence[tuple[int, int]], x: int) -> int:
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x0 <= x < x1:
             return floor(Fraction(y0 * (x1 - x) + y1 * (x - x0), x1 - x0))
     return points[-1][1]

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from contracts_twin import ClearedBook, clear_book
+from eth_account import Account
+from eth_hash.auto import keccak
+
 from contracts.artifacts import load
 from contracts.chain import Chain, open_chain
 from contracts.client import MarketClient
@@ -13,9 +17,6 @@ from contracts.encoding import ScheduleOrder, Step, entry_words, words_for
 from contracts.orderlog import OrderLog, groups_of
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, Side
-from contracts_twin import ClearedBook, clear_book
-from eth_account import Account
-from eth_hash.auto import keccak
 
 OFFSET = 3600
 GENESIS = 17_226 * 86400 - OFFSET + 6 * 3600
@@ -41,7 +42,9 @@ def address_of(name: str) -> str:
     return str(Account.from_key(key_of(name)).address)
 
 
-def rules_words(pay: Sequence[tuple[int, int]], penalty: Sequence[tuple[int, int]], tolerance: int, collateral: int) -> tuple[int, ...]:
+def rules_words(
+    pay: Sequence[tuple[int, int]], penalty: Sequence[tuple[int, int]], tolerance: int, collateral: int
+) -> tuple[int, ...]:
     header = 1 | len(pay) << 8 | len(penalty) << 16 | tolerance << 32 | collateral << 64
     return (header, *(x | y << 32 for x, y in (*pay, *penalty)))
 
@@ -84,7 +87,9 @@ class World:
     def meter_key(account: int) -> int:
         return int.from_bytes(keccak(f"meter {account}".encode()), "big") % R
 
-    def request(self, days_ahead: int = 20, mask: int = 0b1111 << 10, direction: Direction = Direction.UP, **changes: object) -> SessionRequest:
+    def request(
+        self, days_ahead: int = 20, mask: int = 0b1111 << 10, direction: Direction = Direction.UP, **changes: object
+    ) -> SessionRequest:
         """A session `days_ahead` days from now, its gate open for an hour from now on."""
         now = self.chain.now()
         day = self.client.day_of(1, now) + days_ahead

@@ -54,7 +54,14 @@ def test_same_bytes_as_eth_abi_and_back(values: tuple[object, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("uint32", 2**32), ("uint256", -1), ("uint256[]", [2**256]), ("uint256[2]", [1]), ("address", b"\0" * 19), ("bytes4", "0x00")],
+    [
+        ("uint32", 2**32),
+        ("uint256", -1),
+        ("uint256[]", [2**256]),
+        ("uint256[2]", [1]),
+        ("address", b"\0" * 19),
+        ("bytes4", "0x00"),
+    ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(kind: str, value: object) -> None:
     with pytest.raises(AbiError, match="amount"):
@@ -62,5 +69,5 @@ def test_values_that_do_not_fit_are_refused_by_name(kind: str, value: object) ->
 
 
 def test_a_wrong_number_of_arguments_is_refused() -> None:
-    with pytest.raises(AbiError, match="expected 2 .*got 1"):
+    with pytest.raises(AbiError, match=r"expected 2 .*got 1"):
         encode([{"name": "a", "type": "bool"}, {"name": "b", "type": "bool"}], [True])

@@ -69,7 +69,11 @@ def test_zones(world: World) -> None:
     receipt = client.send(world.operator, client.encode_add_zone(-5 * 3600, 15))
     (added,) = client.receipt_events(receipt)
     assert isinstance(added, ZoneAdded) and (added.offset, added.interval_minutes) == (-18000, 15)
-    for offset, minutes, error in ((0, 20, "IntervalNotSupported"), (50_401, 60, "OffsetOutOfRange"), (-50_401, 60, "OffsetOutOfRange")):
+    for offset, minutes, error in (
+        (0, 20, "IntervalNotSupported"),
+        (50_401, 60, "OffsetOutOfRange"),
+        (-50_401, 60, "OffsetOutOfRange"),
+    ):
         assert refused(world, "operator", client.encode_add_zone(offset, minutes)).error_name == error
     assert refused(world, "anna", client.encode_add_zone(0, 60)).error_name == "AccessControlUnauthorizedAccount"
     midnight = 17_500 * 86400

@@ -15,6 +15,7 @@ from contracts.refusals import MESSAGES, refusal
 OZ_EVENTS = {"RoleGranted", "RoleRevoked", "RoleAdminChanged", "EIP712DomainChanged", "Transfer", "Approval"}
 
 
+@pytest.mark.slow
 @pytest.mark.needs("node")
 def test_compiling_again_gives_the_committed_bytes() -> None:
     assert compiler.differences(compiler.compile_sources()) == []

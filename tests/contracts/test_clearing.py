@@ -45,6 +45,7 @@ def candidates(book: Book, prices: list[int]) -> list[IntervalCertificate]:
     ]
 
 
+@pytest.mark.slow
 def test_every_book_of_up_to_two_bids_and_two_offers_has_exactly_one_certificate(harness: Harness) -> None:
     entries = list(itertools.product((0, 1), (1, 2)))
     sides = [[], *([e] for e in entries), *([a, b] for a, b in itertools.product(entries, repeat=2))]
@@ -63,7 +64,9 @@ entry = st.tuples(st.integers(0, 5), st.integers(1, 3))
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(entry, max_size=5), st.lists(entry, max_size=5))
-def test_in_larger_books_no_other_certificate_passes(harness: Harness, bids: list[tuple[int, int]], offers: list[tuple[int, int]]) -> None:
+def test_in_larger_books_no_other_certificate_passes(
+    harness: Harness, bids: list[tuple[int, int]], offers: list[tuple[int, int]]
+) -> None:
     book = single(bids, offers)
     tried = [c for c in candidates(book, [0, 1, 2, 3, 4, 5, 6, MAX]) if c.lo <= c.hi]
     tried = random.Random(len(tried)).sample(tried, min(len(tried), 600))
@@ -112,7 +115,11 @@ def test_golden_books(harness: Harness, case: Path) -> None:
     if not given_["intervals"]:
         pytest.fail("a session has intervals")
     orders = [
-        ScheduleOrder(o["account"], Side[o["side"].upper()], tuple(Step(tuple(q for q, _ in s), tuple(p for _, p in s)) for s in o["steps"]))
+        ScheduleOrder(
+            o["account"],
+            Side[o["side"].upper()],
+            tuple(Step(tuple(q for q, _ in s), tuple(p for _, p in s)) for s in o["steps"]),
+        )
         for o in given_["log"]
     ]
     rules = Rules(len(given_["intervals"]), given_["price_cap"], given_["min_quantity"], given_["collateral_ppm"])
@@ -123,7 +130,9 @@ def test_golden_books(harness: Harness, case: Path) -> None:
     named = [(c["lo"], c["hi"], c["volume"], c["rest_bids"], c["rest_offers"]) for c in expected["certificates"]]
     assert [(c.lo, c.hi, c.volume, c.rest_bids, c.rest_offers) for c in cleared.certificates] == named
     assert [list(row.fills) for row in cleared.rows] == [row["fills"] for row in expected["rows"]]
-    assert [(row.lock, row.cost, row.live) for row in cleared.rows] == [(r["lock"], r["cost"], r["live"]) for r in expected["rows"]]
+    assert [(row.lock, row.cost, row.live) for row in cleared.rows] == [
+        (r["lock"], r["cost"], r["live"]) for r in expected["rows"]
+    ]
     assert harness.groups(book, cleared.certificate) == [hash_words(rows) for rows in groups_of(cleared.rows)]
 
 
@@ -176,7 +185,11 @@ def test_ranges_must_be_whole(
 
 
 def test_certificates_have_one_clean_word_per_interval(harness: Harness) -> None:
-    for certificate, error in (([], "CertificateLength"), ([RIGHT.word()] * 2, "CertificateLength"), ([RIGHT.word() | 1 << 184], "CertificateBits")):
+    for certificate, error in (
+        ([], "CertificateLength"),
+        ([RIGHT.word()] * 2, "CertificateLength"),
+        ([RIGHT.word() | 1 << 184], "CertificateBits"),
+    ):
         with pytest.raises(ContractRefusal) as refused:
             harness.groups(BOOK, certificate)
         assert refused.value.error_name == error
@@ -231,7 +244,9 @@ HINTS = hints(1, 2, 0, 1, 2)
         (table(BID3, 0, OFFER3, OFFER5), hints(2, 3, 0, 2, 3), "LiveTableOrder"),
     ],
 )
-def test_a_live_table_that_is_not_the_logs_is_refused(harness: Harness, live: list[int], hint_words: list[int], error: str) -> None:
+def test_a_live_table_that_is_not_the_logs_is_refused(
+    harness: Harness, live: list[int], hint_words: list[int], error: str
+) -> None:
     certificate = LIVE_BOOK.cleared().certificate
     assert LIVE_BOOK.log.table() == (table(BID3, OFFER3, OFFER5), HINTS)
     assert harness.groups(LIVE_BOOK, certificate)

@@ -87,7 +87,7 @@ def test_another_chain_code_or_role_is_noticed(chain: Chain, deployment: Deploym
     with pytest.raises(DeploymentError, match="Vault: expected code"):
         verify(chain, dataclasses.replace(deployment, contracts=swapped))
     holders = dataclasses.replace(deployment.holders, operator=address_of("anna"))
-    with pytest.raises(DeploymentError, match="Zones: expected .* to hold the role"):
+    with pytest.raises(DeploymentError, match=r"Zones: expected .* to hold the role"):
         verify(chain, dataclasses.replace(deployment, holders=holders))
 
 
@@ -96,7 +96,8 @@ def test_development_keys_and_money_stay_on_development_chains(chain: Chain, mon
     with open_chain("tester", GENESIS) as public:
         public.fund(address_of("deployer"))
         verifiers = {
-            mark: public.transact(None, load("Groth16Verifier").creation(KEY, mark), key_of("deployer")).contract for mark in (True, False)
+            mark: public.transact(None, load("Groth16Verifier").creation(KEY, mark), key_of("deployer")).contract
+            for mark in (True, False)
         }
         nobody = address_of("nobody")
         monkeypatch.setattr(type(public._chain), "chain_id", 1)  # type: ignore[attr-defined]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from contracts_world import GENESIS, RULES, World, key_of, make_world, order
 from contracts_proofs import proof_for
 from contracts_twin import Rules, settle_book
+from contracts_world import GENESIS, RULES, World, key_of, make_world, order
 
 from contracts.encoding import row_words
 from contracts.events import BuyerSettled, Delivered, FlexibilityTargetSet, SellerSettled, Settled
@@ -13,7 +13,7 @@ from contracts.orderlog import groups_of
 from contracts.units import SessionState, Side
 
 
-@pytest.mark.parametrize("backend", ["tester", "anvil"])
+@pytest.mark.parametrize("backend", ["tester", pytest.param("anvil", marks=pytest.mark.needs("anvil"))])
 def test_a_session_from_opening_to_the_last_cent(backend: str) -> None:
     with (world := make_world(backend)).chain:
         run(world)
@@ -33,7 +33,10 @@ def run(world: World) -> None:
     assert client.state(session) is SessionState.CLEARED
     assert client.escrow(session) == book.rows[0].cost > 0
     targets = [e for _, e in client.events(None, None, FlexibilityTargetSet)]
-    assert [(e.account, list(e.target)) for e in targets] == [(anna, row_words(book.rows[1])[1:]), (ben, row_words(book.rows[3])[1:])]
+    assert [(e.account, list(e.target)) for e in targets] == [
+        (anna, row_words(book.rows[1])[1:]),
+        (ben, row_words(book.rows[3])[1:]),
+    ]
     terms = client.terms(session)
     assert client.sold(anna, terms.day) == terms.mask
 

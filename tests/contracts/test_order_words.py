@@ -43,7 +43,12 @@ def expected(words: list[int], rules: Rules) -> list[int] | None:
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[list[int], Rules]:
     """Words near what is allowed: orders, then perhaps a bit turned, a word dropped or added."""
-    rules = Rules(draw(st.integers(1, 9)), draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 2**24 - 1)), draw(st.integers(0, 2**32 - 1)))
+    rules = Rules(
+        draw(st.integers(1, 9)),
+        draw(st.integers(0, 2**32 - 1)),
+        draw(st.integers(0, 2**24 - 1)),
+        draw(st.integers(0, 2**32 - 1)),
+    )
     quantity = st.integers(rules.min_quantity, 2**24 - 1).filter(bool)
     cell = st.one_of(st.just((0, 0)), st.tuples(quantity, st.integers(0, rules.price_cap)))
     orders = []
@@ -96,8 +101,16 @@ WORDS = entry_words(GOOD, 5)
         ([*WORDS[:2], WORDS[2] | 1 << 56, *WORDS[3:]], "BodyPadding", {"word": 2}),
         ([*WORDS[:4], WORDS[4] | 1 << 56], "BodyPadding", {"word": 4}),
         ([*WORDS[:1], WORDS[1] | 3 << 80, *WORDS[2:]], "LimitWithoutQuantity", {"word": 1, "interval": 1, "limit": 3}),
-        (entry_words(order(7, Side.BID, [(10, 5)] * 4 + [(10, 10)]), 5), "LimitAboveCap", {"word": 2, "interval": 4, "limit": 10, "cap": 9}),
-        (entry_words(order(7, Side.OFFER, [(10, 5)] * 3 + [(9, 1)] * 2), 5), "QuantityBelowMinimum", {"word": 1, "interval": 3, "quantity": 9}),
+        (
+            entry_words(order(7, Side.BID, [(10, 5)] * 4 + [(10, 10)]), 5),
+            "LimitAboveCap",
+            {"word": 2, "interval": 4, "limit": 10, "cap": 9},
+        ),
+        (
+            entry_words(order(7, Side.OFFER, [(10, 5)] * 3 + [(9, 1)] * 2), 5),
+            "QuantityBelowMinimum",
+            {"word": 1, "interval": 3, "quantity": 9},
+        ),
         ([WORDS[0], 0, 0, 0, 0], "StepsWithoutQuantity", {"word": 0, "steps": 2}),
     ],
 )

@@ -145,7 +145,10 @@ def test_a_signed_batch_counts_once_and_as_signed(world: World) -> None:
     assert refused_signed(world, first).error_name == "NonceUsed"
     fresh = signed(world, "anna", session, bid(anna), 8)
     assert refused_signed(world, fresh, fresh).error_name == "NonceUsed"
-    assert refused_signed(world, signed(world, "anna", session, bid(anna), 8, world.chain.now() - 1)).error_name == "DeadlinePassed"
+    assert (
+        refused_signed(world, signed(world, "anna", session, bid(anna), 8, world.chain.now() - 1)).error_name
+        == "DeadlinePassed"
+    )
     assert refused_signed(world, signed(world, "ben", session, bid(anna), 8)).error_name == "NotAllowed"
     changed = [
         SignedBatch(order_batch(session, bid(anna, [(101, 200_000)] * 4), 8, FAR), fresh.signer, fresh.signature),

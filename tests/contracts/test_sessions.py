@@ -59,7 +59,9 @@ def test_terms_that_are_refused(world: World) -> None:
     assert refused_open(world, zone=quarters).error_name == "DeliveriesForOtherDays"
     world.client.simulate(
         address_of("operator"),
-        world.client.encode_open_session(world.request(99, gate_close=start, exemption_deadline=end, proof_deadline=end), RULES),
+        world.client.encode_open_session(
+            world.request(99, gate_close=start, exemption_deadline=end, proof_deadline=end), RULES
+        ),
     )
 
 
@@ -115,7 +117,7 @@ def test_a_member_sells_an_interval_once(world: World) -> None:
     client = world.client
     anna, ben, dso = world.member("anna"), world.member("ben"), world.member("dso", meter=False)
     first = world.open(days_ahead=40, mask=0b0011 << 10)
-    client.place(key_of("anna"), first, entry_words(order(anna, Side.OFFER, OFFER[:1] + [(0, 0)]), 2))
+    client.place(key_of("anna"), first, entry_words(order(anna, Side.OFFER, [OFFER[0], (0, 0)]), 2))
     client.place(key_of("dso"), first, entry_words(order(dso, Side.BID, BID[:2]), 2))
     world.clear(first)
     day = client.terms(first).day
@@ -180,7 +182,11 @@ def test_clearing_needs_the_closed_gate_and_the_whole_log(world: World) -> None:
         client.clear(world.operator, session, log, certificate)
 
     rows = groups_of(book.rows)[0]
-    for group, words, error in ((1, rows, "GroupOutOfRange"), (0, [*rows[:-1], rows[-1] + 1], "RowsMismatch"), (0, [], "RowsMismatch")):
+    for group, words, error in (
+        (1, rows, "GroupOutOfRange"),
+        (0, [*rows[:-1], rows[-1] + 1], "RowsMismatch"),
+        (0, [], "RowsMismatch"),
+    ):
         with pytest.raises(ContractRefusal) as caught:
             client.commit(world.operator, session, group, words)
         assert caught.value.error_name == error

@@ -53,7 +53,9 @@ def test_the_points_of_a_curve_exactly(harness: Harness) -> None:
 class Traded:
     """A cleared session with its people."""
 
-    def __init__(self, world: World, rng: random.Random, rules: tuple[int, ...], direction: Direction, sellers: int, buyers: int) -> None:
+    def __init__(
+        self, world: World, rng: random.Random, rules: tuple[int, ...], direction: Direction, sellers: int, buyers: int
+    ) -> None:
         self.world, self.rules, self.direction = world, rules, direction
         names = [f"seller {i}" for i in range(sellers)] + [f"buyer {i}" for i in range(buyers)]
         self.accounts = {name: world.member(name, meter=name.startswith("seller")) for name in names}
@@ -96,7 +98,9 @@ class Traded:
                 values[t] = self.delivered[account][j] * self.direction.sign
         noise = {t: rng.randrange(-500, 500) for t in range(24) if t not in values}
         entries = [account | days << 32, *world.deviations({**noise, **values})]
-        receipt = world.client.prove(world.operator, self.session, mask, 1, entries, proof_for(world, self.session, mask, 1, entries))
+        receipt = world.client.prove(
+            world.operator, self.session, mask, 1, entries, proof_for(world, self.session, mask, 1, entries)
+        )
         self.records.setdefault(account, []).extend(e for e in world.client.receipt_events(receipt) if isinstance(e, Delivered))
 
     def supply(self, account: int) -> list[int]:
@@ -114,13 +118,17 @@ class Traded:
 
     def call(self, group: int, which: list[int], records: list[int]):  # type: ignore[no-untyped-def]
         bits = sum(1 << i for i in which)
-        return self.world.client.encode_settle(self.session, group, bits, self.rows[group], self.book.certificate, self.rules, records)
+        return self.world.client.encode_settle(
+            self.session, group, bits, self.rows[group], self.book.certificate, self.rules, records
+        )
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_session_balances_to_the_last_cent(world: World, seed: int) -> None:
     rng = random.Random(seed)
-    rules = RULES if seed % 2 else rules_words([(0, 0), (900_000, 900_000)], [(0, 3_000_000), (1_000_000, 0)], 20_000, 3_000_000)
+    rules = (
+        RULES if seed % 2 else rules_words([(0, 0), (900_000, 900_000)], [(0, 3_000_000), (1_000_000, 0)], 20_000, 3_000_000)
+    )
     traded = Traded(world, rng, rules, Direction(seed % 2), 9, 10)
     client, terms = world.client, traded.terms
     assert client.state(traded.session) is SessionState.CLEARED and len(traded.rows) == 2
@@ -172,7 +180,9 @@ def test_several_groups_in_one_call(world: World) -> None:
     buyers = [16 * g + i for g in (0, 1) for i in traded.buyers(g)]
 
     def settle(which: list[int], records: list[int]) -> None:
-        client.settle(world.operator, traded.session, 0, sum(1 << i for i in which), rows, traded.book.certificate, RULES, records)
+        client.settle(
+            world.operator, traded.session, 0, sum(1 << i for i in which), rows, traded.book.certificate, RULES, records
+        )
 
     settle(sellers, [0] * len(sellers))
     assert client.settled(traded.session, sellers[-1] // 16, sellers[-1] % 16)
@@ -245,13 +255,23 @@ def test_rows_that_have_nothing_to_settle_and_groups_not_committed(world: World)
     anna, dso = world.member("anna"), world.member("dso", meter=False)
     today = client.day_of(1, world.chain.now())
     session = world.open(days_ahead=next(d for d in range(20, 30) if (today + d + 3) % 7 < 5), mask=1 << 5)
-    client.place(key_of("anna"), session, batch_words([order(anna, Side.OFFER, [(100, 50)]), order(anna, Side.OFFER, [(90, 50)])], 1))
+    client.place(
+        key_of("anna"), session, batch_words([order(anna, Side.OFFER, [(100, 50)]), order(anna, Side.OFFER, [(90, 50)])], 1)
+    )
     client.place(key_of("dso"), session, batch_words([order(dso, Side.BID, [(50, 80)])], 1))
     ben = world.member("ben")
-    client.place(key_of("ben"), session, batch_words([order(ben, Side.OFFER, [(100, 500)]), order(ben, Side.BID, [(100, 3)])], 1))
+    client.place(
+        key_of("ben"), session, batch_words([order(ben, Side.OFFER, [(100, 500)]), order(ben, Side.BID, [(100, 3)])], 1)
+    )
     book = world.clear_only(session)
     rows = groups_of(book.rows)[0]
-    assert [(r.live, r.fills[0], r.cost) for r in book.rows] == [(False, 0, 0), (True, 50, 0), (True, 50, 3), (True, 0, 0), (True, 0, 0)]
+    assert [(r.live, r.fills[0], r.cost) for r in book.rows] == [
+        (False, 0, 0),
+        (True, 50, 0),
+        (True, 50, 3),
+        (True, 0, 0),
+        (True, 0, 0),
+    ]
     world.chain.advance_to(client.terms(session).proof_deadline + 1)
 
     def refused(which: int, records: list[int]) -> str:

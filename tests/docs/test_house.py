@@ -45,7 +45,9 @@ def test_each_file_says_in_its_first_lines_what_it_is_for(root: Path, room: str)
 
 
 def test_the_readme_draws_the_house_as_it_is(root: Path) -> None:
-    arrows = re.findall(r"^  (?:end\n  )?(\w+)(?:\[.*\])? --> (\w+)(?:\[.*\])?$", (root / "README.md").read_text(), re.MULTILINE)
+    arrows = re.findall(
+        r"^  (?:end\n  )?(\w+)(?:\[.*\])? --> (\w+)(?:\[.*\])?$", (root / "README.md").read_text(), re.MULTILINE
+    )
     drawn: dict[str, set[str]] = {}
     for above, below in arrows:
         drawn.setdefault(above, set()).add(below)

@@ -65,8 +65,8 @@ def circuit(key: KeyPaths) -> VerifyingKey:
 
 @pytest.fixture(scope="session")
 def scenes(circuit: VerifyingKey, meters: dict[str, Meter]) -> Iterator[list[Scene]]:
-    """Two markets alike on one chain, with the real verifier. Tests leave them as they are: what they send is refused or changes
-    nothing."""
+    """Two markets alike on one chain, with the real verifier. Tests leave them as they are: what they send is refused, or
+    changes nothing."""
     with fast_chain() as chain:
         yield make_scenes(chain, circuit, meters, 2)
 

@@ -1,8 +1,9 @@
 """A day with real meters, and what can be claimed about it: the stage for tests with real proofs.
 
-Alice, Bob and Carol sell 600 Wh in each of three hours of one Friday; Alice sold something on the Friday before as well, so that
-this is an event day of hers. Bob's meter has a gap in the middle hour, and lost an hour of an earlier day. When all is over, two
-sessions wait for proofs: the first, in which Alice and Bob sell, and one over the same hours after it, in which Carol sells.
+Alice, Bob and Carol sell 600 Wh in each of three hours of one Friday; Alice sold something on the Friday before as well, so
+that this is an event day of hers. Bob's meter has a gap in the middle hour, and lost an hour of an earlier day. When all is
+over, two sessions wait for proofs: the first, in which Alice and Bob sell, and one over the same hours after it, in which Carol
+sells.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol_world import FIRST_DAY, T, Market, bits, key_of, make_market, order
+from protocol_world import FIRST_DAY, Market, T, bits, key_of, make_market, order
 
 from contracts.calls import Call
 from contracts.chain import Chain
@@ -57,7 +58,9 @@ def readings_of(name: str, day: int) -> list[int | None]:
     return values
 
 
-def make_meter(directory: Path, name: str, secret: PrivateKey | None = None, *, today: Sequence[int | None] | None = None) -> Meter:
+def make_meter(
+    directory: Path, name: str, secret: PrivateKey | None = None, *, today: Sequence[int | None] | None = None
+) -> Meter:
     """A meter with its log up to the hour at which the deliveries end. `today` replaces what it measured on the day."""
     meter = Meter.create(directory / f"{name}.json", secret or secret_of(name), FIRST_DAY, T)
     meter.close_days([(day, readings_of(name, day)) for day in range(FIRST_DAY, DAY)])
@@ -79,7 +82,14 @@ class Scene:
         return Shared(deployment.chain_id, int(deployment.contracts["Deliveries"], 16), session, day, mask, MASK)
 
     def statement(
-        self, name: str, meter: Meter, *, session: int | None = None, mask: int = MASK, day: int = DAY, admissible: int | None = None
+        self,
+        name: str,
+        meter: Meter,
+        *,
+        session: int | None = None,
+        mask: int = MASK,
+        day: int = DAY,
+        admissible: int | None = None,
     ) -> Statement:
         """What `meter` lets the account `name` state; about the first session, with the admissible days of the contract."""
         account = self.market.accounts[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -36,7 +37,7 @@ RULES = load_rules()
 
 
 def key_of(name: str) -> bytes:
-    return keccak(f"protocol {name}".encode())
+    return bytes(keccak(f"protocol {name}".encode()))
 
 
 def address_of(name: str) -> str:
@@ -73,8 +74,8 @@ class Market:
     def member(
         self, name: str, meter: int | None = None, *, owner: str | None = None, money: int = 10**12, from_day: int | None = None
     ) -> int:
-        """The account `name`, opened when it is first asked for: with money in the vault and, where `meter` is given, that meter
-        key in force from `from_day` (today by default)."""
+        """The account `name`, opened when it is first asked for: with money in the vault and, where `meter` is given, that
+        meter key in force from `from_day` (today by default)."""
         if name in self.accounts:
             return self.accounts[name]
         holder, client = owner or name, self.client
@@ -89,26 +90,27 @@ class Market:
         self.accounts[name] = account
         return account
 
-    def open(
+    def request(
         self,
         day: int,
         mask: int,
-        rules: RuleSet = RULES,
         *,
         direction: Direction = Direction.UP,
         price_cap: int = CAP,
         min_quantity: int = 1,
         gate: int = 600,
         deadline: int = 7200,
-    ) -> int:
-        """A session whose gate is open for `gate` seconds from now and whose proofs are taken until `deadline` seconds after the
-        day's end."""
+    ) -> SessionRequest:
+        """A session with its gate open for `gate` seconds from now, and proofs until `deadline` seconds after the day's end."""
         now, end = self.chain.now(), self.zone.interval_start(day, T)
-        request = SessionRequest(
+        return SessionRequest(
             1, Kind.ELECTRICAL, direction, Mode.COMPETITIVE, day, mask, now, now + gate, end, end + deadline, price_cap,
             min_quantity, self.client.deployment.contracts["Deliveries"],
         )  # fmt: skip
-        return self.client.open_session(key_of("operator"), request, rules.words())
+
+    def open(self, day: int, mask: int, rules: RuleSet = RULES, **changes: Any) -> int:
+        """Opens the session that `request` describes."""
+        return self.client.open_session(key_of("operator"), self.request(day, mask, **changes), rules.words())
 
     def place(self, name: str, session: int, *orders: ScheduleOrder) -> None:
         self.client.place(key_of(name), session, batch_words(orders, self.terms(session).mask.bit_count()))
@@ -169,8 +171,8 @@ def group_words(clearing: Clearing) -> list[list[int]]:
 
 
 def make_market(chain: Chain, circuits: Sequence[VerifyingKey] = (), fake: Sequence[int] = ()) -> Market:
-    """Deploys a market of hourly intervals. `circuits` are real keys; for the numbers of accounts in `fake` a contract answers that
-    takes a proof which repeats the public signals (contracts/src/test/FakeVerifier.sol)."""
+    """Deploys a market of hourly intervals. `circuits` are real keys; for the numbers of accounts in `fake` a contract answers
+    that takes a proof which repeats the public signals (contracts/src/test/FakeVerifier.sol)."""
     for name in ("deployer", "operator", "metering", "anyone"):
         chain.fund(address_of(name))
     listed: list[VerifyingKey | DeployedVerifier] = list(circuits)

@@ -1,4 +1,4 @@
-"""Which earlier days may make up a baseline: oracle.baseline and the deployed Deliveries on random calendars, events and keys."""
+"""Which earlier days may make up a baseline: oracle.baseline and the deployed Deliveries on random calendars and keys."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def promise(market: Market, account: int, zone: int, day: int, event: bool) -> N
     market.chain.transact(market.client.deployment.contracts["Accounts"], call, key_of("promiser"))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(DAYS, DAYS, DAYS, st.integers(-1, 30), st.one_of(st.none(), st.integers(1, 20)))
 def test_the_same_days_are_admitted(

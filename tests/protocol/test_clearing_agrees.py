@@ -31,8 +31,8 @@ WRONG_CLEARING = {
 
 @dataclass(frozen=True)
 class Example:
-    """A session to hold. Entries name accounts by number, 0 to 5. `sold` are intervals that accounts sell in a session before it,
-    `cuts` the log's batches, `carried` those that somebody else carries for the owner, by signature."""
+    """A session to hold: `sold` are intervals that accounts sell in a session before it, `cuts` the ends of the log's batches,
+    `carried` those that somebody else carries for the owner, by signature."""
 
     mask: int
     cap: int
@@ -72,7 +72,7 @@ def examples(draw: st.DrawFn) -> Example:
 
 
 @pytest.fixture(scope="module")
-def people(market: Market) -> Market:
+def six(market: Market) -> Market:
     """The market with six accounts of one owner, all with money and a meter."""
     for number in range(1, ACCOUNTS + 1):
         assert market.member(f"account {number}", number, owner="owner", money=MONEY) == number
@@ -80,7 +80,8 @@ def people(market: Market) -> Market:
 
 
 def neighbours(c: IntervalCertificate) -> Iterator[IntervalCertificate]:
-    """Certificates near `c`: each field one off, the range moved, widened, shut on its price, and other volumes with rests to match."""
+    """Certificates near `c`: each field one off, the range moved, widened, shut on its price, other volumes with rests to
+    match."""
     for step in (-1, 1):
         for name in ("lo", "hi", "volume", "rest_bids", "rest_offers"):
             yield replace(c, **{name: getattr(c, name) + step})
@@ -182,22 +183,25 @@ def hold(market: Market, example: Example) -> Clearing:
     return clearing
 
 
+@pytest.mark.slow
 @settings(max_examples=70, deadline=None)
 @given(examples())
-def test_the_contract_takes_the_engine_s_clearing_and_no_other(people: Market, example: Example) -> None:
-    hold(people, example)
+def test_the_contract_takes_the_engine_s_clearing_and_no_other(six: Market, example: Example) -> None:
+    hold(six, example)
 
 
-def test_a_whole_day_of_three_groups(people: Market) -> None:
+def test_a_whole_day_of_three_groups(six: Market) -> None:
     draw = random.Random(24)
     entries = []
     for number in range(40):
         side = Side(number % 2)
-        curve = [[(draw.randrange(0, 3) * 700, draw.randrange(1, 6) * 50_000) for _ in range(24)] for _ in range(1 + number % 4)]
+        curve = [
+            [(draw.randrange(0, 3) * 700, draw.randrange(1, 6) * 50_000) for _ in range(24)] for _ in range(1 + number % 4)
+        ]
         account = draw.randrange(1, ACCOUNTS + 1)
         entries.append(order(account, side, *[[(q, p if q else 0) for q, p in step] for step in curve]))
     whole = Example(2**24 - 1, 500_000, 1, tuple(entries), {1: 0xF0F0F0, 2: 0xFFFFFF}, (13, 40), frozenset({1}))
-    clearing = hold(people, whole)
+    clearing = hold(six, whole)
     assert len(clearing.groups) == 3
     assert all(certificate.volume for certificate in clearing.certificates)
     assert not any(fill for row in clearing.rows if row.account == 2 and row.side is Side.OFFER for fill in row.fills)

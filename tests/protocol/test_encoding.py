@@ -1,4 +1,4 @@
-"""Order words: the worked example of docs/protocol.md section 6, the golden cases, round trips, and the contract's own verdict."""
+"""Order words: the worked example of docs/protocol.md section 6, golden cases, round trips, and the contract's own verdict."""
 
 from __future__ import annotations
 
@@ -196,7 +196,13 @@ def test_result_rows_read_back(row: ResultRow) -> None:
 
 
 def test_live_table_hints_log_and_masks() -> None:
-    rows = [(3, Side.BID, 9), (3, Side.OFFER, 2), (2**32 - 1, Side.BID, 2**31 - 1), (2**32 - 1, Side.OFFER, 0), (2**32 - 1, Side.OFFER, 5)]
+    rows = [
+        (3, Side.BID, 9),
+        (3, Side.OFFER, 2),
+        (2**32 - 1, Side.BID, 2**31 - 1),
+        (2**32 - 1, Side.OFFER, 0),
+        (2**32 - 1, Side.OFFER, 5),
+    ]
     packed = [3 << 32 | 9, 3 << 32 | 1 << 31 | 2, 2**64 - 2**32 | 2**31 - 1, 2**64 - 2**31, 2**64 - 2**31 | 5]
     assert live_words(rows) == [sum(row << 64 * i for i, row in enumerate(packed[:4])), packed[4]]
     assert hint_words(range(9)) == [sum(hint << 32 * hint for hint in range(8)), 8]

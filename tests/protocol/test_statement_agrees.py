@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from eth_hash.auto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_scene import DAY, EVENT_DAY, GAP, MASK, Claim, Scene, readings_of, secret_of, trade
-from protocol_world import FIRST_DAY, T, Market, bits, key_of
+from protocol_world import FIRST_DAY, Market, T, bits, key_of
 
 from contracts.artifacts import load
 from contracts.events import Delivered
@@ -75,7 +75,9 @@ def test_the_contract_builds_the_statement_s_words(
 def compressed(market: Market, chain_value: int, words: Sequence[int]) -> tuple[int, int]:
     """gamma and y as the contract computes them."""
     function = load("Deliveries").functions["compress"]
-    gamma, y = function.result(market.chain.call(market.client.deployment.contracts["Deliveries"], function.call(chain_value, words)))
+    gamma, y = function.result(
+        market.chain.call(market.client.deployment.contracts["Deliveries"], function.call(chain_value, words))
+    )
     return gamma, y
 
 
@@ -95,11 +97,14 @@ def test_any_words_are_compressed_alike(homes: Market, chain_value: int, words: 
 
 
 @pytest.fixture(scope="module")
-def records(scene: Scene, claims: dict[str, Claim]) -> Iterator[dict[int, Delivered]]:
+def records(scene: Scene, claims: dict[str, Claim]) -> dict[int, Delivered]:
     """What the contract announced when it took the two honest claims, by account."""
-    yield {event.account: event for _, event in scene.market.client.events(None, None, Delivered) if event.session == scene.first}
+    assert set(claims) == {"alice", "bob"}
+    events = [event for _, event in scene.market.client.events(None, None, Delivered) if isinstance(event, Delivered)]
+    return {event.account: event for event in events if event.session == scene.first}
 
 
+@pytest.mark.slow
 @pytest.mark.needs("key", "node")
 def test_an_honest_proof_is_taken_by_the_contract_by_py_ecc_and_by_snarkjs(
     scene: Scene, claims: dict[str, Claim], key: KeyPaths, prover: SnarkjsProver
@@ -113,6 +118,7 @@ def test_an_honest_proof_is_taken_by_the_contract_by_py_ecc_and_by_snarkjs(
         assert compress(honest.statement.words, T) == (honest.statement.c, honest.statement.gamma, honest.statement.y)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("key", "node")
 @pytest.mark.parametrize(("name", "mask"), [("alice", MASK), ("bob", MASK & ~GAP)])
 def test_recorded_deviations_are_plain_integers(scene: Scene, records: dict[int, Delivered], name: str, mask: int) -> None:
@@ -137,11 +143,14 @@ def test_recorded_deviations_are_plain_integers(scene: Scene, records: dict[int,
     recorded = unpack_deviations(found.deviations, mask, T)
     assert {t: value for t, value in enumerate(recorded) if value is not None} == expected
     assert found.mask == mask == scene.market.client.record(scene.first, account)[0]
-    line = baseline_of([readings_of(name, DAY - 14 + k) for k in range(14)], scene.market.client.admissible(1, account, DAY), DAY)
+    line = baseline_of(
+        [readings_of(name, DAY - 14 + k) for k in range(14)], scene.market.client.admissible(1, account, DAY), DAY
+    )
     assert line is not None
     assert {t: line.wh[t] - (today[t] or 0) for t in expected} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.needs("key", "node")
 def test_a_proof_made_anew_or_turned_round_records_nothing_twice(
     scene: Scene, claims: dict[str, Claim], prover: SnarkjsProver
