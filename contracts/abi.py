@@ -1,6 +1,6 @@
 """Contract ABI: arguments to bytes and back.
 
-Small on purpose and fast where it matters: arrays of words (orders, certificates, rows) are packed with `int.to_bytes`, which is
+Small on purpose and fast where it matters: arrays of words (orders, certificates, rows) are packed with `int.to_bytes`,
 an order of magnitude faster than a general encoder. Tuples decode to dicts by component name, addresses to checksummed text.
 """
 
@@ -35,12 +35,12 @@ def signature(entry: Mapping[str, Any]) -> str:
 
 def selector(entry: Mapping[str, Any]) -> bytes:
     """First four bytes of the signature's hash."""
-    return keccak(signature(entry).encode())[:4]
+    return bytes(keccak(signature(entry).encode())[:4])
 
 
 def topic(entry: Mapping[str, Any]) -> bytes:
     """Hash of an event's signature: its first topic."""
-    return keccak(signature(entry).encode())
+    return bytes(keccak(signature(entry).encode()))
 
 
 def encode(parameters: Sequence[Parameter], values: Sequence[Any]) -> bytes:
@@ -109,10 +109,7 @@ def _encode_one(parameter: Parameter, value: Any) -> bytes:
         element, length = array
         if length is not None and len(value) != length:
             raise AbiError(f"{parameter.get('name')}: expected {length} elements, got {len(value)}")
-        if element["type"] == "uint256":
-            body = _words(parameter, value)
-        else:
-            body = encode([element] * len(value), value)
+        body = _words(parameter, value) if element["type"] == "uint256" else encode([element] * len(value), value)
         return body if length is not None else len(value).to_bytes(32, "big") + body
     if kind == "tuple":
         components = parameter["components"]

@@ -57,7 +57,9 @@ def load(name: str) -> Artifact:
     """The artifact `name`, such as `FlexMarket` or, for a contract of the tests, `test/FakeVerifier`."""
     path = ARTIFACTS / f"{name}.json"
     if not path.is_file():
-        raise FileNotFoundError(f"artifact {name}: expected {path.name} in contracts/artifacts; run python -m contracts.compile")
+        raise FileNotFoundError(
+            f"artifact {name}: expected {path.name} in contracts/artifacts; run python -m contracts.compile"
+        )
     data = json.loads(path.read_text())
     entries: list[dict[str, Any]] = data["abi"]
     constructor = next((tuple(e["inputs"]) for e in entries if e["type"] == "constructor"), ())

@@ -1,8 +1,8 @@
 """A chain as the rest of Wattproof sees it: one small class, three backends.
 
 `open_chain("tester")` runs py-evm inside this process, `open_chain("anvil")` starts a local anvil, any other text is the HTTP
-address of a node. A transaction is prepared (signed, hashed) first and sent afterwards, so that an outbox can store it in between;
-sending the same bytes again does no harm.
+address of a node. A transaction is prepared (signed, hashed) first and sent afterwards, so that an outbox can store it in
+between; sending the same bytes again does no harm.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Chain(ABC):
 
     @abstractmethod
     def send_raw(self, raw: bytes) -> str:
-        """Sends a prepared transaction, returns its hash. Sending it again is harmless. Raises `ChainError` if the chain does not take it."""
+        """Sends a prepared transaction, returns its hash; sending it again is harmless. `ChainError` if the chain refuses."""
 
     @abstractmethod
     def receipt(self, transaction: str) -> Receipt | None:
@@ -144,9 +144,11 @@ class Chain(ABC):
         """A transaction by hash, None if the chain does not know it."""
 
     @abstractmethod
-    def logs(self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()) -> list[Log]:
-        """Events of `addresses` in blocks `from_block` to `to_block` (the latest by default), whose first topic is one of `topics`
-        (any if there are none), in order."""
+    def logs(
+        self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()
+    ) -> list[Log]:
+        """Events of `addresses` in blocks `from_block` to `to_block` (the latest by default), whose first topic is one of
+        `topics` (any if there are none), in order."""
 
     @abstractmethod
     def advance_to(self, timestamp: int) -> None:
@@ -160,14 +162,16 @@ class Chain(ABC):
     def refusal_of(self, transaction: str) -> ContractRefusal:
         """Why a mined transaction failed."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (not every backend has something to end)
         """Ends what the backend started."""
 
     def now(self) -> int:
         """Time of the latest block."""
         return self.block().timestamp
 
-    def prepare(self, to: str | None, data: bytes, key: bytes, gas: int | None = None, nonce: int | None = None, value: int = 0) -> Prepared:
+    def prepare(
+        self, to: str | None, data: bytes, key: bytes, gas: int | None = None, nonce: int | None = None, value: int = 0
+    ) -> Prepared:
         """Signs a transaction of `key`'s account; `to` None creates a contract."""
         account = Account.from_key(key)
         if gas is None:
@@ -223,8 +227,8 @@ def anvil_binary() -> Path | None:
 
 
 def open_chain(backend: str, timestamp: int | None = None, state: Path | None = None) -> Chain:
-    """Opens `tester`, `anvil` or a node by its address. `timestamp` is the genesis time of a fresh development chain, `state` the file
-    in which anvil keeps itself between starts."""
+    """Opens `tester`, `anvil` or a node by its address. `timestamp` is the genesis time of a fresh development chain, `state`
+    the file in which anvil keeps itself between starts."""
     if backend == "tester":
         from contracts.chain_tester import TesterChain
 

@@ -90,7 +90,7 @@ class NodeChain(Chain):
             raise _refused(error) from None
 
     def send_raw(self, raw: bytes) -> str:
-        name = "0x" + keccak(raw).hex()
+        name: str = "0x" + keccak(raw).hex()
         try:
             self._rpc("eth_sendRawTransaction", "0x" + raw.hex())
         except RpcError:
@@ -138,7 +138,9 @@ class NodeChain(Chain):
             return refusal(b"")  # a pruned node no longer knows the state before
         return refusal(b"", out_of_gas=True)  # with gas to spare it goes through
 
-    def logs(self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()) -> list[Log]:
+    def logs(
+        self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()
+    ) -> list[Log]:
         wanted: dict[str, Any] = {"address": list(addresses), "fromBlock": _tag(from_block), "toBlock": _tag(to_block)}
         if topics:
             wanted["topics"] = [["0x" + topic.hex() for topic in topics]]
@@ -161,18 +163,18 @@ class NodeChain(Chain):
             answer = response.json()
         except (httpx.HTTPError, ValueError) as error:
             raise ChainError(f"{method}: the node does not answer ({type(error).__name__})") from None
-        if error := answer.get("error"):
-            data = error.get("data")
+        if refused := answer.get("error"):
+            data = refused.get("data")
             found = _bytes(data) if isinstance(data, str) and data.startswith("0x") else None
-            raise RpcError(method, error.get("code", 0), error.get("message", ""), found)
+            raise RpcError(method, refused.get("code", 0), refused.get("message", ""), found)
         return answer["result"]
 
 
 class AnvilChain(NodeChain):
     """An anvil from the npm tree on a free loopback port, ended with this object.
 
-    With a `state` file a restart goes on where the last one was at most a second before it ended. The file is locked while anvil
-    lives, so that two of them never write one chain.
+    With a `state` file a restart goes on where the last one was at most a second before it ended. The file is locked while
+    anvil lives, so that two of them never write one chain.
     """
 
     name = "anvil"
@@ -184,7 +186,18 @@ class AnvilChain(NodeChain):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         # anvil's genesis depends on time, gas limit and fee alone: chance in the gas limit makes every fresh chain another one
-        command = [str(anvil_binary()), "--quiet", "--host", "127.0.0.1", "--port", str(port), "--accounts", "1", "--prune-history", "64"]
+        command = [
+            str(anvil_binary()),
+            "--quiet",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--accounts",
+            "1",
+            "--prune-history",
+            "64",
+        ]
         command += ["--no-request-size-limit", "--gas-limit", str(10**9 + secrets.randbits(44))]
         if timestamp is not None and not resumes:
             command += ["--timestamp", str(timestamp)]

@@ -1,7 +1,7 @@
 """The in-process chain: eth-tester's py-evm, driven directly. Nothing persists.
 
-eth-tester's own calls walk the whole chain to find a transaction; this backend keeps the few tables that it needs instead. Every
-transaction is mined in a block of its own, one second after the last.
+eth-tester's own calls walk the whole chain to find a transaction; this backend keeps the few tables that it needs instead.
+Every transaction is mined in a block of its own, one second after the last.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ class TesterChain(Chain):
         self._treasury_nonce = 0
         treasury = Account.from_key(self._treasury).address
         parameters = PyEVMBackend.generate_genesis_params(
-            {"timestamp": int(time.time()) if timestamp is None else timestamp, "gas_limit": BLOCK_GAS, "extra_data": os.urandom(16)}
+            {
+                "timestamp": int(time.time()) if timestamp is None else timestamp,
+                "gas_limit": BLOCK_GAS,
+                "extra_data": os.urandom(16),
+            }
         )
         state = {to_canonical_address(treasury): {"balance": 1 << 200, "nonce": 0, "code": b"", "storage": {}}}
         self._backend = PyEVMBackend(genesis_parameters=parameters, genesis_state=state)
@@ -95,7 +99,7 @@ class TesterChain(Chain):
                 transaction = self._chain.get_vm().get_transaction_builder().decode(raw)
             except Exception as error:
                 raise ChainError(f"transaction: cannot be decoded ({error})") from None
-            name = "0x" + transaction.hash.hex()
+            name: str = "0x" + transaction.hash.hex()
             if name in self._transactions:
                 return name
             self._set_time(self._head().timestamp + 1)
@@ -116,7 +120,9 @@ class TesterChain(Chain):
     def refusal_of(self, transaction: str) -> ContractRefusal:
         return self._refusals[transaction]
 
-    def logs(self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()) -> list[Log]:
+    def logs(
+        self, addresses: Sequence[str], from_block: int, to_block: int | None = None, topics: Sequence[bytes] = ()
+    ) -> list[Log]:
         wanted = {to_checksum_address(address) for address in addresses}
         with self._lock:
             last = self._head().block_number if to_block is None else to_block
@@ -159,7 +165,9 @@ class TesterChain(Chain):
         created = to_checksum_address(computation.msg.storage_address) if not transaction.to and succeeded else None
         self._receipts[name] = Receipt(name, block.number, succeeded, receipt.gas_used, created, logs)
         to = to_checksum_address(transaction.to) if transaction.to else None
-        self._transactions[name] = Transaction(name, to_checksum_address(transaction.sender), to, bytes(transaction.data), block.number)
+        self._transactions[name] = Transaction(
+            name, to_checksum_address(transaction.sender), to, bytes(transaction.data), block.number
+        )
         self._logs.extend(logs)
         if not succeeded:
             self._refusals[name] = _refusal(computation)

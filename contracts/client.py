@@ -9,7 +9,7 @@ from typing import Any
 from contracts.calls import Call, MarketCalls, _function
 from contracts.chain import ZERO_ADDRESS, Chain, ChainError, Log, Prepared, Receipt
 from contracts.deploy import Deployment
-from contracts.events import AccountRegistered, Event, SessionOpened, ZoneAdded, decode_event, topics_of
+from contracts.events import AccountRegistered, Event, Orders, SessionOpened, ZoneAdded, decode_event, topics_of
 from contracts.orderlog import OrderLog
 from contracts.sessions import Progress, SessionRequest, Terms
 from contracts.typed_data import Domain, SignedBatch
@@ -65,14 +65,14 @@ class MarketClient(MarketCalls):
 
     def add_zone(self, key: bytes, offset: int, interval_minutes: int) -> int:
         """Adds a zone, returns its number."""
-        return self._event(self.send(key, self.encode_add_zone(offset, interval_minutes)), ZoneAdded).zone
+        return int(self._event(self.send(key, self.encode_add_zone(offset, interval_minutes)), ZoneAdded).zone)
 
     def set_holidays(self, key: bytes, zone: int, days: Sequence[int], holiday: bool = True) -> Receipt:
         return self.send(key, self.encode_set_holidays(zone, days, holiday))
 
     def register(self, key: bytes, owner: str) -> int:
         """Opens an account for `owner`, returns its index."""
-        return self._event(self.send(key, self.encode_register(owner)), AccountRegistered).account
+        return int(self._event(self.send(key, self.encode_register(owner)), AccountRegistered).account)
 
     def set_delegate(self, key: bytes, account: int, delegate: str) -> Receipt:
         return self.send(key, self.encode_set_delegate(account, delegate))
@@ -94,7 +94,7 @@ class MarketClient(MarketCalls):
 
     def open_session(self, key: bytes, request: SessionRequest, rules: Sequence[int]) -> int:
         """Opens a session, returns its number."""
-        return self._event(self.send(key, self.encode_open_session(request, rules)), SessionOpened).session
+        return int(self._event(self.send(key, self.encode_open_session(request, rules)), SessionOpened).session)
 
     def cancel(self, key: bytes, session: int, reason: str) -> Receipt:
         return self.send(key, self.encode_cancel(session, reason))
@@ -123,7 +123,9 @@ class MarketClient(MarketCalls):
     def release_cancelled(self, key: bytes, session: int, previous: bytes, words: Sequence[int]) -> Receipt:
         return self.send(key, self.encode_release_cancelled(session, previous, words))
 
-    def prove(self, key: bytes, session: int, mask: int, chain_value: int, entries: Sequence[int], proof: Sequence[int]) -> Receipt:
+    def prove(
+        self, key: bytes, session: int, mask: int, chain_value: int, entries: Sequence[int], proof: Sequence[int]
+    ) -> Receipt:
         return self.send(key, self.encode_prove(session, mask, chain_value, entries, proof))
 
     def settle(
@@ -250,7 +252,9 @@ class MarketClient(MarketCalls):
 
     # -------------------------------------------------------------------------------------------------------------- events
 
-    def events(self, from_block: int | None = None, to_block: int | None = None, *kinds: type[Any]) -> Iterator[tuple[Log, Event]]:
+    def events(
+        self, from_block: int | None = None, to_block: int | None = None, *kinds: type[Any]
+    ) -> Iterator[tuple[Log, Event]]:
         """Events of the market in order, from the deployment on by default; only `kinds` if some are given."""
         start = self.deployment.block if from_block is None else from_block
         addresses = [self.deployment.contracts[name] for name in _CONTRACTS]
@@ -265,8 +269,6 @@ class MarketClient(MarketCalls):
 
     def order_log(self, session: int, to_block: int | None = None) -> OrderLog:
         """The session's order log from the chain's events; raises `ChainError` if it is not the one that the contract keeps."""
-        from contracts.events import Orders
-
         batches = [e.words for _, e in self.events(None, to_block, Orders) if isinstance(e, Orders) and e.session == session]
         log = OrderLog.of(batches, self.terms(session).intervals)
         if to_block is None and log.hash() != self.log(session):

@@ -44,7 +44,11 @@ def compile_sources() -> dict[str, str]:
     texts = sources()
     if not (HERE / "node_modules" / "solc").is_dir():
         raise CompileError("contracts/node_modules/solc: expected npm's solc, found nothing; run `npm ci` in contracts/")
-    request = {"language": "Solidity", "sources": {name: {"content": text} for name, text in texts.items()}, "settings": SETTINGS}
+    request = {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in texts.items()},
+        "settings": SETTINGS,
+    }
     try:
         output = solcx.compile_standard(request, solc_binary=COMPILER)
     except solcx.exceptions.SolcError as error:

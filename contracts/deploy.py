@@ -104,8 +104,9 @@ def deploy(
     guardian: str | None = None,
     token: str | None = None,
 ) -> Deployment:
-    """Deploys one market. `deployer` is a funded key; without `admin` (a timelock, say) it stays the administrator. Without `token`, an
-    ERC-20 with 6 decimals, a development chain gets play money and any other chain a `ChainError`. Verified before it returns."""
+    """Deploys one market. `deployer` is a funded key; without `admin` (a timelock, say) it stays the administrator. Without
+    `token`, an ERC-20 with 6 decimals, a development chain gets play money and any other chain a `ChainError`. Everything is
+    verified before it returns."""
     own = Account.from_key(deployer).address
     holders = Holders(admin or own, operator, metering, guardian or operator)
     made: dict[str, str] = {}
@@ -165,7 +166,8 @@ def verify(chain: Chain, deployment: Deployment) -> None:
     """Raises `DeploymentError` unless the chain is the manifest's, every contract has its code and every role its holder."""
     if (chain.chain_id, chain.genesis) != (deployment.chain_id, deployment.genesis):
         raise DeploymentError(
-            f"chain: expected {deployment.chain_id} with genesis {deployment.genesis}, got {chain.chain_id} with {chain.genesis}"
+            f"chain: expected {deployment.chain_id} with genesis {deployment.genesis}, "
+            f"got {chain.chain_id} with {chain.genesis}"
         )
     for name, address in deployment.contracts.items():
         found = "0x" + keccak(chain.code(address)).hex()

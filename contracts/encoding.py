@@ -1,4 +1,4 @@
-"""Words that contracts and Python share: schedule orders, live table, certificate, result rows (docs/protocol.md sections 6 and 7).
+"""Words that contracts and Python share: schedule orders, live table, certificate, result rows (docs/protocol.md, 6 and 7).
 
 Every function is the exact twin of what the contracts read; anything that the contracts would refuse raises `EncodingError`
 with the field's name.
@@ -29,7 +29,7 @@ class EncodingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a curve: per session interval a quantity (Wh) and a limit (micro-euro per kWh). Zero quantity has zero limit."""
+    """One step of a curve: per session interval a quantity (Wh) and a limit (micro-euro per kWh); no quantity, no limit."""
 
     quantities: tuple[int, ...]
     limits: tuple[int, ...]
@@ -108,7 +108,8 @@ def entry_words(order: ScheduleOrder, intervals: int) -> list[int]:
     for number, step in enumerate(order.steps):
         if len(step.quantities) != intervals or len(step.limits) != intervals:
             raise EncodingError(
-                f"steps[{number}]: expected {intervals} quantities and limits, got {len(step.quantities)} and {len(step.limits)}"
+                f"steps[{number}]: expected {intervals} quantities and limits, "
+                f"got {len(step.quantities)} and {len(step.limits)}"
             )
         body = [0] * words_for(intervals, _ENTRIES_A_WORD)
         for j, (quantity, limit) in enumerate(zip(step.quantities, step.limits, strict=True)):
@@ -193,12 +194,12 @@ def decode_row(words: Sequence[int], intervals: int) -> ResultRow:
 
 def hash_words(words: Sequence[int]) -> bytes:
     """keccak-256 over 32-byte big-endian words."""
-    return keccak(b"".join(word.to_bytes(32, "big") for word in words))
+    return bytes(keccak(b"".join(word.to_bytes(32, "big") for word in words)))
 
 
 def extend_log(log: bytes, words: Sequence[int]) -> bytes:
     """The order log after one more batch: `keccak(log, keccak(words))`."""
-    return keccak(log + hash_words(words))
+    return bytes(keccak(log + hash_words(words)))
 
 
 def words_for(items: int, a_word: int) -> int:

@@ -166,9 +166,9 @@ class Settled:
 
 
 Event: TypeAlias = (
-    ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | MeterBound | FlexibilityTargetSet | Deposited | Withdrawn | SessionOpened
-    | SessionCancelled | AuctionReleased | IntakePaused | IntakeResumed | Orders | NoncesInvalidated | Cleared | GroupCommitted
-    | LocksReleased | Delivered | SellerSettled | BuyerSettled | Settled
+    ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | MeterBound | FlexibilityTargetSet | Deposited | Withdrawn
+    | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused | IntakeResumed | Orders | NoncesInvalidated | Cleared
+    | GroupCommitted | LocksReleased | Delivered | SellerSettled | BuyerSettled | Settled
 )  # fmt: skip
 
 EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}

@@ -1,4 +1,4 @@
-"""A session's order log as `clear` wants it again: batches, positions, the live entries and the hints (docs/protocol.md section 7)."""
+"""A session's order log as `clear` wants it again: batches, positions, live entries and hints (docs/protocol.md section 7)."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ STATES = ("Scheduled", "Open", "Closed", "Cleared", "UnderReview", "Delivering",
 
 
 class ContractRefusal(Exception):
-    """A contract reverted. `error_name` is the custom error's name (`Error` and `Panic` for Solidity's own, `OutOfGas` and `Reverted`
-    where there is no data), `arguments` its values by name, `message` the sentence."""
+    """A contract reverted. `error_name` is the custom error's name (`Error` and `Panic` for Solidity's own, `OutOfGas` and
+    `Reverted` where there is no data), `arguments` its values by name, `message` the sentence."""
 
     def __init__(self, error_name: str, arguments: dict[str, Any], message: str) -> None:
         super().__init__(message)
@@ -141,7 +141,12 @@ MESSAGES = {
 }
 """A sentence per custom error; the tests hold the table against the artifacts."""
 
-_PANICS = {0x01: "an assertion failed", 0x11: "a sum over- or underflowed", 0x12: "a division by zero", 0x32: "an index is out of range"}
+_PANICS = {
+    0x01: "an assertion failed",
+    0x11: "a sum over- or underflowed",
+    0x12: "a division by zero",
+    0x32: "an index is out of range",
+}
 
 
 def refusal(data: bytes, out_of_gas: bool = False) -> ContractRefusal:
@@ -161,5 +166,8 @@ def refusal(data: bytes, out_of_gas: bool = False) -> ContractRefusal:
     if entry is None:
         return ContractRefusal("Unknown", {"data": data.hex()}, f"the contract refused with unknown data 0x{data.hex()}")
     arguments = dict(zip([p["name"] for p in entry["inputs"]], decode(entry["inputs"], body), strict=True))
-    shown = {k: STATES[v] if k in ("state", "expected") and entry["name"] in ("WrongState", "NotCleared") else v for k, v in arguments.items()}
+    shown = {
+        k: STATES[v] if k in ("state", "expected") and entry["name"] in ("WrongState", "NotCleared") else v
+        for k, v in arguments.items()
+    }
     return ContractRefusal(entry["name"], arguments, MESSAGES[entry["name"]].format(**shown))

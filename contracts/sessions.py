@@ -1,4 +1,4 @@
-"""Sessions as the contract keeps them: what the operator asks for, the derived terms, the progress (docs/protocol.md section 5)."""
+"""Sessions as the contract keeps them: what the operator asks for, derived terms, progress (docs/protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class SessionRequest:
     def values(self) -> tuple[Any, ...]:
         """Fields in the contract's order."""
         return (
-            self.zone, int(self.kind), int(self.direction), int(self.mode), self.day, self.mask, self.gate_open, self.gate_close,
-            self.exemption_deadline, self.proof_deadline, self.price_cap, self.min_quantity, self.deliveries,
+            self.zone, int(self.kind), int(self.direction), int(self.mode), self.day, self.mask, self.gate_open,
+            self.gate_close, self.exemption_deadline, self.proof_deadline, self.price_cap, self.min_quantity, self.deliveries,
         )  # fmt: skip
 
 
@@ -73,8 +73,8 @@ class Terms:
     @classmethod
     def from_abi(cls, v: Mapping[str, Any]) -> Terms:
         return cls(
-            v["zone"], Kind(v["kind"]), Direction(v["direction"]), Mode(v["mode"]), v["intervals"], v["dayIntervals"], v["day"], v["mask"],
-            v["priceCap"], v["minQuantity"], v["gateOpen"], v["gateClose"], v["deliveryStart"], v["deliveryEnd"],
+            v["zone"], Kind(v["kind"]), Direction(v["direction"]), Mode(v["mode"]), v["intervals"], v["dayIntervals"], v["day"],
+            v["mask"], v["priceCap"], v["minQuantity"], v["gateOpen"], v["gateClose"], v["deliveryStart"], v["deliveryEnd"],
             v["exemptionDeadline"], v["proofDeadline"], v["deliveries"], v["collateralPpm"], v["rulesHash"],
         )  # fmt: skip
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_hash.auto import keccak
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey, Signature
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyValidationError
+from eth_utils.exceptions import ValidationError
 
 from contracts.encoding import hash_words
 
@@ -32,7 +32,7 @@ class Domain:
     @property
     def separator(self) -> bytes:
         address = bytes.fromhex(self.market[2:]).rjust(32, b"\0")
-        return keccak(_DOMAIN_TYPE + keccak(b"Wattproof") + keccak(b"1") + self.chain_id.to_bytes(32, "big") + address)
+        return bytes(keccak(_DOMAIN_TYPE + keccak(b"Wattproof") + keccak(b"1") + self.chain_id.to_bytes(32, "big") + address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class OrderBatch:
         """The 32 bytes that are signed."""
         fields = b"".join(v.to_bytes(32, "big") for v in (self.nonce, self.deadline))
         struct = keccak(_BATCH_TYPE + self.session.to_bytes(32, "big") + hash_words(self.words) + fields)
-        return keccak(b"\x19\x01" + domain.separator + struct)
+        return bytes(keccak(b"\x19\x01" + domain.separator + struct))
 
     def typed_data(self, domain: Domain) -> dict[str, Any]:
         """The JSON that a wallet's `eth_signTypedData_v4` takes; words as decimal text, which every wallet reads exactly."""
@@ -79,7 +79,7 @@ class OrderBatch:
 
     def sign(self, domain: Domain, key: bytes) -> SignedBatch:
         """The batch signed by `key`'s account."""
-        private = keys.PrivateKey(key)
+        private = PrivateKey(key)
         signature = private.sign_msg_hash(self.digest(domain))
         raw = signature.to_bytes()
         return SignedBatch(self, private.public_key.to_checksum_address(), raw[:64] + bytes([27 + raw[64]]))
@@ -107,9 +107,9 @@ def recover(digest: bytes, signature: bytes) -> str:
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise SignatureError("signature: expected s in the lower half of its range")
     try:
-        parsed = keys.Signature(signature[:64] + bytes([signature[64] - 27]))
+        parsed = Signature(signature[:64] + bytes([signature[64] - 27]))
         return str(parsed.recover_public_key_from_msg_hash(digest).to_checksum_address())
-    except (BadSignature, KeyValidationError) as error:
+    except (BadSignature, ValidationError) as error:
         raise SignatureError(f"signature: {error}") from None
 
 
