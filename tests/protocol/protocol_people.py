@@ -36,7 +36,7 @@ def open_pair(market: Market) -> int:
 
 
 def close_session(market: Market) -> int:
-    """A session that waits for its clearing: the DSO bids 800 Wh at 0.14 and, below every offer, 300 Wh more at 0.08; Ann and Ben
+    """A session that waits to be cleared: the DSO bids 800 Wh at 0.14 and, below every offer, 300 Wh more at 0.08; Ann and Ben
     offer 500 Wh each, at 0.10 and 0.12."""
     session, dso = open_pair(market), market.accounts["dso"]
     market.place("dso", session, order(dso, Side.BID, [(800, 140_000)] * 2, [(300, 80_000)] * 2))
