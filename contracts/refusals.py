@@ -110,7 +110,7 @@ MESSAGES = {
     "RestNotUsed": "interval {interval}: {left} Wh of side {side} at the range's end are left unfilled",
     "RowsAlreadySettled": "rows from group {group} on are settled already: {bits:#x}",
     "RowNotToSettle": "row {row} of group {group} has nothing to settle",
-    "RowOutOfRange": "the chosen rows {which:#x} go beyond the group's {rows}",
+    "RowOutOfRange": "the chosen rows {which:#x} are none, or go beyond the {rows} supplied",
     "RowsMismatch": "the supplied rows are not group {group} of session {session}",
     "RulesHeader": "the rule set's header {header:#x} has bits outside its fields",
     "RulesLength": "the rule set has {length} words, expected {expected}",

@@ -85,7 +85,7 @@ contract Settlement {
         Context memory context = _context(session, certificate, rules);
         _requireRows(context, group, rows);
         uint256 number = rows.length / context.rowSize;
-        if (number > 256 || (number < 256 && which >> number != 0)) revert RowOutOfRange(which, number);
+        if (which == 0 || number > 256 || (number < 256 && which >> number != 0)) revert RowOutOfRange(which, number);
         _markSettled(session, group, which);
         uint256[] memory moves = new uint256[](number);
         uint256 moved;

@@ -190,9 +190,10 @@ def test_several_groups_in_one_call(world: World) -> None:
     expected = settle_book(traded.book, Rules.of(RULES), traded.delivered)
     assert client.escrow(traded.session) == expected.rounding
     assert client.state(traded.session) is SessionState.SETTLED
-    with pytest.raises(ContractRefusal) as caught:
-        settle(sellers[-1:], [0])
-    assert caught.value.error_name == "RowsAlreadySettled"
+    for which, error in ((sellers[-1:], "RowsAlreadySettled"), ([], "RowOutOfRange")):
+        with pytest.raises(ContractRefusal) as caught:
+            settle(which, [0] * len(which))
+        assert caught.value.error_name == error
 
 
 def test_refusals(world: World) -> None:
