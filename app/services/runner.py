@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from app.context import Context
 from app.services import clearing, proving, sessions, settling
@@ -27,11 +28,16 @@ def run_due(ctx: Context) -> list[str]:
 
 
 class Runner:
-    """Calls `run_due` every few seconds in a thread of its own until it is stopped."""
+    """Calls `run_due` every few seconds in a thread of its own until it is stopped.
 
-    def __init__(self, ctx: Context, every_s: float = 5.0) -> None:
+    A development chain makes a block only when it is sent something; its clock is therefore moved along with the wall clock, so
+    that gates close and deliveries end without anybody's doing.
+    """
+
+    def __init__(self, ctx: Context, every_s: float = 5.0, clock_every_s: float = 20.0) -> None:
         self._ctx = ctx
         self._every = every_s
+        self._clock_every = clock_every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
 
@@ -39,13 +45,23 @@ class Runner:
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends the thread after the work that it is at."""
         self._stop.set()
         self._thread.join(timeout=30)
 
     def _run(self) -> None:
+        moved = time.monotonic()
+        hour = self._ctx.now() // 3600
         while not self._stop.wait(self._every):
             try:
-                for line in run_due(self._ctx):
+                if self._ctx.chain.is_development and time.monotonic() - moved >= self._clock_every:
+                    passed, moved = time.monotonic() - moved, time.monotonic()
+                    self._ctx.chain.advance_to(self._ctx.now() + round(passed))
+                done = run_due(self._ctx)
+                if self._ctx.clock_moved is not None and (done or self._ctx.now() // 3600 != hour):
+                    hour = self._ctx.now() // 3600
+                    done += self._ctx.clock_moved()
+                for line in done:
                     log.info("%s", line)
             except Exception:
                 # One session's trouble must not end the service; the next round tries again.

@@ -77,6 +77,12 @@ describe("the proposal", () => {
     expect(prefill("offer", [17, 18], [310, 99], book, terms, formats)).toEqual(offer(["0.31", ""], ["0.32", "0.3"]));
   });
 
+  test("limits are where the live book crosses", () => {
+    const crossed = [{ interval: 17, bids: book[0]!.bids, offers: [{ price: 100_000, quantity_wh: 5, account: 2 }] }];
+    expect(prefill("offer", [17], [310], crossed, terms, formats).steps[0]?.limits).toEqual(["0.21"]);
+    expect(prefill("bid", [17], null, crossed, terms, formats).steps[0]?.limits).toEqual(["0.21"]);
+  });
+
   test("a bid has no quantities, at the best offer", () => {
     expect(prefill("bid", [17, 18], [310, 99], book, terms, formats).steps).toEqual([
       { quantities: ["", ""], limits: ["0.3", "0.09"] },

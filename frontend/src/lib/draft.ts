@@ -4,6 +4,7 @@
  */
 import { type ScheduleOrder, lockOf, MAX_STEPS, type Side } from "./encoding";
 import type { Formats } from "./format";
+import { crossing } from "./geometry";
 import type { BookInterval } from "./resources";
 import { ENERGY_DECIMALS, EURO_DECIMALS, MAX_QUANTITY, parseDecimal } from "./units";
 
@@ -100,8 +101,8 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
 
 /**
  * The first step as the page proposes it. Offers take the forecast's flexible energy where it reaches the minimum; bids
- * start without quantities. Limits meet the best price on the other side of the book, or half the cap where there is
- * none.
+ * start without quantities. Limits are the price at which the live book crosses, or the best price on the other side, or
+ * half the cap where there is neither.
  */
 export function prefill(
   side: Side,
@@ -118,7 +119,7 @@ export function prefill(
   const limits = intervals.map((t) => {
     const rows = book.find((row) => row.interval === t);
     const best = (side === "offer" ? rows?.bids : rows?.offers)?.[0]?.price ?? Math.floor(terms.priceCap / 2);
-    return formats.input(best, EURO_DECIMALS);
+    return formats.input(crossing(rows?.bids ?? [], rows?.offers ?? []) ?? best, EURO_DECIMALS);
   });
   return { side, steps: [{ quantities, limits }] };
 }

@@ -1,6 +1,6 @@
 /** Step curves, scales and ticks. */
 import { describe, expect, test } from "vitest";
-import { cumulative, linePath, scale, stepCurve, stepPath, ticks, upTo } from "./geometry";
+import { crossing, cumulative, linePath, scale, stepCurve, stepPath, ticks, upTo } from "./geometry";
 
 const offers = [
   { price: 100, quantity_wh: 300 },
@@ -111,5 +111,24 @@ describe("ticks", () => {
 
   test("an empty range still has an axis", () => {
     expect(ticks(0, 0)).toEqual([0, 1]);
+  });
+});
+
+describe("the crossing of a live book", () => {
+  const bids = [
+    { price: 400, quantity_wh: 300 },
+    { price: 200, quantity_wh: 300 },
+  ];
+
+  test("lies between the last bid and the last offer that meet", () => {
+    expect(crossing(bids, offers)).toBe(150);
+    expect(crossing([{ price: 400, quantity_wh: 600 }], offers)).toBe(325);
+    expect(crossing(bids, [{ price: 200, quantity_wh: 900 }])).toBe(200);
+  });
+
+  test("is not there where nothing meets", () => {
+    expect(crossing([{ price: 99, quantity_wh: 300 }], offers)).toBeNull();
+    expect(crossing([], offers)).toBeNull();
+    expect(crossing(bids, [])).toBeNull();
   });
 });

@@ -52,6 +52,25 @@ export function cumulative(levels: readonly Level[]): { price: number; quantity:
   return rows;
 }
 
+/**
+ * The price at which two merit orders (best first) stop meeting: the middle between the last bid and the last offer that
+ * still do. Null where none do. An indication while the gate is open, not the clearing.
+ */
+export function crossing(bids: readonly Level[], offers: readonly Level[]): number | null {
+  let [i, j, bought, sold] = [0, 0, 0, 0];
+  let price: number | null = null;
+  for (;;) {
+    const [bid, offer] = [bids[i], offers[j]];
+    if (bid === undefined || offer === undefined || bid.price < offer.price) return price;
+    price = Math.floor((bid.price + offer.price) / 2);
+    const traded = Math.min(bid.quantity_wh - bought, offer.quantity_wh - sold);
+    bought += traded;
+    sold += traded;
+    if (bought >= bid.quantity_wh) [i, bought] = [i + 1, 0];
+    if (sold >= offer.quantity_wh) [j, sold] = [j + 1, 0];
+  }
+}
+
 export const totalQuantity = (levels: readonly Level[]): number =>
   levels.reduce((total, level) => total + level.quantity_wh, 0);
 
