@@ -32,6 +32,7 @@ _STYLE = {
     "xtick.color": "#4a5464",
     "ytick.color": "#4a5464",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e5e9ef",
     "legend.frameon": False,
     "svg.hashsalt": "wattproof",
