@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,7 @@ class AnvilChain(NodeChain):
         finally:
             if lock is not None:
                 os.close(lock)  # anvil holds it now
+        self._end = weakref.finalize(self, _end, self._process)  # also when Python ends without `close`
         try:
             self._wait_until_up(f"http://127.0.0.1:{port}")
             if resumes:  # anvil would go on at the clock on the wall
@@ -232,13 +234,7 @@ class AnvilChain(NodeChain):
         return self._process.pid
 
     def close(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._end()
         if hasattr(self, "_client"):
             super().close()
 
@@ -254,6 +250,17 @@ class AnvilChain(NodeChain):
                 if time.monotonic() > until:
                     raise ChainError(f"anvil did not answer within {_START_SECONDS:.0f} s") from None
                 time.sleep(0.02)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Lets anvil write its state and go; insists after ten seconds."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def anvil_binary() -> Path:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +17,7 @@ from contracts.chain import MAX_TRANSACTION_GAS, Chain, ChainError, open_chain
 from contracts.chain_rpc import AnvilChain, NodeChain
 from contracts.refusals import ContractRefusal
 
+ROOT = Path(__file__).parent.parent.parent
 TOKEN = load("DevEuro")
 MINT, BALANCE, TRANSFER = (TOKEN.functions[name] for name in ("mint", "balanceOf", "transfer"))
 
@@ -133,6 +137,17 @@ def test_anvil_goes_on_after_a_restart(tmp_path: Path) -> None:
         second._process.kill()
     with AnvilChain(None, state) as third:
         assert BALANCE.result(third.call(token, BALANCE.call(address_of("anna")))) == 6, "a kill loses at most a second"
+
+
+@pytest.mark.needs("anvil")
+def test_anvil_ends_with_the_program_that_forgot_to_close_it() -> None:
+    program = (
+        "from contracts.chain_rpc import AnvilChain; c = AnvilChain(); print(c.process_id, flush=True); raise SystemExit(3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 3, ended.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ended.stdout), 0)
 
 
 @pytest.mark.needs("anvil")
