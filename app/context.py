@@ -23,8 +23,7 @@ from app.indexer import Indexer
 from app.outbox import Relayer, enqueue
 from app.settings import Settings
 from contracts.calls import Call
-from contracts.chain import Chain, ChainError, open_chain
-from contracts.chain_rpc import anvil_binary
+from contracts.chain import Chain, anvil_binary, open_chain
 from contracts.client import MarketClient
 from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
 from market.session import Zone
@@ -164,11 +163,7 @@ def build(
 def _backend(wanted: str) -> str:
     if wanted != "auto":
         return wanted
-    try:
-        anvil_binary()
-    except ChainError:
-        return "tester"
-    return "anvil"
+    return "anvil" if anvil_binary() is not None else "tester"
 
 
 def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:

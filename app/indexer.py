@@ -45,9 +45,9 @@ class Indexer:
     def sync(self) -> int:
         """Takes in every block up to the latest; returns the number of events.
 
-        Blocks and position are stored together, so that a crash neither loses nor doubles an event. Where the chain no longer has
-        the block that was taken in last (a reorganisation, or a development chain that lost its last second), everything is taken
-        in anew.
+        Blocks and position are stored together, so that a crash neither loses nor doubles an event. Where the chain no longer
+        has the block that was taken in last (a reorganisation, or a development chain that lost its last second), everything is
+        taken in anew.
         """
         with self._lock:
             latest = self.client.chain.block()

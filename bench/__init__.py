@@ -1,7 +1,7 @@
 """Measured figures, each with its target where there is one.
 
-One module a benchmark, with a function `measure() -> list[Row]`. A result is `{name, machine, rows: [{metric, value, unit, target,
-peers, note}]}`, written to bench/results/NAME.json. A figure that stands in a document comes from here.
+One module a benchmark, with a function `measure() -> list[Row]`. A result is `{name, machine, rows: [{metric, value, unit,
+target, peers, note}]}`, written to bench/results/NAME.json. A figure that stands in a document comes from here.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import itertools
 import os
 import secrets
 import signal
@@ -17,12 +16,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import requests
 from eth_hash.auto import keccak
 from eth_utils import to_checksum_address
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
 
-from contracts import chain
-from contracts.chain import MAX_TRANSACTION_GAS, ZERO_ADDRESS, Block, Chain, ChainError, Log, Receipt, Transaction
+from contracts.chain import (
+    MAX_TRANSACTION_GAS,
+    ZERO_ADDRESS,
+    Block,
+    Chain,
+    ChainError,
+    Log,
+    Receipt,
+    Transaction,
+    anvil_binary,
+)
 from contracts.refusals import ContractRefusal, refusal
 
 _START_SECONDS = 20.0
@@ -44,13 +54,18 @@ class NodeChain(Chain):
     name = "node"
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=120.0, trust_env=False)
-        self._ids = itertools.count(1)
+        self.url = url
+        session = requests.Session()
+        session.trust_env = False  # a proxy of the environment is not for a chain
+        self._provider = HTTPProvider(
+            url, request_kwargs={"timeout": 120.0}, session=session, exception_retry_configuration=None
+        )
+        self._session = session
         self.chain_id = int(self._rpc("eth_chainId"), 16)
         self.genesis = self.block(0).hash
 
     def close(self) -> None:
-        self._client.close()
+        self._session.close()
 
     def block(self, number: int | None = None) -> Block:
         found = self._rpc("eth_getBlockByNumber", _tag(number), False)
@@ -158,13 +173,13 @@ class NodeChain(Chain):
         self._rpc("anvil_setBalance", address, hex(self.balance(address) + wei))
 
     def _rpc(self, method: str, *parameters: Any) -> Any:
-        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": parameters}
         try:
-            response = self._client.post("", json=request)
-            answer = response.json()
-        except (httpx.HTTPError, ValueError) as error:
+            answer = self._provider.make_request(RPCEndpoint(method), parameters)
+        except (requests.RequestException, ValueError) as error:
             raise ChainError(f"{method}: the node does not answer ({type(error).__name__})") from None
         if refused := answer.get("error"):
+            if isinstance(refused, str):
+                raise RpcError(method, 0, refused, None)
             data = refused.get("data")
             found = _bytes(data) if isinstance(data, str) and data.startswith("0x") else None
             raise RpcError(method, refused.get("code", 0), refused.get("message", ""), found)
@@ -182,13 +197,16 @@ class AnvilChain(NodeChain):
 
     def __init__(self, timestamp: int | None = None, state: Path | None = None) -> None:
         """`timestamp` is the genesis time of a fresh chain, now by default."""
+        binary = anvil_binary()
+        if binary is None:
+            raise ChainError("anvil: expected one in contracts/node_modules, found none; run `npm ci` in contracts/")
         resumes = state is not None and state.exists()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         # anvil's genesis depends on time, gas limit and fee alone: chance in the gas limit makes every fresh chain another one
         command = [
-            str(anvil_binary()),
+            str(binary),
             "--quiet",
             "--host",
             "127.0.0.1",
@@ -235,7 +253,7 @@ class AnvilChain(NodeChain):
 
     def close(self) -> None:
         self._end()
-        if hasattr(self, "_client"):
+        if hasattr(self, "_session"):
             super().close()
 
     def _wait_until_up(self, url: str) -> None:
@@ -261,13 +279,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def anvil_binary() -> Path:
-    """Path of anvil; raises `ChainError` where there is none."""
-    if found := chain.anvil_binary():
-        return found
-    raise ChainError("anvil: expected @foundry-rs/anvil in contracts/node_modules, found none; run `npm ci` in contracts/")
 
 
 def _end_with_parent() -> None:

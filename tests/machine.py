@@ -15,14 +15,9 @@ def chromium() -> str | None:
 
 
 def _anvil() -> bool:
-    from contracts.chain import ChainError
-    from contracts.chain_rpc import anvil_binary
+    from contracts.chain import anvil_binary
 
-    try:
-        anvil_binary()
-    except ChainError:
-        return False
-    return True
+    return anvil_binary() is not None
 
 
 def _key() -> bool:

@@ -59,8 +59,8 @@ def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
 def store_windows(ctx: Context, items: Iterable[tuple[int, Window]]) -> None:
     """Takes signed windows in, all of them or none.
 
-    Each head and signature must verify under the account's meter key and continue its log. A window that contradicts a stored one
-    is refused as fork evidence; the same window again is harmless.
+    Each head and signature must verify under the account's meter key and continue its log. A window that contradicts a stored
+    one is refused as fork evidence; the same window again is harmless.
     """
     with ctx.database.session() as db:
         for account, window in items:

@@ -152,7 +152,7 @@ def test_anvil_ends_with_the_program_that_forgot_to_close_it() -> None:
 
 @pytest.mark.needs("anvil")
 def test_a_node_by_its_address() -> None:
-    with AnvilChain(GENESIS) as anvil, NodeChain(str(anvil._client.base_url)) as node:
+    with AnvilChain(GENESIS) as anvil, NodeChain(anvil.url) as node:
         assert (node.chain_id, node.genesis) == (anvil.chain_id, anvil.genesis)
     with pytest.raises(ChainError, match="does not answer"):
         open_chain("http://127.0.0.1:9")

@@ -63,9 +63,13 @@ def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> 
         assert page.status_code == 200
         assert "default-src 'self'" in page.headers["content-security-policy"]
         taken = subprocess.run(
-            PROGRAM, env={**os.environ, "PORT": str(port), "WATTPROOF_DATA_DIR": str(tmp_path / "other")}, capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
+            PROGRAM,
+            env={**os.environ, "PORT": str(port), "WATTPROOF_DATA_DIR": str(tmp_path / "other")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert taken.returncode == 1
         assert str(port) in taken.stderr
         assert "Traceback" not in taken.stderr
