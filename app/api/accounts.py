@@ -48,6 +48,8 @@ def show_forecast(ctx: Ctx, index: int, session: int) -> models.Forecast:
     return models.Forecast(
         intervals=list(f.intervals),
         starts=[at(start) for start in f.starts],
+        load_wh=list(f.load),
+        pv_wh=list(f.pv),
         net_load_wh=list(f.net_load),
         baseline_wh=list(f.baseline) if f.baseline is not None else None,
         flexible_wh=list(f.flexible),

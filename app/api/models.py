@@ -252,6 +252,8 @@ class DayLoad(Model):
 class Forecast(Model):
     intervals: list[int]
     starts: list[datetime]
+    load_wh: list[int]
+    pv_wh: list[int]
     net_load_wh: list[int]
     baseline_wh: list[int] | None
     flexible_wh: list[int]

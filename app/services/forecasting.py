@@ -28,13 +28,17 @@ METHOD = (
 
 @dataclass(frozen=True)
 class SessionForecast:
-    """A member's forecast for a session: Wh per session interval, and the whole day's net load per interval of the day.
+    """A member's forecast for a session.
+
+    Wh per session interval: consumption, production, their difference, what could be moved; and the whole day's net load.
 
     `baseline` is the R14 baseline as it stands from the signed windows that have come in; None while there are too few.
     """
 
     intervals: tuple[int, ...]
     starts: tuple[int, ...]
+    load: tuple[int, ...]
+    pv: tuple[int, ...]
     net_load: tuple[int, ...]
     baseline: tuple[int, ...] | None
     flexible: tuple[int, ...]
@@ -62,6 +66,8 @@ def for_session(ctx: Context, account: int, session_id: int) -> SessionForecast:
     return SessionForecast(
         intervals=terms.intervals,
         starts=tuple(terms.zone.interval_start(terms.day, t) for t in terms.intervals),
+        load=tuple(found.load[t] for t in terms.intervals),
+        pv=tuple(found.pv[t] for t in terms.intervals),
         net_load=tuple(found.net[t] for t in terms.intervals),
         baseline=tuple(baseline[t] for t in terms.intervals) if baseline else None,
         flexible=tuple(flexible[t] for t in terms.intervals),

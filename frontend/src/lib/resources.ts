@@ -175,6 +175,8 @@ export const accounts = object({ items: list(account) });
 
 export const forecast = object({
   intervals: list(integer),
+  load_wh: list(integer),
+  pv_wh: list(integer),
   net_load_wh: list(integer),
   baseline_wh: nullable(list(integer)),
   flexible_wh: list(integer),

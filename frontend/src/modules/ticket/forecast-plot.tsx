@@ -80,10 +80,16 @@ export function ForecastPlot({ session, forecast }: { session: SessionDetail; fo
         <summary>The same as a table</summary>
         <TableFrame label="Forecast for the session's intervals">
           <table>
-            <caption>Forecast by {forecast.method}</caption>
+            <caption>{forecast.method}</caption>
             <thead>
               <tr>
                 <th scope="col">Interval</th>
+                <th scope="col" className="num">
+                  Consumption, kWh
+                </th>
+                <th scope="col" className="num">
+                  Production, kWh
+                </th>
                 <th scope="col" className="num">
                   Net load, kWh
                 </th>
@@ -101,6 +107,8 @@ export function ForecastPlot({ session, forecast }: { session: SessionDetail; fo
                   <th scope="row">
                     <Interval zone={zone} day={session.day} t={t} />
                   </th>
+                  <td className="num">{formats.kwh(forecast.load_wh[j] ?? 0)}</td>
+                  <td className="num">{formats.kwh(forecast.pv_wh[j] ?? 0)}</td>
                   <td className="num">{formats.kwh(forecast.net_load_wh[j] ?? 0)}</td>
                   <td className="num">{forecast.baseline_wh === null ? "–" : formats.kwh(forecast.baseline_wh[j] ?? 0)}</td>
                   <td className="num">{formats.kwh(flexible[j] ?? 0)}</td>
