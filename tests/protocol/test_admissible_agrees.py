@@ -40,7 +40,7 @@ def promise(market: Market, account: int, zone: int, day: int, event: bool) -> N
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(DAYS, DAYS, DAYS, st.integers(-1, 30), st.one_of(st.none(), st.integers(1, 20)))
 def test_the_same_days_are_admitted(
     calendar: Market, holidays: set[int], events: set[int], sold: set[int], from_day: int, later: int | None
