@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 
+from app.access import require_reader
 from app.api import models
 from app.api.depends import Ctx
 from app.api.times import at
@@ -13,6 +14,11 @@ from app.errors import Refused
 from app.services import accounts, forecasting
 
 router = APIRouter(tags=["accounts"])
+
+READ_ACCESS = (
+    "`ReadAccess ACCOUNT.UNTIL.SIGNATURE`: EIP-712 `ReadAccess(uint256 account,uint256 until)` in the market's domain, signed by the "
+    "account's owner or delegate; `until` in seconds of chain time, at most a day ahead."
+)
 
 
 @router.get("/accounts")
@@ -42,8 +48,11 @@ def show_account(ctx: Ctx, index: int) -> models.Account:
 
 
 @router.get("/accounts/{index}/forecast")
-def show_forecast(ctx: Ctx, index: int, session: int) -> models.Forecast:
-    """Forecast of net load, and what of it could be shifted, for a session's intervals."""
+def show_forecast(
+    ctx: Ctx, index: int, session: int, authorization: Annotated[str | None, Header(description=READ_ACCESS)] = None
+) -> models.Forecast:
+    """Forecast of load and production, and what could be shifted, for a session's intervals: for the account's owner only."""
+    require_reader(ctx, index, authorization)
     f = forecasting.for_session(ctx, index, session)
     return models.Forecast(
         intervals=list(f.intervals),

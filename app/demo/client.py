@@ -27,8 +27,9 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url + "/api/v1", headers=headers, timeout=600, trust_env=False)
 
-    def get(self, path: str, **query: object) -> Any:
-        return self._answer(self._http.get(path, params={k: str(v) for k, v in query.items()}))
+    def get(self, path: str, authorization: str | None = None, **query: object) -> Any:
+        headers = {"Authorization": authorization} if authorization else {}
+        return self._answer(self._http.get(path, params={k: str(v) for k, v in query.items()}, headers=headers))
 
     def post(self, path: str, body: object = None) -> Any:
         return self._answer(self._http.post(path, json=body))

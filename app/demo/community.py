@@ -15,6 +15,7 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 
+from app.access import header as read_access
 from app.demo import wallets
 from app.demo.client import Api
 from app.demo.scenario import Home, Scenario
@@ -150,7 +151,7 @@ class Community:
                 continue
             assert member.home is not None
             home = member.home
-            forecast = self.api.get(f"/accounts/{member.account}/forecast", session=session["id"])
+            forecast = self.forecast(member, session)
             flexible = [round(wh * home.share) for wh in forecast["flexible_wh"]]
             orders = [home.offer(member.account, flexible, session["min_quantity_wh"], home.first_limit)]
             if home.first_limit is not None:
@@ -184,6 +185,14 @@ class Community:
             "deadline": deadline,
             "signature": "0x" + signed.signature.hex(),
         }
+
+    def forecast(self, member: Member, session: Json) -> Json:
+        """A member's own forecast for a session."""
+        chain = self.api.get("/status")["chain"]
+        until = int(datetime.fromisoformat(chain["time"]).timestamp()) + 3600
+        domain = Domain(chain["chain_id"], chain["contracts"]["FlexMarket"])
+        access = read_access(domain, member.account, until, member.wallet)
+        return self.api.get(f"/accounts/{member.account}/forecast", access, session=session["id"])  # type: ignore[no-any-return]
 
     def learn_promises(self, session: Json) -> None:
         """Each home's gateway learns what its home has promised: its activation."""

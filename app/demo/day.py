@@ -183,12 +183,12 @@ def hold(
     day.book = api.get(f"/sessions/{session['id']}/book")
     day.deliveries = deliveries
     day.statements = api.get(f"/sessions/{session['id']}/statements")["items"]
-    day.homes = [_home(api, community, community.members[label], session) for label in shown]
+    day.homes = [_home(community, community.members[label], session) for label in shown]
 
 
-def _home(api: Api, community: Community, member: Member, session: Json) -> Json:
+def _home(community: Community, member: Member, session: Json) -> Json:
     """One home's day as the report draws it, Wh per interval."""
-    forecast = api.get(f"/accounts/{member.account}/forecast", session=session["id"])
+    forecast = community.forecast(member, session)
     response = member.responses.get(session["day"])
     original = community.recorded[member.label].day(session["day"])
     return {

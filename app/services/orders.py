@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eth_utils import to_checksum_address
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from app.context import Context
@@ -41,37 +42,49 @@ def submit(
 ) -> Submitted:
     """Takes a signed batch in, sends it, and returns how that went. The same (signer, nonce) again returns the first
     result, or is refused if it carries something else."""
-    with ctx.database.session() as db:
-        earlier = db.exec(select(Submission).where(Submission.signer == signer, Submission.nonce == str(nonce))).first()
-    if earlier is not None:
-        if earlier.session != session_id or [int(word, 16) for word in earlier.words] != words:
-            raise Refused(
-                "This nonce was used for another batch.",
-                status=409,
-                field="nonce",
-                expected="a number not used before",
-                got=str(nonce),
-            )
-        assert earlier.id is not None
-        return submission(ctx, earlier.id)
-
+    signer = to_checksum_address(signer)
+    if (earlier := _earlier(ctx, session_id, signer, words, nonce)) is not None:
+        return earlier
     _check(ctx, session_id, signer, words, nonce, deadline, signature)
-    signed = SignedBatch(order_batch(session_id, words, nonce, deadline), to_checksum_address(signer), signature)
+    signed = SignedBatch(order_batch(session_id, words, nonce, deadline), signer, signature)
     call = ctx.client.encode_place_signed([signed])
     ctx.client.simulate(ctx.address("relayer"), call)
-    with ctx.database.session() as db:
-        row = enqueue(db, "orders", "relayer", call, session_id)
-        assert row.id is not None
-        stored = Submission(
-            session=session_id, signer=signer, nonce=str(nonce), words=[hex(word) for word in words], outbox=row.id
-        )
-        db.add(stored)
-        db.flush()
-        assert stored.id is not None
-        stored_id = stored.id
+    try:
+        with ctx.database.session() as db:
+            row = enqueue(db, "orders", "relayer", call, session_id)
+            assert row.id is not None
+            stored = Submission(
+                session=session_id, signer=signer, nonce=str(nonce), words=[hex(word) for word in words], outbox=row.id
+            )
+            db.add(stored)
+            db.flush()
+            assert stored.id is not None
+            stored_id = stored.id
+    except IntegrityError:  # the same batch came in twice at once, and the other was first
+        earlier = _earlier(ctx, session_id, signer, words, nonce)
+        assert earlier is not None
+        return earlier
     ctx.relayer.flush()
     ctx.refresh()
     return submission(ctx, stored_id)
+
+
+def _earlier(ctx: Context, session_id: int, signer: str, words: list[int], nonce: int) -> Submitted | None:
+    """What became of this batch if it was handed in before; refused if the nonce carried something else then."""
+    with ctx.database.session() as db:
+        found = db.exec(select(Submission).where(Submission.signer == signer, Submission.nonce == str(nonce))).first()
+    if found is None:
+        return None
+    if found.session != session_id or [int(word, 16) for word in found.words] != words:
+        raise Refused(
+            "This nonce was used for another batch.",
+            status=409,
+            field="nonce",
+            expected="a number not used before",
+            got=str(nonce),
+        )
+    assert found.id is not None
+    return submission(ctx, found.id)
 
 
 def submission(ctx: Context, submission_id: int) -> Submitted:

@@ -9,10 +9,12 @@ import pytest
 from app_house import House
 from sqlmodel import func, select
 
+from app.access import header
 from app.database import MeterWindow, Outbox, Reading, Submission
 from app.demo.client import ApiError
 from app.demo.plan import open_session
 from contracts.encoding import ScheduleOrder, Step
+from contracts.typed_data import Domain
 from contracts.units import Side
 
 pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
@@ -191,3 +193,31 @@ def test_sessions_that_cannot_be_are_refused_with_the_field(house: House) -> Non
     assert document["status"] == 409
     assert "auction" in document["detail"]
     assert len(house.anyone.get("/sessions")["items"]) == 1
+
+
+def test_private_data_are_for_their_owner_only(house: House) -> None:
+    community, session = market(house)
+    community.hand_in_readings(community.scenario.day - 1)
+    home, buyer = community.homes[0], community.buyers[0]
+    assert community.forecast(home, session)["intervals"] == session["intervals"]
+
+    def ask(authorization: str | None) -> Json:
+        path = f"/accounts/{home.account}/forecast"
+        return house.anyone.get(path, authorization, session=session["id"])  # type: ignore[no-any-return]
+
+    now, domain = house.ctx.now(), house.ctx.client.domain
+    good = header(domain, home.account, now + 60, home.wallet)
+    other_chain = Domain(domain.chain_id + 1, domain.market)
+    for bad in (
+        None,
+        "Bearer " + house.ctx.operator_token,
+        good[:-2] + "00",
+        good.replace(f".{now + 60}.", f".{now + 61}."),
+        header(domain, home.account, now - 1, home.wallet),
+        header(domain, home.account, now + 90_000, home.wallet),
+        header(domain, buyer.account, now + 60, home.wallet),
+        header(domain, home.account, now + 60, buyer.wallet),
+        header(other_chain, home.account, now + 60, home.wallet),
+    ):
+        assert refused(ask, bad)["errors"][0]["field"] == "Authorization"
+    assert ask(good)["flexible_wh"] == community.forecast(home, session)["flexible_wh"]
