@@ -16,8 +16,8 @@ from app.services import accounts, forecasting
 router = APIRouter(tags=["accounts"])
 
 READ_ACCESS = (
-    "`ReadAccess ACCOUNT.UNTIL.SIGNATURE`: EIP-712 `ReadAccess(uint256 account,uint256 until)` in the market's domain, signed by the "
-    "account's owner or delegate; `until` in seconds of chain time, at most a day ahead."
+    "`ReadAccess ACCOUNT.UNTIL.SIGNATURE`: EIP-712 `ReadAccess(uint256 account,uint256 until)` in the market's domain, signed "
+    "by the account's owner or delegate; `until` in seconds of chain time, at most a day ahead."
 )
 
 

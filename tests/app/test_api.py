@@ -211,7 +211,7 @@ def test_private_data_are_for_their_owner_only(house: House) -> None:
     for bad in (
         None,
         "Bearer " + house.ctx.operator_token,
-        good[:-2] + "00",
+        good[:-8] + "000000" + good[-2:],
         good.replace(f".{now + 60}.", f".{now + 61}."),
         header(domain, home.account, now - 1, home.wallet),
         header(domain, home.account, now + 90_000, home.wallet),
