@@ -102,7 +102,7 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
         <aside className="column" aria-label="Your account and orders">
           <AccountPanel status={status} />
           <Ticket session={session} />
-          {!trading && account !== null && <Position session={session} account={account} />}
+          {!trading && account !== null && <Position key={account.index} session={session} account={account} />}
           {status.chain.development && status.chain.simulated && <SimulatedClock session={session} />}
         </aside>
       </div>

@@ -55,6 +55,7 @@ def test_the_development_wallet_offers_and_takes_the_offer_back(market, visit) -
     page.goto(f"{market.url}/#/sessions/2")
     before = len(market.api.get("/sessions/2/orders")["items"])
     page.get_by_role("button", name="Local development wallet").click()
+    expect(page.locator(".ticket .forecast-head")).to_contain_text("flexible", timeout=20_000)
     page.get_by_test_id("quantity-0-17").fill("0.4")
     page.get_by_test_id("limit-0-17").fill("0.11")
     page.get_by_test_id("review-order").click()

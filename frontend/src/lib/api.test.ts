@@ -57,6 +57,14 @@ describe("calls", () => {
     expect(JSON.parse(String(init?.body))).toEqual(order);
   });
 
+  test("private data are asked for with the member's access", async () => {
+    answer({ title: "These are a member's private data.", errors: [] }, { status: 401 });
+    expect((await failure(api.forecast(7, 2, "ReadAccess 7.100.0xab"))).status).toBe(401);
+    const [path, init] = vi.mocked(fetch).mock.calls[0] ?? [];
+    expect(path).toBe("/api/v1/accounts/7/forecast?session=2");
+    expect(init?.headers).toEqual({ Accept: "application/json", Authorization: "ReadAccess 7.100.0xab" });
+  });
+
   test("a refusal carries the server's words", async () => {
     answer({ title: "No such session", detail: "There is no session 99." }, { status: 404, statusText: "Not Found" });
     expect(await failure(api.session(99))).toMatchObject({

@@ -64,6 +64,10 @@ async function call<T>(path: string, decode: Decoder<T>, init?: RequestInit): Pr
 const get = <T>(path: string, decode: Decoder<T>, signal?: AbortSignal): Promise<T> =>
   call(path, decode, signal === undefined ? {} : { signal });
 
+/** Reads what only a member may see; `authorization` is the header that lib/access.ts makes. */
+const getPrivate = <T>(path: string, decode: Decoder<T>, authorization: string, signal?: AbortSignal): Promise<T> =>
+  call(path, decode, { headers: { Authorization: authorization }, ...(signal === undefined ? {} : { signal }) });
+
 const post = <T>(path: string, decode: Decoder<T>, body: unknown): Promise<T> =>
   call(path, decode, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
@@ -89,8 +93,8 @@ export const api = {
   accounts: (owner: string, signal?: AbortSignal) => get(`/accounts?owner=${owner}`, r.accounts, signal),
   account: (index: number, signal?: AbortSignal) => get(`/accounts/${index}`, r.account, signal),
   register: (owner: string) => post("/accounts", r.account, { owner }),
-  forecast: (index: number, session: number, signal?: AbortSignal) =>
-    get(`/accounts/${index}/forecast?session=${session}`, r.forecast, signal),
+  forecast: (index: number, session: number, authorization: string, signal?: AbortSignal) =>
+    getPrivate(`/accounts/${index}/forecast?session=${session}`, r.forecast, authorization, signal),
   developmentWallet: () => get("/dev/wallet", r.developmentWallet),
   faucet: (account: number, amount: number) => post("/dev/faucet", r.account, { account, amount }),
   advance: (to: r.AdvanceTarget, session: number) => post("/dev/advance", r.advanced, { to, session }),

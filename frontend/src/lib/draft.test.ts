@@ -1,6 +1,16 @@
 /** The order form: what it proposes, what it refuses, what it makes of what was typed. */
 import { describe, expect, test } from "vitest";
-import { checkDraft, type Draft, prefill, type Terms, withField, withLimit, withoutStep, withStep } from "./draft";
+import {
+  checkDraft,
+  type Draft,
+  prefill,
+  type Terms,
+  withField,
+  withFlexible,
+  withLimit,
+  withoutStep,
+  withStep,
+} from "./draft";
 import { makeFormats } from "./format";
 
 const formats = makeFormats("en");
@@ -92,6 +102,26 @@ describe("the proposal", () => {
   test("a negative or missing forecast proposes nothing", () => {
     expect(prefill("offer", [17, 18], [-500, 0], [], terms, formats).steps[0]?.quantities).toEqual(["", ""]);
     expect(prefill("offer", [17, 18], null, [], terms, formats).steps[0]?.quantities).toEqual(["", ""]);
+  });
+});
+
+describe("a forecast that comes after the form", () => {
+  test("fills in what it would have proposed, and keeps the limits typed meanwhile", () => {
+    expect(withFlexible(offer(["", " "], ["0.1", "0.2"]), [310, 99], terms, formats)).toEqual(
+      offer(["0.31", ""], ["0.1", "0.2"]),
+    );
+  });
+
+  test("moves nothing once a quantity is typed, in any step", () => {
+    const typed = offer(["", "2"], ["0.1", "0.2"]);
+    expect(withFlexible(typed, [310, 310], terms, formats)).toBe(typed);
+    const second = withField(withStep(offer(["", ""], ["0.1", "0.2"])), 1, "quantities", 0, "1");
+    expect(withFlexible(second, [310, 310], terms, formats)).toBe(second);
+  });
+
+  test("proposes nothing for a bid", () => {
+    const bid: Draft = { side: "bid", steps: [{ quantities: ["", ""], limits: ["0.1", ""] }] };
+    expect(withFlexible(bid, [310, 310], terms, formats)).toEqual(bid);
   });
 });
 

@@ -112,16 +112,31 @@ export function prefill(
   terms: Pick<Terms, "minQuantity" | "priceCap">,
   formats: Formats,
 ): Draft {
-  const quantities = intervals.map((_, j) => {
-    const wh = side === "offer" ? Math.min(flexible?.[j] ?? 0, MAX_QUANTITY) : 0;
-    return wh > 0 && wh >= terms.minQuantity ? formats.input(wh, ENERGY_DECIMALS) : "";
-  });
+  const quantities = intervals.map((_, j) => proposed(side, flexible?.[j] ?? 0, terms.minQuantity, formats));
   const limits = intervals.map((t) => {
     const rows = book.find((row) => row.interval === t);
     const best = (side === "offer" ? rows?.bids : rows?.offers)?.[0]?.price ?? Math.floor(terms.priceCap / 2);
     return formats.input(crossing(rows?.bids ?? [], rows?.offers ?? []) ?? best, EURO_DECIMALS);
   });
   return { side, steps: [{ quantities, limits }] };
+}
+
+/** The quantity that a forecast of `flexible` Wh proposes in one interval, as typed text. */
+function proposed(side: Side, flexible: number, minQuantity: number, formats: Formats): string {
+  const wh = side === "offer" ? Math.min(flexible, MAX_QUANTITY) : 0;
+  return wh > 0 && wh >= minQuantity ? formats.input(wh, ENERGY_DECIMALS) : "";
+}
+
+/** `draft` with the quantities of a forecast that came after the form: only where no quantity has been typed yet. */
+export function withFlexible(
+  draft: Draft,
+  flexible: readonly number[],
+  terms: Pick<Terms, "minQuantity">,
+  formats: Formats,
+): Draft {
+  if (draft.steps.some((step) => step.quantities.some((typed) => typed.trim() !== ""))) return draft;
+  const fill = (_: string, j: number): string => proposed(draft.side, flexible[j] ?? 0, terms.minQuantity, formats);
+  return { ...draft, steps: draft.steps.map((step, k) => (k === 0 ? { ...step, quantities: step.quantities.map(fill) } : step)) };
 }
 
 /** `draft` with one field changed. */

@@ -1,12 +1,16 @@
 /** The page's data as live queries: polled every few seconds while the page is visible, slowly once a session is final. */
-import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
+import { type Access, type AccessStore, readPrivate, type Reader, readerKey } from "./access";
 import { api, ApiError } from "./api";
 import type { SessionState } from "./resources";
 import { isFinal } from "./standing";
 
 const LIVE_MS = 4_000;
 const FINAL_MS = 60_000;
+
+/** First part of the keys of queries for forecasts, which are forgotten with the wallet. */
+export const FORECAST = "forecast";
 
 export const makeQueryClient = (): QueryClient =>
   new QueryClient({
@@ -20,8 +24,9 @@ export const makeQueryClient = (): QueryClient =>
     },
   });
 
-export const useStatus = () =>
-  useQuery({ queryKey: ["status"], queryFn: ({ signal }) => api.status(signal), refetchInterval: LIVE_MS });
+export const statusQuery = queryOptions({ queryKey: ["status"], queryFn: ({ signal }) => api.status(signal) });
+
+export const useStatus = () => useQuery({ ...statusQuery, refetchInterval: LIVE_MS });
 
 export const useSessions = () =>
   useQuery({ queryKey: ["sessions"], queryFn: ({ signal }) => api.sessions(signal), refetchInterval: LIVE_MS });
@@ -78,12 +83,28 @@ export const useAccounts = (owner: string | null) =>
     refetchInterval: LIVE_MS,
   });
 
-export const useForecast = (account: number, session: number) =>
+/** What a member's private query reads with: whose, the access held and until when, and how to get one unasked. */
+export interface PrivateReading {
+  readonly reader: Reader;
+  readonly store: AccessStore;
+  /** Seconds of chain time. */
+  readonly now: number;
+  /** Signs a new access without asking; null where the member has to be asked. */
+  readonly sign: (() => Promise<Access>) | null;
+}
+
+/** The forecast of the reader's account; waits while `enabled` is false or nothing is known to read with. */
+export const useForecast = (reading: PrivateReading | null, session: number, enabled: boolean) =>
   useQuery({
-    queryKey: ["forecast", account, session],
-    queryFn: ({ signal }) => api.forecast(account, session, signal),
+    queryKey: [FORECAST, reading === null ? null : readerKey(reading.reader), session],
+    queryFn: ({ signal }) => {
+      if (reading === null) throw new Error("a forecast was asked for before the chain and the wallet are known");
+      const { reader, store, now, sign } = reading;
+      return readPrivate(store, reader, now, sign, (header) => api.forecast(reader.account, session, header, signal));
+    },
+    enabled: enabled && reading !== null,
     staleTime: 300_000,
-    // No forecast (404) is an answer too: an account without a meter has none.
+    // No forecast (404) is an answer too: a meter without readings has none.
     retry: false,
   });
 

@@ -1,9 +1,9 @@
-/** The signed message: its digest against eth_account's, and a signature that recovers to its signer. */
+/** The signed messages: their digests against eth_account's, and signatures that recover to their signer. */
 import { readFileSync } from "node:fs";
-import { recoverTypedDataAddress } from "viem";
+import { hashTypedData, recoverTypedDataAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
-import { expect, test } from "vitest";
-import { digestOf, jsonOf, orderBatchMessage, randomNonce } from "./typed-data";
+import { describe, expect, test } from "vitest";
+import { digestOf, jsonOf, orderBatchMessage, randomNonce, readAccessMessage } from "./typed-data";
 
 interface Case {
   chain_id: number;
@@ -56,6 +56,51 @@ test("wallets get whole numbers as text, with the domain's type", () => {
   expect(sent.primaryType).toBe("OrderBatch");
   expect(sent.message.nonce).toBe(cases[0]?.nonce);
   expect(sent.message.words.every((word) => typeof word === "string")).toBe(true);
+});
+
+describe("a statement that lets the page read", () => {
+  interface ReadCase {
+    chain_id: number;
+    market: `0x${string}`;
+    account: number;
+    until: number;
+    digest: string;
+  }
+  const golden = JSON.parse(
+    readFileSync(new URL("../../../tests/cases/encoding/read_access.json", import.meta.url), "utf8"),
+  ) as { cases: ReadCase[] };
+  const statement = (c: ReadCase) =>
+    readAccessMessage({ chainId: c.chain_id, market: c.market, account: c.account, until: c.until });
+
+  test("has golden cases", () => expect(golden.cases.length).toBeGreaterThan(1));
+
+  test.each(golden.cases)("digest for account $account on chain $chain_id", (c) => {
+    expect(digestOf(statement(c))).toBe(c.digest);
+    expect(digestOf(statement({ ...c, account: c.account - 1 }))).not.toBe(c.digest);
+    expect(digestOf(statement({ ...c, until: c.until + 1 }))).not.toBe(c.digest);
+  });
+
+  test.each(golden.cases)("wallets get it with the domain's type, for account $account", (c) => {
+    const sent = JSON.parse(jsonOf(statement(c))) as Parameters<typeof hashTypedData>[0];
+    expect(sent).toEqual({
+      types: {
+        EIP712Domain: [
+          { name: "name", type: "string" },
+          { name: "version", type: "string" },
+          { name: "chainId", type: "uint256" },
+          { name: "verifyingContract", type: "address" },
+        ],
+        ReadAccess: [
+          { name: "account", type: "uint256" },
+          { name: "until", type: "uint256" },
+        ],
+      },
+      primaryType: "ReadAccess",
+      domain: { name: "Wattproof", version: "1", chainId: c.chain_id, verifyingContract: c.market },
+      message: { account: String(c.account), until: String(c.until) },
+    });
+    expect(hashTypedData(sent)).toBe(c.digest);
+  });
 });
 
 test("nonces fit 256 bits and differ", () => {

@@ -1,4 +1,7 @@
-/** The EIP-712 message of a signed order batch (docs/protocol.md section 6), its nonce, and its digest. */
+/**
+ * The EIP-712 messages that a member signs: order batches (docs/protocol.md section 6) with their nonce, and statements
+ * that let the page read the member's private data.
+ */
 import { hashTypedData, serializeTypedData, type TypedData } from "viem";
 
 export const ORDER_BATCH = {
@@ -7,6 +10,13 @@ export const ORDER_BATCH = {
     { name: "words", type: "uint256[]" },
     { name: "nonce", type: "uint256" },
     { name: "deadline", type: "uint256" },
+  ],
+} as const;
+
+export const READ_ACCESS = {
+  ReadAccess: [
+    { name: "account", type: "uint256" },
+    { name: "until", type: "uint256" },
   ],
 } as const;
 
@@ -39,11 +49,34 @@ export const orderBatchMessage = (batch: OrderBatch) =>
 
 export type OrderBatchMessage = ReturnType<typeof orderBatchMessage>;
 
+export interface ReadAccess {
+  readonly chainId: number;
+  /** The FlexMarket contract of the market whose server is read. */
+  readonly market: `0x${string}`;
+  readonly account: number;
+  /** Seconds of chain time until which the statement holds. */
+  readonly until: number;
+}
+
+/** The statement as viem's typed-data functions take it. */
+export const readAccessMessage = (access: ReadAccess) =>
+  ({
+    domain: { name: "Wattproof", version: "1", chainId: access.chainId, verifyingContract: access.market },
+    types: READ_ACCESS,
+    primaryType: "ReadAccess",
+    message: { account: BigInt(access.account), until: BigInt(access.until) },
+  }) as const;
+
+export type ReadAccessMessage = ReturnType<typeof readAccessMessage>;
+
+/** What the page asks wallets to sign. */
+export type SignableMessage = OrderBatchMessage | ReadAccessMessage;
+
 /** What is signed: keccak of the domain separator and the message's hash. */
-export const digestOf = (message: OrderBatchMessage): `0x${string}` => hashTypedData(message);
+export const digestOf = (message: SignableMessage): `0x${string}` => hashTypedData<TypedData, string>(message);
 
 /** The message as `eth_signTypedData_v4` takes it: with the domain's own type, without which wallets hash another domain. */
-export function jsonOf({ domain, types, primaryType, message }: OrderBatchMessage): string {
+export function jsonOf({ domain, types, primaryType, message }: SignableMessage): string {
   const known: TypedData = { EIP712Domain: DOMAIN_TYPE, ...types };
   return serializeTypedData({ domain, primaryType, message, types: known });
 }

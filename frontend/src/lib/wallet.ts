@@ -1,10 +1,10 @@
 /**
- * Wallets in the browser: discovery by EIP-6963 with `window.ethereum` as fallback, connection, and signing of order
- * batches.
+ * Wallets in the browser: discovery by EIP-6963 with `window.ethereum` as fallback, connection, and signing of the page's
+ * messages.
  */
-import { getAddress } from "viem";
+import { getAddress, type TypedData } from "viem";
 import { hex, list } from "./decode";
-import { jsonOf, type OrderBatchMessage } from "./typed-data";
+import { jsonOf, type SignableMessage } from "./typed-data";
 
 type Hex = `0x${string}`;
 
@@ -32,7 +32,7 @@ export interface Wallet {
   readonly chainId: number | null;
   /** The account to show first, where the wallet belongs to one. */
   readonly preferredAccount: number | null;
-  sign(message: OrderBatchMessage): Promise<Hex>;
+  sign(message: SignableMessage): Promise<Hex>;
   /** Calls back when the wallet changes account (null: disconnected) or chain, until the returned function is called. */
   watch(changed: (address: Hex | null, chainId: number | null) => void): () => void;
 }
@@ -171,7 +171,7 @@ export async function developmentWallet(key: Hex, expected: Hex, account: number
     address: signer.address,
     chainId: null,
     preferredAccount: account,
-    sign: (message) => signer.signTypedData(message),
+    sign: (message) => signer.signTypedData<TypedData, string>(message),
     watch: () => () => undefined,
   };
 }

@@ -1,8 +1,9 @@
 /** Who uses the page: the connected wallet, its accounts on chain, and the one in use. */
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { AccessStore } from "../../lib/access";
 import { api } from "../../lib/api";
-import { useAccounts } from "../../lib/queries";
+import { FORECAST, useAccounts } from "../../lib/queries";
 import type { Account } from "../../lib/resources";
 import {
   connectWallet,
@@ -20,6 +21,8 @@ interface Member {
   readonly warning: string | null;
   readonly accounts: ReturnType<typeof useAccounts>;
   readonly account: Account | null;
+  /** What the wallet signed for reading; forgotten when it disconnects or moves to another address. */
+  readonly access: AccessStore;
   readonly connecting: boolean;
   readonly error: unknown;
   connect(wallet: FoundWallet): void;
@@ -44,8 +47,10 @@ export function MemberProvider({ children }: { children: ReactNode }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [connecting, setConnecting] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const [access] = useState(() => new AccessStore());
   const client = useQueryClient();
-  const accounts = useAccounts(wallet?.address ?? null);
+  const address = wallet?.address ?? null;
+  const accounts = useAccounts(address);
 
   useEffect(() => discoverWallets(setFound), []);
 
@@ -65,6 +70,14 @@ export function MemberProvider({ children }: { children: ReactNode }) {
       }),
     [wallet, source, disconnect],
   );
+
+  useEffect(() => {
+    if (address === null) return undefined;
+    return () => {
+      access.clear();
+      client.removeQueries({ queryKey: [FORECAST] });
+    };
+  }, [address, access, client]);
 
   const attempt = useCallback(async (work: () => Promise<void>) => {
     setConnecting(true);
@@ -112,6 +125,7 @@ export function MemberProvider({ children }: { children: ReactNode }) {
     warning,
     accounts,
     account,
+    access,
     connecting,
     error,
     connect,

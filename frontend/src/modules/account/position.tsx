@@ -1,16 +1,16 @@
 /** The connected account's own part in a session: what it promised, delivered, earned. */
 import { formats } from "../../lib/format";
-import { useDeliveries, useForecast, useStatements } from "../../lib/queries";
+import { useDeliveries, useStatements } from "../../lib/queries";
 import type { Account, SessionDetail } from "../../lib/resources";
 import { sum } from "../../lib/units";
 import { Empty } from "../ui/feedback";
 import { Section } from "../ui/parts";
-import { ForecastPlot } from "../ticket/forecast-plot";
+import { OwnForecastView, useOwnForecast } from "../ticket/own-forecast";
 
 export function Position({ session, account }: { session: SessionDetail; account: Account }) {
   const delivery = useDeliveries(session.id, session.state).data?.items.find((row) => row.account === account.index);
   const statements = useStatements(session.id, session.state).data?.items.filter((row) => row.account === account.index) ?? [];
-  const forecast = useForecast(account.index, session.id).data;
+  const forecast = useOwnForecast(account, session.id);
   const net = sum(statements.map((row) => row.net));
   return (
     <Section title="Your part">
@@ -51,7 +51,7 @@ export function Position({ session, account }: { session: SessionDetail; account
             )}
           </dl>
         )}
-        {forecast !== undefined && <ForecastPlot session={session} forecast={forecast} />}
+        {(forecast.at === "shown" || forecast.at === "locked") && <OwnForecastView session={session} state={forecast} />}
       </div>
     </Section>
   );

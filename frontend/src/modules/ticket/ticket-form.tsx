@@ -7,6 +7,7 @@ import {
   prefill,
   type Terms,
   withField,
+  withFlexible,
   withLimit,
   withoutStep,
   withStep,
@@ -22,6 +23,7 @@ interface Props {
   session: SessionDetail;
   account: Account;
   side: Side;
+  /** The forecast's flexible energy, null until it is there; the form does not wait for it. */
   flexible: readonly number[] | null;
   book: readonly BookInterval[];
   /** Position of the account's live order on this side, which this one would replace. */
@@ -39,8 +41,14 @@ export function TicketForm({ session, account, side, flexible, book, replaces }:
     collateralPpm: session.collateral_ppm,
     open: session.state === "Open",
   };
-  // Only the first forecast and book fill the form in: what is being typed does not move under the hand.
+  // Only the first forecast and book fill the form in, and the forecast only while no quantity is typed: what is being
+  // typed does not move under the hand.
   const [draft, setDraft] = useState<Draft>(() => prefill(side, session.intervals, flexible, book, terms, formats));
+  const [filled, setFilled] = useState(flexible !== null);
+  if (!filled && flexible !== null) {
+    setFilled(true);
+    setDraft(withFlexible(draft, flexible, terms, formats));
+  }
   const [tried, setTried] = useState(false);
   const { begin, busy } = useSigning();
   const check = checkDraft(draft, terms, formats);

@@ -1,14 +1,13 @@
 /** The order ticket: waits for what it needs to know, lets the side be chosen, and hands over to the form. */
 import { useState } from "react";
-import { ApiError } from "../../lib/api";
 import type { Side } from "../../lib/encoding";
-import { useBook, useForecast, useOrders } from "../../lib/queries";
+import { useBook, useOrders } from "../../lib/queries";
 import type { Account, SessionDetail } from "../../lib/resources";
 import { useMember } from "../account/member";
-import { Empty, Loading, Note, Problem } from "../ui/feedback";
+import { Empty, Loading } from "../ui/feedback";
 import { Moment, Section } from "../ui/parts";
-import { ForecastPlot } from "./forecast-plot";
 import { OrderResult } from "./order-result";
+import { OwnForecastView, useOwnForecast } from "./own-forecast";
 import { useSigning } from "./signing";
 import { TicketForm } from "./ticket-form";
 
@@ -40,23 +39,16 @@ export function Ticket({ session }: { session: SessionDetail }) {
 function OpenTicket({ session, account }: { session: SessionDetail; account: Account }) {
   const [chosen, setSide] = useState<Side | null>(null);
   const side: Side = chosen ?? (account.has_meter ? "offer" : "bid");
-  const forecast = useForecast(account.index, session.id);
+  const forecast = useOwnForecast(account, session.id);
   const book = useBook(session.id, session.state);
   const orders = useOrders(session.id, session.state);
-  if (forecast.isPending || book.isPending) return <Loading label="your forecast" lines={5} />;
-  const missing = forecast.error instanceof ApiError && forecast.error.status === 404;
+  if (book.isPending) return <Loading label="the book" lines={5} />;
   const live = orders.data?.items.find(
     (o) => o.account === account.index && o.side === side && o.live && !o.cancels && o.status === "confirmed",
   );
   return (
     <div className="stack">
-      {forecast.data !== undefined ? (
-        <ForecastPlot session={session} forecast={forecast.data} />
-      ) : missing ? (
-        <Note>There is no forecast for this account: it needs a meter with some days of readings.</Note>
-      ) : (
-        <Problem error={forecast.error} retry={() => void forecast.refetch()} />
-      )}
+      <OwnForecastView session={session} state={forecast} />
       <fieldset className="sides">
         <legend className="visually-hidden">Side</legend>
         {(["offer", "bid"] as const).map((name) => (
@@ -79,7 +71,7 @@ function OpenTicket({ session, account }: { session: SessionDetail; account: Acc
         session={session}
         account={account}
         side={side}
-        flexible={forecast.data?.flexible_wh ?? null}
+        flexible={forecast.at === "shown" ? forecast.forecast.flexible_wh : null}
         book={book.data?.intervals ?? []}
         replaces={live?.position ?? null}
       />
