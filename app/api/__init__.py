@@ -29,7 +29,8 @@ def create_api(ctx: Context | None = None) -> FastAPI:
         title="Wattproof",
         version=version("wattproof"),
         description=DESCRIPTION,
-        docs_url="/api/docs",
+        docs_url=None,  # its page would be loaded from elsewhere; openapi.json is read by any tool
+        redoc_url=None,
         openapi_url="/api/openapi.json",
     )
     api.state.ctx = ctx

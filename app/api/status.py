@@ -14,6 +14,12 @@ from app.api.times import at
 router = APIRouter(tags=["status"])
 
 
+@router.get("")
+def index() -> dict[str, str]:
+    """Where to begin."""
+    return {"description": "/api/openapi.json", "status": "/api/v1/status", "sessions": "/api/v1/sessions"}
+
+
 @router.get("/status")
 def status(ctx: Ctx) -> models.Status:
     """The chain behind this market, its time, and where the data come from."""
