@@ -136,7 +136,8 @@ export function withFlexible(
 ): Draft {
   if (draft.steps.some((step) => step.quantities.some((typed) => typed.trim() !== ""))) return draft;
   const fill = (_: string, j: number): string => proposed(draft.side, flexible[j] ?? 0, terms.minQuantity, formats);
-  return { ...draft, steps: draft.steps.map((step, k) => (k === 0 ? { ...step, quantities: step.quantities.map(fill) } : step)) };
+  const steps = draft.steps.map((step, k) => (k === 0 ? { ...step, quantities: step.quantities.map(fill) } : step));
+  return { ...draft, steps };
 }
 
 /** `draft` with one field changed. */
