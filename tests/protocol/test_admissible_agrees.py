@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from protocol_world import FIRST_DAY, Market, address_of, fast_chain, key_of, make_market
 
 from contracts.artifacts import load
+from contracts.chain import anvil_binary
 from contracts.client import MeterState
 from contracts.deploy import MARKET_ROLE
 from market.session import Zone
@@ -40,7 +41,7 @@ def promise(market: Market, account: int, zone: int, day: int, event: bool) -> N
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 if anvil_binary() else 20, deadline=None)
 @given(DAYS, DAYS, DAYS, st.integers(-1, 30), st.one_of(st.none(), st.integers(1, 20)))
 def test_the_same_days_are_admitted(
     calendar: Market, holidays: set[int], events: set[int], sold: set[int], from_day: int, later: int | None
