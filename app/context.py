@@ -57,6 +57,7 @@ class Context:
     started_anew: str | None
     working: threading.RLock = field(default_factory=threading.RLock)
     clock_moved: Callable[[], list[str]] | None = None
+    _following: threading.Lock = field(default_factory=threading.Lock)
     forecasts: dict[tuple[int, int, int], dict[int, DayForecast]] = field(default_factory=dict)
     _provers: dict[int, Prover] = field(default_factory=dict)
 
@@ -91,6 +92,11 @@ class Context:
     def refresh(self) -> None:
         """Takes in what the chain has logged since the last time."""
         self.indexer.sync()
+
+    def follow_clock(self) -> list[str]:
+        """Lets whoever follows the clock (the demonstration's community) do what it does; one at a time."""
+        with self._following:
+            return self.clock_moved() if self.clock_moved is not None else []
 
     def zone(self, number: int) -> Zone:
         """A zone as the chain has it."""

@@ -49,8 +49,7 @@ def advance(ctx: Ctx, target: models.Advance) -> models.Advanced:
             done.append(f"clock moved to {at(moment).isoformat()}")
         if target.only_clock:
             continue
-        if ctx.clock_moved is not None:
-            done += ctx.clock_moved()
+        done += ctx.follow_clock()
         done += runner.run_due(ctx)
     return models.Advanced(time=at(ctx.now()), done=done)
 

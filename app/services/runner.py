@@ -58,9 +58,9 @@ class Runner:
                     passed, moved = time.monotonic() - moved, time.monotonic()
                     self._ctx.chain.advance_to(self._ctx.now() + round(passed))
                 done = run_due(self._ctx)
-                if self._ctx.clock_moved is not None and (done or self._ctx.now() // 3600 != hour):
+                if done or self._ctx.now() // 3600 != hour:
                     hour = self._ctx.now() // 3600
-                    done += self._ctx.clock_moved()
+                    done += self._ctx.follow_clock()
                 for line in done:
                     log.info("%s", line)
             except Exception:

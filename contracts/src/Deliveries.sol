@@ -49,6 +49,7 @@ contract Deliveries {
     error MaskNotInSession(uint256 session, uint256 mask, uint256 sessionMask);
     error NotDeliveredYet(uint256 session, uint256 end, uint256 timestamp);
     error ProofDeadlinePassed(uint256 session, uint256 deadline, uint256 timestamp);
+    error EarlierDayUncommitted(uint256 zone, uint256 day);
     error EntriesLength(uint256 length, uint256 entryWords);
     error NoCircuit(uint256 accounts);
     error EntryPadding(uint256 entry, uint256 word);
@@ -128,6 +129,9 @@ contract Deliveries {
         uint256 end = zones.intervalStart(terms.zone, terms.day, SessionTerms.length(mask));
         if (block.timestamp < end) revert NotDeliveredYet(session, end, block.timestamp);
         if (block.timestamp > terms.proofDeadline) revert ProofDeadlinePassed(session, terms.proofDeadline, block.timestamp);
+        // A promise that is not committed yet is an event day that the baseline would not know of.
+        uint256 open = market.firstAuctioned(terms.zone, terms.day - BaselineDays.DAYS, terms.day);
+        if (open != 0) revert EarlierDayUncommitted(terms.zone, open);
     }
 
     function _working(uint256 zone, uint256 day) private view returns (uint256) {

@@ -360,6 +360,14 @@ contract FlexMarket is AccessControl, EIP712 {
         return _auctioned[zone][day];
     }
 
+    /// @return day the first of the days `from` to `to - 1` on which a session of the zone is still under auction, 0 where none is
+    function firstAuctioned(uint256 zone, uint256 from, uint256 to) external view returns (uint256 day) {
+        for (day = from; day < to; ++day) {
+            if (_auctioned[zone][day] != 0) return day;
+        }
+        return 0;
+    }
+
     /// @notice Whether intake is paused now.
     function paused() external view returns (bool) {
         return _pauses.paused();

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from contracts.artifacts import load
 from contracts.encoding import entry_words
 from contracts.events import Delivered
+from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
 from contracts.sessions import Terms
 from contracts.units import SessionState, Side
@@ -169,6 +170,35 @@ def test_proofs_that_are_refused(world: World) -> None:
     with pytest.raises(ContractRefusal, match="does not hold"):
         world.client.simulate(address_of("operator"), world.client.encode_prove(session, terms.mask, 6, good, proof))
     world.client.simulate(address_of("operator"), world.client.encode_prove(session, terms.mask, 5, good, proof))
+
+
+def test_no_proof_while_an_earlier_day_has_promises_to_commit(world: World) -> None:
+    client = world.client
+    anna, dso = world.accounts["anna"], world.accounts["dso"]
+    today = client.day_of(1, world.chain.now())
+    earlier = world.open(days_ahead=20, mask=1 << 20)
+    client.place(key_of("anna"), earlier, entry_words(order(anna, Side.OFFER, [(500, 1)]), 1))
+    client.place(key_of("dso"), earlier, entry_words(order(dso, Side.BID, [(500, 9)]), 1))
+    book = world.clear_only(earlier)
+    cancelled = world.open(days_ahead=24, mask=1)
+    day = today + 27 + (-(today + 27 + 3) % 7)  # a Monday, 20 + 7 to 13 days ahead
+    session = world.open(days_ahead=day - client.day_of(1, world.chain.now()))
+    client.place(key_of("anna"), session, entry_words(order(anna, Side.OFFER, *[[(500, 1)] * 4]), 4))
+    client.place(key_of("dso"), session, entry_words(order(dso, Side.BID, *[[(500, 9)] * 4]), 4))
+    world.clear(session)
+    terms = client.terms(session)
+    world.chain.advance_to(terms.delivery_end)
+    entries = entries_for(world, terms, {anna: full(world, terms, anna)})
+    proof = proof_for(world, session, terms.mask, 5, entries)
+
+    assert refused_prove(world, session, terms.mask, entries, proof).error_name == "EarlierDayUncommitted"
+    before = client.admissible(1, anna, day)
+    client.commit(world.operator, earlier, 0, groups_of(book.rows)[0])
+    assert client.admissible(1, anna, day) != before, "the promise made its day an event day"
+    assert refused_prove(world, session, terms.mask, entries, proof).error_name == "EarlierDayUncommitted"
+    client.release_auction(key_of("dso"), cancelled)
+    entries = entries_for(world, terms, {anna: full(world, terms, anna)})
+    client.prove(world.operator, session, terms.mask, 5, entries, proof_for(world, session, terms.mask, 5, entries))
 
 
 def test_the_count_rule(world: World) -> None:

@@ -20,6 +20,13 @@ pytestmark = [pytest.mark.needs("key", "node", "anvil"), pytest.mark.slow]
 PROGRAM = [sys.executable, "-c", "from app.cli import main; main()", "serve"]
 
 
+def told(process: subprocess.Popen[str]) -> str:
+    """What a server has printed; ends it."""
+    process.kill()
+    assert process.stdout is not None
+    return process.stdout.read()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -81,7 +88,7 @@ def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> 
         # The visitor's wallet moves the clock on: the session clears, is delivered, proven, settled, and the next one opens.
         done = httpx.post(f"{url}/dev/advance", json={"session": 2, "to": "settled"}, timeout=300).json()
         states = {s["id"]: s["state"] for s in httpx.get(f"{url}/sessions").json()["items"]}
-        assert states[2] == "Settled", done
+        assert states[2] == "Settled", (done, told(process))
         assert states[3] == "Open", done
         settlement = httpx.get(f"{url}/sessions/2").json()["settlement"]
         assert settlement["balanced"]
