@@ -51,6 +51,8 @@ def advance(ctx: Ctx, target: models.Advance) -> models.Advanced:
             continue
         done += ctx.follow_clock()
         done += runner.run_due(ctx)
+    if not target.only_clock:
+        done += ctx.follow_clock()  # what was settled just now may call for the next session
     return models.Advanced(time=at(ctx.now()), done=done)
 
 

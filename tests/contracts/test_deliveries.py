@@ -172,9 +172,10 @@ def test_proofs_that_are_refused(world: World) -> None:
     world.client.simulate(address_of("operator"), world.client.encode_prove(session, terms.mask, 5, good, proof))
 
 
-def test_no_proof_while_an_earlier_day_has_promises_to_commit(world: World) -> None:
+def test_no_proof_while_an_earlier_day_has_promises_to_commit() -> None:
+    world = make_world("tester")
     client = world.client
-    anna, dso = world.accounts["anna"], world.accounts["dso"]
+    anna, dso = world.member("anna"), world.member("dso", meter=False)
     today = client.day_of(1, world.chain.now())
     earlier = world.open(days_ahead=20, mask=1 << 20)
     client.place(key_of("anna"), earlier, entry_words(order(anna, Side.OFFER, [(500, 1)]), 1))
