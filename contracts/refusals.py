@@ -45,7 +45,7 @@ MESSAGES = {
     "ERC20InvalidReceiver": "the token does not take {receiver} as receiver",
     "ERC20InvalidSender": "the token does not take {sender} as sender",
     "ERC20InvalidSpender": "the token does not take {spender} as spender",
-    "EarlierDayUncommitted": "day {day} of zone {zone} has a session whose promises are not committed: commit or release it first",
+    "EarlierDayUncommitted": "day {day} of zone {zone} has promises that are not committed: commit or release them first",
     "EntriesLength": "the entries have {length} words, not a positive multiple of {entryWords}",
     "EntryAfterLive": "the entry at position {position} comes after the one that the live table names, {live}",
     "EntryIncomplete": "the entry at word {word} needs {needed} words, {left} are left",
