@@ -46,8 +46,10 @@ def main() -> None:
     except Refused as error:
         details = "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
         _fail(error.detail + details)
-    except (ApiError, ChainError, ContractRefusal, KeyFileError, MeterError, ProverError, httpx.HTTPError) as error:
-        _fail(f"{error}")
+    except httpx.TransportError as error:
+        _fail(f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?")
+    except (ApiError, ChainError, ContractRefusal, KeyFileError, MeterError, ProverError) as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:
@@ -79,7 +81,7 @@ def demo(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(envvar="HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PORT", help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="Port to listen on.")] = 8000,
     empty: Annotated[bool, typer.Option("--empty", help="Do not seed the demonstration day.")] = False,
 ) -> None:
     """The marketplace with its pages; on a development chain it opens on the seeded demonstration day.
@@ -225,8 +227,10 @@ def bench(
 
     Example: wattproof bench clearing --json
     """
-    from bench import run
+    from bench import NAMES, run
 
+    if name not in (*NAMES, "all"):
+        raise typer.BadParameter(f"expected one of {', '.join(NAMES)} or all, got {name}", param_hint="name")
     for result in run(name):
         if as_json:
             print(json.dumps(result, indent=2))
