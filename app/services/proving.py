@@ -6,7 +6,6 @@ One seller's failure never stops the others; why it failed is kept beside its na
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from sqlmodel import select
 
@@ -23,11 +22,12 @@ from zk.statement import Shared
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
 
+def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[str]:
+    """Proves the delivery of every seller that has a window and no record yet; returns what was done.
 
-def prove_session(ctx: Context, session_id: int, progress: Progress | None = None) -> list[str]:
-    """Proves the delivery of every seller that has a window and no record yet; returns what was done."""
+    Without `again` those are left out whose proof has failed before: nothing new will come of the same windows.
+    """
     view = sessions.view(ctx, session_id)
     if view.state is SessionState.SETTLED:
         return []
@@ -40,10 +40,13 @@ def prove_session(ctx: Context, session_id: int, progress: Progress | None = Non
             got=view.state.name.capitalize(),
         )
     recorded = sessions.records(ctx, session_id)
+    with ctx.database.session() as db:
+        rows = db.exec(select(DeliveryProof).where(DeliveryProof.session == session_id)).all()
+    given_up = set() if again else {row.account for row in rows if row.status == "failed"}
     sellers = [
         account
         for account in sorted(view.sold)
-        if account not in recorded and metering.has_window(ctx, account, view.terms.day)
+        if account not in recorded and account not in given_up and metering.has_window(ctx, account, view.terms.day)
     ]
     done: list[str] = []
     deliveries = []
@@ -62,8 +65,6 @@ def prove_session(ctx: Context, session_id: int, progress: Progress | None = Non
             done.append(f"session {session_id}: delivery of account {result.account} not proven: {error}")
         else:
             done.append(f"session {session_id}: delivery of account {result.account} proven and recorded")
-        if progress:
-            progress(f"account {result.account}", result.done, result.total)
     ctx.refresh()
     return done
 

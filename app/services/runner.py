@@ -22,7 +22,7 @@ def run_due(ctx: Context) -> list[str]:
             if state is SessionState.CLOSED:
                 done += clearing.clear_session(ctx, session_id)
             elif state is SessionState.SETTLING:
-                done += proving.prove_session(ctx, session_id)
+                done += proving.prove_session(ctx, session_id, again=False)
                 done += settling.settle_session(ctx, session_id)
     return done
 
