@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query
 
 from app.access import require_reader
 from app.api import models
-from app.api.depends import Ctx
+from app.api.depends import OPERATOR_UNLESS_DEVELOPMENT, Ctx
 from app.api.times import at
 from app.errors import Refused
 from app.services import accounts, forecasting
@@ -33,9 +33,10 @@ def list_accounts(
     return models.AccountPage(items=[_account(view) for view in found], next_cursor=str(after) if after else None)
 
 
-@router.post("/accounts", status_code=201)
+@router.post("/accounts", status_code=201, dependencies=OPERATOR_UNLESS_DEVELOPMENT)
 def register(ctx: Ctx, new: models.NewAccount) -> models.Account:
-    """Registers an account for an owner on chain. Anyone may; only the owner can use it."""
+    """Registers an account for an owner on chain; only the owner can use it. Anyone may ask for one on a development chain; elsewhere
+    the operator does, or the owner itself by `Accounts.register`."""
     if int(new.owner, 16) == 0:
         raise Refused("An account needs an owner.", field="owner", expected="an address other than zero", got=new.owner)
     return _account(accounts.register(ctx, new.owner, new.label))

@@ -38,4 +38,11 @@ def operator(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Dep
         )
 
 
+def operator_unless_development(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+    """Off development chains somebody pays for the gas, so that only the operator may have it spent."""
+    if not ctx.chain.is_development:
+        operator(ctx, given)
+
+
 OPERATOR = [Depends(operator)]
+OPERATOR_UNLESS_DEVELOPMENT = [Depends(operator_unless_development)]

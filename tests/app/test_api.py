@@ -221,3 +221,15 @@ def test_private_data_are_for_their_owner_only(house: House) -> None:
     ):
         assert refused(ask, bad)["errors"][0]["field"] == "Authorization"
     assert ask(good)["flexible_wh"] == community.forecast(home, session)["flexible_wh"]
+
+
+def test_off_development_chains_only_the_operator_spends_gas_for_accounts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(house.ctx.chain), "is_development", property(lambda _: False))
+    new = {"owner": "0x" + "12" * 20}
+    assert refused(house.anyone.post, "/accounts", new)["status"] == 401
+    assert refused(house.anyone.get, "/dev/wallet")["status"] == 404
+    assert refused(house.anyone.post, "/dev/faucet", {"account": 1, "amount": 1})["status"] == 404
+    assert refused(house.anyone.post, "/dev/advance", {"session": 1, "to": "gate_close"})["status"] == 404
+    assert house.api.post("/accounts", new)["index"] == 1
