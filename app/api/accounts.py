@@ -35,8 +35,10 @@ def list_accounts(
 
 @router.post("/accounts", status_code=201, dependencies=OPERATOR_UNLESS_DEVELOPMENT)
 def register(ctx: Ctx, new: models.NewAccount) -> models.Account:
-    """Registers an account for an owner on chain; only the owner can use it. Anyone may ask for one on a development chain; elsewhere
-    the operator does, or the owner itself by `Accounts.register`."""
+    """Registers an account for an owner on chain; only the owner can use it.
+
+    Anyone may ask for one on a development chain; elsewhere the operator does, or the owner itself by `Accounts.register`.
+    """
     if int(new.owner, 16) == 0:
         raise Refused("An account needs an owner.", field="owner", expected="an address other than zero", got=new.owner)
     return _account(accounts.register(ctx, new.owner, new.label))
