@@ -35,6 +35,7 @@ def main() -> None:
     from app.demo.client import ApiError
     from app.errors import Refused
     from contracts.chain import ChainError
+    from contracts.deploy import DeploymentError
     from contracts.refusals import ContractRefusal
     from oracle.meter import MeterError
     from zk.keys import KeyFileError
@@ -48,7 +49,7 @@ def main() -> None:
         _fail(error.detail + details)
     except httpx.TransportError as error:
         _fail(f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?")
-    except (ApiError, ChainError, ContractRefusal, KeyFileError, MeterError, ProverError) as error:
+    except (ApiError, ChainError, ContractRefusal, DeploymentError, KeyFileError, MeterError, ProverError) as error:
         _fail(str(error))
 
 
@@ -96,25 +97,23 @@ def serve(
 @app.command()
 def replay(
     session: Annotated[int, typer.Argument(help="The session's number.")],
+    rpc: Annotated[str | None, typer.Option(help="Address of a node; by default the data directory's chain.")] = None,
+    deployment: Annotated[
+        Path | None, typer.Option(help="Manifest of the deployment; by default the data directory's.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Rebuilds a session from the chain's log, clears, verifies and settles it again, and says "identical" or the first
-    difference.
+    """Rebuilds a session from the chain's log, clears, verifies and settles it again; "identical" or the first difference.
 
-    Runs against the marketplace's chain and database settings (WATTPROOF_CHAIN, WATTPROOF_DATA_DIR).
+    It only reads: no key and no database are used, nothing is sent.
 
-    Example: wattproof replay 1
+    Example: wattproof replay 1 --rpc http://127.0.0.1:8545 --deployment deployment.json
     """
-    from app.context import build
-    from app.services.replaying import replay_session
+    from app.services.replaying import reader, replay_session
     from app.settings import Settings
 
-    ctx = build(Settings())
-    try:
-        with err.status("replaying: proofs are verified again in Python"):
-            verdict = replay_session(ctx, session)
-    finally:
-        ctx.close()
+    with err.status("replaying: proofs are verified again in Python"), reader(Settings(), rpc, deployment) as client:
+        verdict = replay_session(client, session)
     print(json.dumps({"session": session, "replay": verdict}) if as_json else verdict)
     if verdict != "identical":
         raise typer.Exit(1)

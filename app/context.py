@@ -24,6 +24,7 @@ from app.outbox import Relayer, enqueue
 from app.settings import Settings
 from contracts.calls import Call
 from contracts.chain import Chain, anvil_binary, open_chain
+from contracts.chain_rpc import NodeChain
 from contracts.client import MarketClient
 from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
 from market.session import Zone
@@ -57,6 +58,7 @@ class Context:
     started_anew: str | None
     working: threading.RLock = field(default_factory=threading.RLock)
     clock_moved: Callable[[], list[str]] | None = None
+    retry_at: dict[int, float] = field(default_factory=dict)
     _following: threading.Lock = field(default_factory=threading.Lock)
     forecasts: dict[tuple[int, int, int], dict[int, DayForecast]] = field(default_factory=dict)
     _provers: dict[int, Prover] = field(default_factory=dict)
@@ -157,6 +159,7 @@ def build(
     Without `persist` a development chain is forgotten at the end.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.chmod(0o700)  # readings and salts are in here
     state = settings.data_dir / "chain.json" if persist else None
     chain = open_chain(_backend(settings.chain), start_time, state)
     try:
@@ -178,7 +181,9 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
     started_anew = None
     remembered = database.get_meta("genesis")
     if remembered is not None and remembered != chain.genesis:
-        started_anew = f"The database belonged to another chain (genesis {remembered[:18]}...); it was emptied and starts anew."
+        kept = migrate.keep_copy(settings.url, remembered[2:10])
+        where = f"; what it held is kept in {kept.name}" if kept else ""
+        started_anew = f"The database belonged to another chain (genesis {remembered[:18]}...) and starts anew{where}."
         migrate.reset(settings.url)
     database.set_meta("genesis", chain.genesis)
     keys = _keys(settings, chain)
@@ -204,6 +209,10 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
     else:
         deployment = Deployment.from_json(manifest)
         verify(chain, deployment)
+    if settings.data_dir.is_dir():  # for whoever replays beside this process
+        write_whole(settings.data_dir / "deployment.json", deployment.to_json().encode())
+        if isinstance(chain, NodeChain):
+            write_whole(settings.data_dir / "chain.url", chain.url.encode())
     client = MarketClient(chain, deployment)
     context = Context(
         settings=settings,

@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 
 from app.database import Database, Outbox
 from contracts.calls import Call
-from contracts.chain import Chain
+from contracts.chain import Chain, GasLimitError
+from contracts.refusals import ContractRefusal
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,15 @@ class Relayer:
     def _send(self, row: Outbox) -> None:
         key = self.keys[row.role]
         if row.raw is None or not self._usable(row):
-            prepared = self.chain.prepare(row.to, row.data, key)
+            try:
+                prepared = self.chain.prepare(row.to, row.data, key)
+            except (
+                ContractRefusal,
+                GasLimitError,
+            ) as error:  # a row that can never be sent must not stand in the way of others
+                row.status, row.error = "failed", str(error)
+                self._store(row)
+                return
             row.raw, row.transaction, row.nonce, row.status = prepared.raw, prepared.hash, prepared.nonce, "signed"
             self._store(row)
         assert row.raw is not None and row.transaction is not None

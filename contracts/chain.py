@@ -34,6 +34,10 @@ class ChainError(RuntimeError):
     """The chain cannot be reached, or does not take a transaction for a reason outside the contracts."""
 
 
+class GasLimitError(ChainError):
+    """A transaction that needs more gas than one may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """One event as the chain stores it."""
@@ -177,7 +181,7 @@ class Chain(ABC):
         if gas is None:
             gas = self.estimate(account.address, to, data)
         if gas > MAX_TRANSACTION_GAS:
-            raise ChainError(f"gas: expected at most {MAX_TRANSACTION_GAS} for one transaction, got {gas}")
+            raise GasLimitError(f"gas: expected at most {MAX_TRANSACTION_GAS} for one transaction, got {gas}")
         if nonce is None:
             nonce = self.nonce(account.address)
         fee, tip = self.fees()

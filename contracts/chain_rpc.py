@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import secrets
 import signal
@@ -204,7 +205,6 @@ class AnvilChain(NodeChain):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        # anvil's genesis depends on time, gas limit and fee alone: chance in the gas limit makes every fresh chain another one
         command = [
             str(binary),
             "--quiet",
@@ -217,9 +217,8 @@ class AnvilChain(NodeChain):
             "--prune-history",
             "64",
         ]
-        command += ["--no-request-size-limit", "--gas-limit", str(10**9 + secrets.randbits(44))]
-        if timestamp is not None and not resumes:
-            command += ["--timestamp", str(timestamp)]
+        gas_limit, genesis_time = _genesis(state, timestamp)
+        command += ["--no-request-size-limit", "--gas-limit", str(gas_limit), "--timestamp", str(genesis_time)]
         lock: int | None = None
         if state is not None:
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -268,6 +267,20 @@ class AnvilChain(NodeChain):
                 if time.monotonic() > until:
                     raise ChainError(f"anvil did not answer within {_START_SECONDS:.0f} s") from None
                 time.sleep(0.02)
+
+
+def _genesis(state: Path | None, timestamp: int | None) -> tuple[int, int]:
+    """Gas limit and time of block 0, on which alone anvil's genesis depends: by chance for a fresh chain, so that each is
+    another one; what they were for a chain that goes on, because anvil makes block 0 anew at every start."""
+    kept = None if state is None else state.with_name(state.name + ".genesis")
+    if kept is not None and state is not None and state.exists() and kept.exists():
+        found = json.loads(kept.read_text())
+        return found["gas_limit"], found["timestamp"]
+    gas_limit, genesis_time = 10**9 + secrets.randbits(44), int(time.time()) if timestamp is None else timestamp
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps({"gas_limit": gas_limit, "timestamp": genesis_time}))
+    return gas_limit, genesis_time
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

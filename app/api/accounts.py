@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query
 from app.access import require_reader
 from app.api import models
 from app.api.depends import OPERATOR_UNLESS_DEVELOPMENT, Ctx
+from app.api.ids import AccountIndex, SessionQuery
 from app.api.times import at
 from app.errors import Refused
 from app.services import accounts, forecasting
@@ -29,7 +30,7 @@ def list_accounts(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> models.AccountPage:
     """Accounts by index, with their balances."""
-    found, after = accounts.page(ctx, owner, int(cursor or 0), limit)
+    found, after = accounts.page(ctx, owner, min(int(cursor or 0), 2**32), limit)
     return models.AccountPage(items=[_account(view) for view in found], next_cursor=str(after) if after else None)
 
 
@@ -45,14 +46,17 @@ def register(ctx: Ctx, new: models.NewAccount) -> models.Account:
 
 
 @router.get("/accounts/{index}")
-def show_account(ctx: Ctx, index: int) -> models.Account:
+def show_account(ctx: Ctx, index: AccountIndex) -> models.Account:
     """One account."""
     return _account(accounts.view(ctx, index))
 
 
 @router.get("/accounts/{index}/forecast")
 def show_forecast(
-    ctx: Ctx, index: int, session: int, authorization: Annotated[str | None, Header(description=READ_ACCESS)] = None
+    ctx: Ctx,
+    index: AccountIndex,
+    session: SessionQuery,
+    authorization: Annotated[str | None, Header(description=READ_ACCESS)] = None,
 ) -> models.Forecast:
     """Forecast of load and production, and what could be shifted, for a session's intervals: for the account's owner only."""
     require_reader(ctx, index, authorization)

@@ -15,6 +15,9 @@ from app.errors import Refused
 from app.services import accounts, runner, sessions
 from contracts.units import SessionState
 
+FARTHEST = 400 * 86_400
+"""Seconds by which the clock can be moved at once."""
+
 router = APIRouter(prefix="/dev", tags=["development chains only"])
 
 
@@ -58,7 +61,15 @@ def advance(ctx: Ctx, target: models.Advance) -> models.Advanced:
 
 def _moments(ctx: Ctx, target: models.Advance) -> list[int]:
     if isinstance(target.to, datetime):
-        return [seconds("to", target.to)]
+        moment = seconds("to", target.to)
+        if not ctx.now() <= moment <= ctx.now() + FARTHEST:
+            raise Refused(
+                "The clock goes forward only, and not that far.",
+                field="to",
+                expected=f"a time from now to {FARTHEST // 86_400} days ahead",
+                got=target.to.isoformat(),
+            )
+        return [moment]
     if target.session is None:
         raise Refused("Which session?", field="session", expected=f"the session whose {target.to} is meant", got="nothing")
     view = sessions.view(ctx, target.session)

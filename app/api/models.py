@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$", examples=["0x70997970C51812dc3A010C7d01b50e0d17dc79C8"])]
 Word = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{1,64}$", description="A 256-bit word in hexadecimal.", examples=["0x07"])]
+Date = Annotated[date, Field(ge=date(1970, 1, 2), le=date(9999, 12, 31))]
 Hash = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{64}$")]
 
 
@@ -212,6 +213,7 @@ class Statement(Model):
     account: int
     label: str | None
     role: Literal["seller", "buyer"]
+    final: bool = Field(description="Whether the contract has settled it; until then the figures are as if nothing more came.")
     earned: int
     unpaid: int
     penalty: int
@@ -284,7 +286,7 @@ class NewSession(Model):
     kind: Literal["electrical", "thermal", "comfort"] = "electrical"
     direction: Literal["UP", "DOWN"] = "UP"
     mode: Literal["competitive", "cooperative"] = "competitive"
-    date: date
+    date: Date
     intervals: Annotated[list[Annotated[int, Field(ge=0, lt=96)]], Field(min_length=1, max_length=96)]
     gate_open: datetime
     gate_close: datetime
@@ -298,7 +300,7 @@ class NewSession(Model):
 class Holidays(Model):
     """Days that count as no working days; they must lie in the future."""
 
-    dates: Annotated[list[date], Field(min_length=1, max_length=100)]
+    dates: Annotated[list[Date], Field(min_length=1, max_length=100)]
 
 
 class Funds(Model):
@@ -309,7 +311,7 @@ class Funds(Model):
 class Advance(Model):
     """Where to move a development chain's clock: a moment of a session, or a time."""
 
-    session: int | None = None
+    session: Annotated[int, Field(ge=1, lt=2**53)] | None = None
     to: Literal["gate_open", "gate_close", "delivery_start", "delivery_end", "settled"] | datetime
     only_clock: bool = Field(False, description="Move the clock and do nothing else.")
 

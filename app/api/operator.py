@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from app.api import models
 from app.api.depends import OPERATOR, Ctx
+from app.api.ids import SessionId, ZoneId
 from app.api.sessions import show_session
 from app.api.times import seconds
 from app.errors import Refused
@@ -16,7 +17,7 @@ router = APIRouter(tags=["operator"], dependencies=OPERATOR)
 
 
 @router.post("/zones/{zone}/holidays", status_code=201)
-def set_holidays(ctx: Ctx, zone: int, holidays: models.Holidays) -> models.Done:
+def set_holidays(ctx: Ctx, zone: ZoneId, holidays: models.Holidays) -> models.Done:
     """Declares future days of a zone as holidays."""
     ctx.zone(zone)
     days = [sessions.day_number(day) for day in holidays.dates]
@@ -50,21 +51,21 @@ def open_session(ctx: Ctx, new: models.NewSession) -> models.SessionDetail:
 
 
 @router.post("/sessions/{session_id}/clearing")
-def clear(ctx: Ctx, session_id: int) -> models.Done:
+def clear(ctx: Ctx, session_id: SessionId) -> models.Done:
     """Clears a closed session and commits its promises."""
     with ctx.working:
         return models.Done(done=clearing.clear_session(ctx, session_id))
 
 
 @router.post("/sessions/{session_id}/proofs")
-def prove(ctx: Ctx, session_id: int) -> models.Done:
+def prove(ctx: Ctx, session_id: SessionId) -> models.Done:
     """Proves the deliveries whose windows have come in, and records them on chain."""
     with ctx.working:
         return models.Done(done=proving.prove_session(ctx, session_id))
 
 
 @router.post("/sessions/{session_id}/settlement")
-def settle(ctx: Ctx, session_id: int) -> models.Done:
+def settle(ctx: Ctx, session_id: SessionId) -> models.Done:
     """Settles who can be settled."""
     with ctx.working:
         return models.Done(done=settling.settle_session(ctx, session_id))

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from app.api import models
 from app.api.depends import Ctx
+from app.api.ids import OrderId, SessionId
 from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, Outbox
@@ -29,7 +30,7 @@ def list_sessions(ctx: Ctx) -> models.SessionPage:
 
 
 @router.get("/sessions/{session_id}")
-def show_session(ctx: Ctx, session_id: int) -> models.SessionDetail:
+def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
     """One session: terms, result, transactions with their gas, settlement."""
     view = sessions.view(ctx, session_id)
     terms = view.terms
@@ -61,7 +62,7 @@ def show_session(ctx: Ctx, session_id: int) -> models.SessionDetail:
 
 
 @router.get("/sessions/{session_id}/book")
-def show_book(ctx: Ctx, session_id: int) -> models.Book:
+def show_book(ctx: Ctx, session_id: SessionId) -> models.Book:
     """Live orders as price levels per interval, best first: the steps of supply and demand."""
     view = sessions.view(ctx, session_id)
     intervals = []
@@ -85,7 +86,7 @@ def show_book(ctx: Ctx, session_id: int) -> models.Book:
 
 
 @router.get("/sessions/{session_id}/orders")
-def list_orders(ctx: Ctx, session_id: int) -> models.OrderPage:
+def list_orders(ctx: Ctx, session_id: SessionId) -> models.OrderPage:
     """Every entry of the session's log, replaced and cancelled ones too."""
     view = sessions.view(ctx, session_id)
     labels = accounts.labels(ctx)
@@ -116,7 +117,7 @@ def list_orders(ctx: Ctx, session_id: int) -> models.OrderPage:
 
 
 @router.post("/sessions/{session_id}/orders", status_code=202)
-def place_orders(ctx: Ctx, session_id: int, batch: models.SignedBatch) -> models.Submitted:
+def place_orders(ctx: Ctx, session_id: SessionId, batch: models.SignedBatch) -> models.Submitted:
     """Hands in a batch of schedule orders signed by EIP-712. Sending the same batch again is harmless."""
     return _submitted(
         orders.submit(
@@ -132,13 +133,13 @@ def place_orders(ctx: Ctx, session_id: int, batch: models.SignedBatch) -> models
 
 
 @router.get("/orders/{order_id}")
-def show_order(ctx: Ctx, order_id: int) -> models.Submitted:
+def show_order(ctx: Ctx, order_id: OrderId) -> models.Submitted:
     """What became of a batch."""
     return _submitted(orders.submission(ctx, order_id))
 
 
 @router.get("/sessions/{session_id}/deliveries")
-def list_deliveries(ctx: Ctx, session_id: int) -> models.DeliveryPage:
+def list_deliveries(ctx: Ctx, session_id: SessionId) -> models.DeliveryPage:
     """Promised and proven flexibility of each seller, Wh per session interval."""
     view = sessions.view(ctx, session_id)
     labels = accounts.labels(ctx)
@@ -173,9 +174,10 @@ def list_deliveries(ctx: Ctx, session_id: int) -> models.DeliveryPage:
 
 
 @router.get("/sessions/{session_id}/statements")
-def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
+def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
     """What every participant earned, paid and forfeited, interval by interval. Provisional until the session is Settled."""
     computed = settling.statement(ctx, session_id)
+    paid = settling.settled_rows(ctx, session_id)
     labels = accounts.labels(ctx)
     items: list[models.Statement] = []
     if computed is None:
@@ -186,6 +188,7 @@ def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
                 account=seller.account,
                 label=labels.get(seller.account),
                 role="seller",
+                final=(seller.account, Side.OFFER) in paid,
                 earned=seller.earned,
                 unpaid=seller.unpaid,
                 penalty=seller.penalty,
@@ -215,6 +218,7 @@ def list_statements(ctx: Ctx, session_id: int) -> models.StatementPage:
                 account=buyer.account,
                 label=labels.get(buyer.account),
                 role="buyer",
+                final=(buyer.account, Side.BID) in paid,
                 earned=0,
                 unpaid=0,
                 penalty=0,

@@ -18,4 +18,9 @@ def seconds(field: str, value: datetime) -> int:
         raise Refused(
             "A time needs its offset.", field=field, expected="an ISO 8601 time with Z or an offset", got=value.isoformat()
         )
-    return int(value.timestamp())
+    found = int(value.timestamp())
+    if not 0 <= found < 1 << 40:
+        raise Refused(
+            "A time is out of range.", field=field, expected="a time from 1970 to the year 36812", got=value.isoformat()
+        )
+    return found

@@ -163,7 +163,7 @@ def hold(
 
     with narrator.chapter("Anyone can replay the day from the chain's log", "replay"):
         with narrator.console.status("  verifying every proof again in Python"):
-            day.replay = replay_session(ctx, session["id"])
+            day.replay = replay_session(ctx.client, session["id"])
         narrator.say(f"replay: {day.replay}")
 
     with narrator.chapter("What was tried, and refused", None):

@@ -54,11 +54,14 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
         _store(ctx, session_id, account, status="proving", error=None)
         deliveries.append(_delivery(ctx, view, account))
     terms = view.terms
-    shared = Shared(ctx.chain.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask, terms.mask)
-    for result in prove_deliveries(shared, deliveries, ctx.prover(terms.zone.intervals)):
+    for delivery in deliveries:
+        # Only what was sold is proven: the deviation of any other interval would tell of consumption for nothing.
+        mask = sum(1 << t for t, fill in zip(terms.intervals, view.sold[delivery.account], strict=True) if fill)
+        shared = Shared(ctx.chain.chain_id, int(terms.deliveries, 16), terms.session, terms.day, mask, terms.mask)
+        (result,) = prove_deliveries(shared, [delivery], ctx.prover(terms.zone.intervals))
         error = result.error
         if result.ok:
-            error = _record(ctx, view, result)
+            error = _record(ctx, view, result, mask)
         if error:
             _store(ctx, session_id, result.account, status="failed", error=error)
             log.warning("session %s: the delivery of account %s could not be proven", session_id, result.account)
@@ -81,14 +84,12 @@ def _delivery(ctx: Context, view: sessions.SessionView, account: int) -> Deliver
     )
 
 
-def _record(ctx: Context, view: sessions.SessionView, result: FeedResult) -> str:
+def _record(ctx: Context, view: sessions.SessionView, result: FeedResult, mask: int) -> str:
     """Sends a proof to the chain; returns why it was not taken, or nothing."""
     assert result.proved is not None and result.result is not None
     terms, account = view.terms, result.account
     entries = [account | result.result.count << 32, *result.result.words[5:]]
-    call = ctx.client.encode_prove(
-        terms.session, terms.mask, result.proved.public[0], entries, list(result.proved.proof.words())
-    )
+    call = ctx.client.encode_prove(terms.session, mask, result.proved.public[0], entries, list(result.proved.proof.words()))
     try:
         ctx.client.simulate(ctx.address("operator"), call)
     except ContractRefusal as refusal:

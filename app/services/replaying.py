@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from app.context import Context, development_key
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.context import development_key
 from app.errors import Refused
+from app.settings import Settings
 from contracts import events
 from contracts.artifacts import load
-from contracts.chain import Log
+from contracts.chain import Chain, ChainError, Log, open_chain
+from contracts.client import MarketClient
+from contracts.deploy import Deployment
+from contracts.deploy import verify as verify_deployment
 from market.session import SessionTerms, Zone
 from settlement.records import Record
 from settlement.replay import MeterKey, ProofCall, ProvenEntry, SessionLog, replay
@@ -14,19 +24,54 @@ from zk.groth16 import Proof
 from zk.verifier import verify
 
 
-def replay_session(ctx: Context, session_id: int) -> str:
+@contextmanager
+def reader(settings: Settings, rpc: str | None, manifest: Path | None) -> Iterator[MarketClient]:
+    """A client that only reads: no key, no database, nothing is sent or changed.
+
+    `rpc` is a node's address, `manifest` the deployment's. Without them they are those of the data directory: the running
+    marketplace's chain if there is one, else a copy of the chain that it left behind.
+    """
+    manifest = manifest or settings.data_dir / "deployment.json"
+    if not manifest.exists():
+        raise Refused("Which market?", field="deployment", expected="a deployment manifest", got=f"no file {manifest}")
+    deployment = Deployment.from_json(manifest.read_text())
+    with tempfile.TemporaryDirectory(prefix="wattproof-replay-") as scratch:
+        chain = open_chain(rpc) if rpc else _chain_of(settings, Path(scratch))
+        with chain:
+            verify_deployment(chain, deployment)
+            yield MarketClient(chain, deployment)
+
+
+def _chain_of(settings: Settings, scratch: Path) -> Chain:
+    address = settings.data_dir / "chain.url"
+    if address.exists():
+        try:
+            return open_chain(address.read_text().strip())
+        except ChainError:
+            pass  # that marketplace has ended
+    left = settings.data_dir / "chain.json"
+    if not left.exists():
+        raise Refused(
+            "There is no chain to read.", field="rpc", expected="--rpc, or a data directory with a chain", got=str(left)
+        )
+    for name in ("chain.json", "chain.json.genesis"):
+        shutil.copy(settings.data_dir / name, scratch / name)
+    return open_chain("anvil", None, scratch / "chain.json")
+
+
+def replay_session(client: MarketClient, session_id: int) -> str:
     """ "identical", or the first difference between what the chain says of a session and what follows from its log."""
     key = development_key(24).verifying_key()
 
     def verified(public: tuple[int, int, int], proof: tuple[int, ...]) -> bool:
         return verify(key, public, Proof.from_words(proof))
 
-    return replay(session_log(ctx, session_id), verified)
+    return replay(session_log(client, session_id), verified)
 
 
-def session_log(ctx: Context, session_id: int) -> SessionLog:
+def session_log(client: MarketClient, session_id: int) -> SessionLog:
     """Everything that the chain logged about a session."""
-    everything = list(ctx.client.events())
+    everything = list(client.events())
     opened = next((e for _, e in everything if isinstance(e, events.SessionOpened) and e.session == session_id), None)
     if opened is None:
         raise Refused(
@@ -37,16 +82,16 @@ def session_log(ctx: Context, session_id: int) -> SessionLog:
     promises = {e.account: e.target for _, e in own if isinstance(e, events.FlexibilityTargetSet)}
     certificate = next((e.certificate for _, e in own if isinstance(e, events.Cleared)), None)
     return SessionLog(
-        chain_id=ctx.chain.chain_id,
+        chain_id=client.chain.chain_id,
         terms=terms,
         rules=opened.rules,
-        log_hash=ctx.client.log(session_id),
+        log_hash=client.log(session_id),
         batches=tuple(e.words for _, e in own if isinstance(e, events.Orders)),
         certificate=certificate,
         promises=promises,
         sold_before=_sold_before(session_id, terms.day, everything),
         meters=_meters(terms, everything),
-        proofs=_proofs(ctx, own),
+        proofs=_proofs(client, own),
         records=_records(own),
         sellers={e.account: (e.earned, e.unpaid, e.penalty) for _, e in own if isinstance(e, events.SellerSettled)},
         buyers={e.account: (e.cost, e.refund) for _, e in own if isinstance(e, events.BuyerSettled)},
@@ -115,13 +160,13 @@ def _meters(terms: SessionTerms, everything: Logged) -> dict[int, MeterKey]:
     return meters
 
 
-def _proofs(ctx: Context, own: Logged) -> list[ProofCall]:
+def _proofs(client: MarketClient, own: Logged) -> list[ProofCall]:
     prove = load("Deliveries").functions["prove"]
     calls: dict[str, ProofCall] = {}
     for log, e in own:
         if not isinstance(e, events.Delivered) or log.transaction in calls:
             continue
-        sent = ctx.chain.transaction(log.transaction)
+        sent = client.chain.transaction(log.transaction)
         assert sent is not None
         _, mask, chain, entries, proof = prove.arguments(sent.data)
         size = 1 + len(e.deviations)

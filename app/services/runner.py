@@ -7,24 +7,45 @@ import threading
 import time
 
 from app.context import Context
-from app.services import clearing, proving, sessions, settling
+from app.services import clearing, proving, sessions, settling, unwinding
 from contracts.units import SessionState
 
 log = logging.getLogger(__name__)
 
 
-def run_due(ctx: Context) -> list[str]:
-    """Does everything that is due now; returns what was done."""
+RETRY_AFTER_S = 600.0
+"""Wall-clock seconds for which a session that failed is left alone in the background: it would fail again at once."""
+
+
+def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
+    """Does everything that is due now; returns what was done.
+
+    One session's trouble does not keep the others from being served: it is told in a line of its own. With `patient`, sessions
+    that failed lately are left alone.
+    """
     done: list[str] = []
     with ctx.working:
         for session_id in sessions.all_ids(ctx):
-            state = ctx.client.state(session_id)
-            if state is SessionState.CLOSED:
-                done += clearing.clear_session(ctx, session_id)
-            elif state is SessionState.SETTLING:
-                done += proving.prove_session(ctx, session_id, again=False)
-                done += settling.settle_session(ctx, session_id)
+            if patient and time.monotonic() < ctx.retry_at.get(session_id, 0.0):
+                continue
+            try:
+                done += _serve(ctx, session_id)
+            except Exception as error:
+                log.exception("session %s: background work failed", session_id)
+                ctx.retry_at[session_id] = time.monotonic() + RETRY_AFTER_S
+                done.append(f"session {session_id}: failed, will be tried again: {error}")
     return done
+
+
+def _serve(ctx: Context, session_id: int) -> list[str]:
+    state = ctx.client.state(session_id)
+    if state is SessionState.CLOSED:
+        return clearing.clear_session(ctx, session_id)
+    if state is SessionState.CANCELLED:
+        return unwinding.unwind_session(ctx, session_id)
+    if state is SessionState.SETTLING:
+        return proving.prove_session(ctx, session_id, again=False) + settling.settle_session(ctx, session_id)
+    return []
 
 
 class Runner:
@@ -57,7 +78,7 @@ class Runner:
                 if self._ctx.chain.is_development and time.monotonic() - moved >= self._clock_every:
                     passed, moved = time.monotonic() - moved, time.monotonic()
                     self._ctx.chain.advance_to(self._ctx.now() + round(passed))
-                done = run_due(self._ctx)
+                done = run_due(self._ctx, patient=True)
                 if done or self._ctx.now() // 3600 != hour:
                     hour = self._ctx.now() // 3600
                     done += self._ctx.follow_clock()

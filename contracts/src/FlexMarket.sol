@@ -125,7 +125,8 @@ contract FlexMarket is AccessControl, EIP712 {
     function cancel(uint256 session, string calldata reason) external onlyRole(OPERATOR_ROLE) {
         Terms storage found = _known(session);
         if (block.timestamp >= found.gateClose) revert GateAlreadyClosed(session, found.gateClose);
-        if (_progress[session].cancelled) revert WrongState(session, State.Cancelled, State.Open);
+        // A pause may have cancelled it, and its intervals may be another session's by now.
+        if (state(session) == State.Cancelled) revert WrongState(session, State.Cancelled, State.Open);
         _progress[session].cancelled = true;
         emit SessionCancelled(session, reason);
         _leaveAuction(session);

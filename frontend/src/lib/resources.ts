@@ -141,6 +141,7 @@ const statement = object({
   account: integer,
   label: nullable(text),
   role: oneOf("seller", "buyer"),
+  final: flag,
   earned: integer,
   unpaid: integer,
   penalty: integer,

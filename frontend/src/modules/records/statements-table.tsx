@@ -113,6 +113,7 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Stat
                   <>
                     <td>
                       <Badge tone={row.role === "seller" ? "offer" : "bid"}>{row.role === "seller" ? "Seller" : "Buyer"}</Badge>
+                      {!row.final && <span className="provisional"> provisional</span>}
                     </td>
                     <td className="num">
                       <Money value={row.earned} />
