@@ -37,16 +37,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                     pytest.fail(f"WATTPROOF_REQUIRE=all, and {MISSING[name][1]}", pytrace=False)
 
 
+_deselected: dict[str, int] = defaultdict(int)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        _deselected[item.nodeid.split("::")[0]] += 1
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("suites that did not run")
-    if not any(_absent.values()) or REQUIRE_ALL:
-        terminalreporter.write_line(
-            "none: everything collected was run" if not REQUIRE_ALL else "none allowed (WATTPROOF_REQUIRE=all)"
-        )
-        return
-    for name, nodes in _absent.items():
-        files = sorted({node.split("::")[0] for node in nodes})
-        terminalreporter.write_line(f"{', '.join(files)}: {len(nodes)} tests, because there is {MISSING[name][1]}")
+    lines = [
+        f"{', '.join(sorted({node.split('::')[0] for node in nodes}))}: {len(nodes)} tests, because there is {MISSING[name][1]}"
+        for name, nodes in _absent.items()
+        if nodes and not REQUIRE_ALL
+    ]
+    if _deselected:
+        lines.append(f"{sum(_deselected.values())} tests in {len(_deselected)} files, because this run left them out (-m, -k)")
+    broken = len(terminalreporter.stats.get("error", []))
+    if broken:
+        lines.append(f"{broken} files or fixtures, because they could not be loaded: see the errors above")
+    for line in lines or ["none: every test that was collected was run"]:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

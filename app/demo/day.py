@@ -149,8 +149,10 @@ def hold(
         day.attempts += attempts.at_proving(ctx, session)
 
     with narrator.chapter("Rewards and penalties are paid", "settle"):
-        api.post(f"/sessions/{session['id']}/settlement")
+        for line in api.post(f"/sessions/{session['id']}/settlement")["done"]:
+            narrator.say(line)
         _clock(api, _seconds(session["proof_deadline"]) + 1)
+        narrator.say("the proof deadline passes")
         for line in api.post(f"/sessions/{session['id']}/settlement")["done"]:
             narrator.say(line)
         session = api.get(f"/sessions/{session['id']}")

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 from machine import ROOT
-
-pytest.importorskip("playwright", reason="playwright is not installed")
-
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.needs("chromium", "anvil", "key", "pages"), pytest.mark.slow]

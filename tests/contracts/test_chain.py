@@ -158,3 +158,19 @@ def test_a_node_by_its_address() -> None:
         open_chain("http://127.0.0.1:9")
     with pytest.raises(ChainError, match="expected tester, anvil or an http address"):
         open_chain("nonsense")
+
+
+@pytest.mark.needs("anvil")
+@pytest.mark.slow
+def test_anvil_is_the_same_chain_after_any_number_of_restarts(tmp_path: Path) -> None:
+    state = tmp_path / "chain.json"
+    seen, height = set(), 0
+    for _ in range(6):
+        with AnvilChain(GENESIS, state) as chain:
+            seen.add(chain.genesis)
+            assert chain.block().number >= height
+            chain.advance_to(chain.now() + 100)
+            height = chain.block().number
+    assert len(seen) == 1
+    with AnvilChain(GENESIS, tmp_path / "other.json") as other:
+        assert other.genesis not in seen

@@ -307,3 +307,19 @@ def test_a_pause_stops_intake_and_cancels_whom_it_touched(world: World) -> None:
     fresh = world.open(days_ahead=90, mask=8)
     chain.advance_to(chain.now() + 60)
     client.place(key_of("anna"), fresh, words)
+
+
+def test_cancelling_what_a_pause_cancelled_does_not_free_another_session_s_intervals(world: World) -> None:
+    client = world.client
+    paused = world.open(days_ahead=61)
+    client.set_paused(world.operator, True)
+    client.set_paused(world.operator, False)
+    world.chain.advance_to(world.chain.now() + 2)
+    assert client.state(paused) is SessionState.CANCELLED
+    client.release_auction(world.operator, paused)
+    following = world.open(days_ahead=61)
+    day = client.terms(following).day
+    with pytest.raises(ContractRefusal, match="is Cancelled"):
+        client.cancel(world.operator, paused, "tidying up")
+    assert client.auctioned(1, day) == client.terms(following).mask
+    assert refused_open(world, days_ahead=61).error_name == "IntervalsUnderAuction"

@@ -41,6 +41,7 @@ def test_the_demonstration_as_a_newcomer_types_it(root: Path, tmp_path: Path) ->
     assert len(report["proofs"]) >= 12
     assert all(proof["verified"] for proof in report["proofs"])
     assert report["data"]["homes"] == 17
+    assert report["seconds"]["clear"] < 60, "CBFM-11: matching within 60 s"
     assert report["data"]["synthetic"]
     assert "replay: identical" in told.stdout
     html = (out / "report.html").read_text()

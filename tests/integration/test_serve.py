@@ -27,6 +27,14 @@ def told(process: subprocess.Popen[str]) -> str:
     return process.stdout.read()
 
 
+def replay(data: Path, session: int) -> str:
+    """What `wattproof replay` says."""
+    command = [sys.executable, "-c", "from app.cli import main; main()", "replay", str(session)]
+    environment = {**os.environ, "WATTPROOF_DATA_DIR": str(data)}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return told.stdout.strip() or told.stderr
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -92,9 +100,14 @@ def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> 
         assert states[3] == "Open", done
         settlement = httpx.get(f"{url}/sessions/2").json()["settlement"]
         assert settlement["balanced"]
+        assert replay(data, 1) == "identical", "while the marketplace runs"
         process.kill()
         process.wait()
 
+    assert replay(data, 2) == "identical", "after it has gone, from a copy of the chain"
+    for _ in range(3):
+        with serving(data, port, within=60) as (url, _):
+            assert httpx.get(f"{url}/status").json()["chain"]["genesis"] == genesis
     with serving(data, port, within=60) as (url, _):
         assert httpx.get(f"{url}/status").json()["chain"]["genesis"] == genesis
         assert len(httpx.get(f"{url}/sessions").json()["items"]) == 3
@@ -104,4 +117,5 @@ def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> 
         status = httpx.get(f"{url}/status").json()
         assert status["chain"]["genesis"] != genesis
         assert "starts anew" in status["message"]
+        assert len(list(data.glob("wattproof-*.sqlite"))) == 1, "what the database held is kept"
         assert httpx.get(f"{url}/sessions").json()["items"] == []
