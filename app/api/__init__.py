@@ -10,11 +10,16 @@ from fastapi.staticfiles import StaticFiles
 
 from app.api import accounts, development, metering, operator, problem, sessions, status
 from app.context import Context
+from app.errors import FieldError
 
 CSP = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
+
+LARGEST_BODY = 16 << 20
+"""Bytes of a request's body, and of a file of readings."""
+LARGEST_FILE = 64 << 20
 
 DESCRIPTION = """Flexibility sessions of an energy community: orders, clearing, proven deliveries, settlement.
 
@@ -40,7 +45,8 @@ def create_api(ctx: Context | None = None) -> FastAPI:
 
     @api.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
+        refused = _too_large(request)
+        response = refused if refused is not None else await call_next(request)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         if request.url.path.startswith("/api/v1/"):
@@ -52,3 +58,16 @@ def create_api(ctx: Context | None = None) -> FastAPI:
     if ctx is not None and (ctx.settings.frontend / "index.html").exists():
         api.mount("/", StaticFiles(directory=ctx.settings.frontend, html=True), name="pages")
     return api
+
+
+def _too_large(request: Request) -> Response | None:
+    """A refusal for a body that is too large or does not say how large it is, before any of it is read."""
+    if "transfer-encoding" in request.headers:
+        return problem.problem(411, "A request says how long its body is.", [FieldError("Content-Length", "a number", "none")])
+    length = request.headers.get("content-length", "0")
+    limit = LARGEST_FILE if request.url.path == "/api/v1/readings" else LARGEST_BODY
+    if not length.isdecimal() or int(length) > limit:
+        return problem.problem(
+            413, "The request is too large.", [FieldError("Content-Length", f"at most {limit} bytes", length[:30])]
+        )
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from app_house import House
 from sqlmodel import func, select
@@ -233,3 +234,25 @@ def test_off_development_chains_only_the_operator_spends_gas_for_accounts(
     assert refused(house.anyone.post, "/dev/faucet", {"account": 1, "amount": 1})["status"] == 404
     assert refused(house.anyone.post, "/dev/advance", {"session": 1, "to": "gate_close"})["status"] == 404
     assert house.api.post("/accounts", new)["index"] == 1
+
+
+def test_numbers_times_and_bodies_out_of_range_are_refused_by_name(house: House) -> None:
+    for path in (
+        "/sessions/99999999999999999999",
+        "/accounts/99999999999999999999",
+        "/orders/99999999999999999999",
+        "/sessions/-1",
+    ):
+        assert refused(house.anyone.get, path)["status"] == 422
+    for body, field in (
+        ({"to": "9999-12-31T23:59:59Z"}, "to"),
+        ({"to": "1900-01-01T00:00:00Z"}, "to"),
+        ({"to": "gate_close", "session": 10**20}, "session"),
+        ({"to": "gate_close"}, "session"),
+    ):
+        assert refused(house.anyone.post, "/dev/advance", body)["errors"][0]["field"].startswith(field)
+    assert refused(house.api.post, "/zones/1/holidays", {"dates": ["1000-01-01"]})["errors"][0]["field"] == "dates.0"
+    big = httpx.post(f"{house.url}/api/v1/accounts", content=b" " * (17 << 20), headers={"Content-Type": "application/json"})
+    assert big.status_code == 413
+    unsized = httpx.post(f"{house.url}/api/v1/accounts", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
+    assert unsized.status_code == 411
