@@ -13,11 +13,12 @@ from sqlmodel import func, select
 from app.context import Context
 from app.database import Account, Reading, known
 from app.errors import Refused
+from app.readings import DatabaseReadings
 from app.services import metering, sessions
 from market.session import SessionTerms, Zone
 from oracle.baseline import baseline_of
 from oracle.forecast import DayForecast, flexible_wh, forecast_day
-from oracle.readings import DayReadings, ReadingSeries, series_of
+from oracle.readings import ReadingSeries, ReadingStore, series_of
 from zk.windows import HISTORY_DAYS
 
 METHOD = (
@@ -82,30 +83,17 @@ def _day(ctx: Context, zone: Zone, day: int) -> dict[int, DayForecast]:
         counted = db.exec(select(func.count()).select_from(Reading).where(Reading.start < until)).one()
     key = (zone.number, day, counted)
     if key not in ctx.forecasts:
-        homes = _homes(ctx, zone, until)
+        homes = _homes(DatabaseReadings(ctx.database, zone), day)
         made = forecast_day(list(homes.values()), day, zone.is_working_day) if homes else []
         ctx.forecasts.clear()
         ctx.forecasts[key] = {int(item.meter): item for item in made}
     return ctx.forecasts[key]
 
 
-def _homes(ctx: Context, zone: Zone, until: int) -> dict[int, ReadingSeries]:
-    with ctx.database.session() as db:
-        accounts = db.exec(select(Reading.account).where(Reading.start < until).distinct()).all()
-    homes = {}
-    for account in accounts:
-        days: dict[int, tuple[list[int | None], list[int | None], list[int | None]]] = {}
-        for row in metering.series(ctx, account, 0, until):
-            day, t = zone.day_of(row.start), zone.interval_of(row.start)
-            net, load, pv = days.setdefault(day, tuple([None] * zone.intervals for _ in range(3)))  # type: ignore[arg-type]
-            net[t], load[t], pv[t] = row.import_wh - row.export_wh, row.load_wh, row.pv_wh
-        homes[account] = series_of(
-            DayReadings(str(account), day, tuple(net), tuple(load), tuple(pv))
-            if any(value is not None for value in load)
-            else DayReadings(str(account), day, tuple(net))
-            for day, (net, load, pv) in days.items()
-        )
-    return homes
+def _homes(store: ReadingStore, until_day: int) -> dict[int, ReadingSeries]:
+    """What is known of each meter before a day."""
+    known_days = {int(meter): store.days(meter, 0, until_day - 1) for meter in store.meters()}
+    return {account: series_of(days) for account, days in known_days.items() if days}
 
 
 def _baseline(ctx: Context, account: int, terms: SessionTerms) -> tuple[int, ...] | None:

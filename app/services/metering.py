@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from app.context import Context
 from app.database import Account, MeterWindow, Reading, known
 from app.errors import Refused
+from app.readings import reading_rows
 from oracle.ingest.csv import parse_csv
 from zk.eddsa import PublicKey
 from zk.windows import HISTORY_DAYS, Window, WindowError, check_window, contradictions
@@ -37,15 +38,13 @@ def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
         }
         new = []
         for day in days:
-            for t, net in enumerate(day.net):
-                if net is None:
-                    continue
-                key = (accounts[day.meter], zone.interval_start(day.day, t))
+            for row in reading_rows(accounts[day.meter], zone, day):
+                key = (accounts[day.meter], int(row["start"] or 0))
                 if key not in stored:
-                    new.append(_row(*key, net, day.load[t] if day.load else None, day.pv[t] if day.pv else None))
-                elif stored[key] != net:
+                    new.append(row)
+                elif stored[key] != int(row["import_wh"] or 0) - int(row["export_wh"] or 0):
                     raise Refused(
-                        f"Account {key[0]} has another reading for interval {t} of day {day.day} already.",
+                        f"Account {key[0]} has another reading for day {day.day}, interval {zone.interval_of(key[1])}.",
                         status=409,
                         field="net_load_wh",
                         expected="the stored reading: a correction stands beside the log, it does not replace it",
@@ -121,12 +120,6 @@ def has_window(ctx: Context, account: int, day: int) -> bool:
     return row is not None and bool(row.window["final"])
 
 
-def series(ctx: Context, account: int, start: int, end: int) -> Sequence[Reading]:
-    """Stored readings with `start <= time < end` (Unix seconds), ascending."""
-    with ctx.database.session() as db:
-        return _between(db, account, start, end)
-
-
 def _between(db: Session, account: int, start: int, end: int) -> Sequence[Reading]:
     return db.exec(
         select(Reading)
@@ -141,14 +134,3 @@ def _account(meter: str, registered: set[int]) -> int:
             f"Account {meter} is not registered.", field="account", expected="a registered account's index", got=meter
         )
     return int(meter)
-
-
-def _row(account: int, start: int, net: int, load: int | None, pv: int | None) -> dict[str, int | None]:
-    return {
-        "account": account,
-        "start": start,
-        "import_wh": max(net, 0),
-        "export_wh": max(-net, 0),
-        "load_wh": load,
-        "pv_wh": pv,
-    }
