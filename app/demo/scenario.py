@@ -15,7 +15,7 @@ from contracts.units import Side
 SYNTHETIC = (
     "which home offers, how much of its load it says it can move, and at what price",
     "the response to the activation: a device steers the net load of the traded hours towards the promise, within its limit",
-    "how faithfully each home delivers; five homes fail on purpose, one of them by never proving",
+    "how faithfully each home delivers; four homes fail on purpose, one of them by never proving",
     "the buyers (a DSO and a retailer), their demand and their prices",
     "the chain's clock, the meters' keys and the wallets",
 )
