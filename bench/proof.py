@@ -53,5 +53,5 @@ def _statement() -> Statement:
         windows.append(close_window(key, day, home.day(day).net, windows[-1].head))
     mask = sum(1 << t for t in range(16, 22))
     weekdays = sum(1 << k for k in range(14) if (DAY - 14 + k + 3) % 7 < 5)
-    shared = Shared(31337, 1, 1, DAY, mask, mask)
-    return make_statement(shared, [AccountInput(1, key.public, windows[-15:], weekdays)])
+    shared = Shared(31337, 1, 1, DAY, mask)
+    return make_statement(shared, [AccountInput(1, key.public, windows[-15:], weekdays, mask)])

@@ -18,12 +18,14 @@ from zk.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One account to prove: meter key in force on the day, its 15 windows, and the contract's mask of admissible days."""
+    """One account to prove: meter key in force on the day, its 15 windows, the contract's mask of admissible days, and the mask
+    of the intervals to prove."""
 
     account: int
     key: PublicKey
     windows: Sequence[Window] = field(repr=False)
     admissible: int
+    mask: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class FeedResult:
 def prove_deliveries(shared: Shared, deliveries: Sequence[Delivery], prover: Prover) -> Iterator[FeedResult]:
     """Proves each delivery alone (N = 1), in the given order, and yields its result as soon as it is there.
 
-    `shared` names chain, contract, session, day and masks. Promises are public (market sessions), so the commitment is the
-    fixed one.
+    `shared` names chain, contract, session, day and the session's intervals. Promises are public (market sessions), so the
+    commitment is the fixed one.
     """
     for done, delivery in enumerate(deliveries, 1):
         started = time.monotonic()
@@ -59,7 +61,7 @@ def prove_deliveries(shared: Shared, deliveries: Sequence[Delivery], prover: Pro
 
 
 def _prove(shared: Shared, delivery: Delivery, prover: Prover) -> tuple[AccountResult | None, Proved | None, str]:
-    item = AccountInput(delivery.account, delivery.key, delivery.windows, delivery.admissible)
+    item = AccountInput(delivery.account, delivery.key, delivery.windows, delivery.admissible, delivery.mask)
     try:
         statement = make_statement(shared, [item])
     except ValueError as error:

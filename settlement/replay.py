@@ -134,13 +134,13 @@ def _proofs(log: SessionLog, verify: Verify) -> Iterator[str]:
     terms = log.terms
     proven: dict[int, list[Record]] = {}
     for call in log.proofs:
-        shared = Shared(log.chain_id, int(terms.deliveries, 16), terms.session, terms.day, call.mask, terms.mask)
+        shared = Shared(log.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask)
         words = list(shared.words())
         for entry in call.entries:
             meter = log.meters[entry.account]
             events = sum(1 << k for k in range(14) if terms.day - 14 + k in meter.event_days)
             admissible = admissible_days(terms.day, terms.zone.is_working_day, events, meter.from_day)
-            words += [entry.account, meter.key, admissible, entry.count, 0, *entry.deviations]
+            words += [entry.account, meter.key, admissible, call.mask, entry.count, 0, *entry.deviations]
         c, gamma, y = compress(words, terms.zone.intervals)
         if c != call.chain:
             yield f"proof of {[entry.account for entry in call.entries]}: C is {call.chain:#x}, the words chain to {c:#x}"

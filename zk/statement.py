@@ -45,8 +45,6 @@ MIN_COUNTED_DAYS = 3
 MAX_INCOMPLETE_DAYS = 2
 """Admissible days that may be incomplete."""
 
-_MASK_BITS = 96
-
 WitnessInputs = dict[str, int | list[int] | list[list[int]] | list[list[list[int]]]]
 """The circuit's inputs by name; field elements, lists of them by account."""
 
@@ -59,20 +57,18 @@ class Shared:
     deliveries      address of the Deliveries contract as an integer
     session         < 2^64
     day             the delivery day
-    mask            proven intervals, bit t for interval t of the day; a non-empty part of `session_mask`
-    session_mask    all intervals of the session
+    session_mask    the session's intervals, bit t for interval t of the day
     """
 
     chain_id: int
     deliveries: int
     session: int
     day: int
-    mask: int
     session_mask: int
 
     def words(self) -> tuple[int, ...]:
         """The five shared public words."""
-        return (self.chain_id, self.deliveries, self.session, self.day, self.mask | self.session_mask << _MASK_BITS)
+        return (self.chain_id, self.deliveries, self.session, self.day, self.session_mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +79,7 @@ class AccountInput:
     key             the meter key in force on the delivery day
     windows         15 windows of consecutive days; the last is the delivery day's, final or provisional
     admissible      bit k admits day `day - 14 + k` to the baseline
+    mask            proven intervals; a non-empty part of the session's
     promise         hidden promise, Wh per interval, with the direction's sign; None where it is public (market sessions)
     promise_salt    field element that hides the promise behind its commitment
     """
@@ -91,6 +88,7 @@ class AccountInput:
     key: PublicKey
     windows: Sequence[Window]
     admissible: int
+    mask: int
     promise: tuple[int, ...] | None = field(default=None, repr=False)
     promise_salt: int = field(default=0, repr=False)
 
@@ -162,7 +160,7 @@ def make_statement(shared: Shared, accounts: Sequence[AccountInput]) -> Statemen
         "deliveries": shared.deliveries,
         "session": shared.session,
         "day": shared.day,
-        "masks": shared.words()[4],
+        "sessionMask": shared.session_mask,
         "gamma": gamma,
     }
     for name in inputs[0]:
@@ -200,8 +198,6 @@ def _check_shared(shared: Shared, intervals: int) -> None:
         require_bits("session_mask", shared.session_mask, intervals)
     except ValueError as error:
         raise StatementError(str(error)) from error
-    if shared.mask <= 0 or shared.mask & ~shared.session_mask:
-        raise StatementError(f"mask: expected a non-empty part of {shared.session_mask:#x}, got {shared.mask:#x}")
     if shared.day < HISTORY_DAYS:
         raise StatementError(f"day: expected at least {HISTORY_DAYS}, got {shared.day}")
 
@@ -210,6 +206,8 @@ def _evaluate(shared: Shared, item: AccountInput, intervals: int) -> tuple[Accou
     _check_windows(shared, item, intervals)
     if not 0 < item.account < 1 << 32:
         raise StatementError(f"index: expected 1 to 2^32-1, got {item.account}")
+    if item.mask <= 0 or item.mask & ~shared.session_mask:
+        raise StatementError(f"mask: expected a non-empty part of {shared.session_mask:#x}, got {item.mask:#x}")
     counted = counted_days(item.windows, item.admissible)
     incomplete = item.admissible.bit_count() - len(counted)
     if len(counted) < MIN_COUNTED_DAYS:
@@ -226,7 +224,7 @@ def _evaluate(shared: Shared, item: AccountInput, intervals: int) -> tuple[Accou
     for t in range(intervals):
         if promise[t] and not shared.session_mask >> t & 1:
             raise StatementError(f"promise[{t}]: expected 0 outside the session's intervals, got a promise")
-        inside = bool(shared.mask >> t & 1)
+        inside = bool(item.mask >> t & 1)
         if inside and item.windows[-1].readings[t] is None:
             raise StatementError(f"mask: interval {t} has no valid reading on day {shared.day}")
         deviation = means[t] - readings[t] - promise[t]
@@ -237,12 +235,21 @@ def _evaluate(shared: Shared, item: AccountInput, intervals: int) -> tuple[Accou
     hidden = item.promise is not None
     commitment = commit_promise(item.account, shared.session, promise, item.promise_salt) if hidden else 0
     key_word = item.key.word()
-    words = (item.account, key_word, item.admissible, len(counted), commitment, *pack_deviations(deviations))
+    words = (
+        item.account,
+        key_word,
+        item.admissible,
+        item.mask,
+        len(counted),
+        commitment,
+        *pack_deviations(deviations),
+    )
     result = AccountResult(item.account, len(counted), tuple(mean - READING_OFFSET for mean in means), tuple(deviations), words)
     history, today = item.windows[:-1], item.windows[-1]
     inputs: WitnessInputs = {
         "account": item.account,
         "admissible": item.admissible,
+        "mask": item.mask,
         "firstHead": history[0].previous,
         "salts": [window.salt for window in item.windows],
         "validity": [window.validity for window in history],

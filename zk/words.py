@@ -36,7 +36,7 @@ class StatementError(ValueError):
 
 def account_words(intervals: int) -> int:
     """Public words of one account."""
-    return 5 + elements_for(intervals)
+    return 6 + elements_for(intervals)
 
 
 def compress(words: Sequence[int], intervals: int) -> tuple[int, int, int]:

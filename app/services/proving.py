@@ -54,14 +54,12 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
         _store(ctx, session_id, account, status="proving", error=None)
         deliveries.append(_delivery(ctx, view, account))
     terms = view.terms
+    shared = Shared(ctx.chain.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask)
     for delivery in deliveries:
-        # Only what was sold is proven: the deviation of any other interval would tell of consumption for nothing.
-        mask = sum(1 << t for t, fill in zip(terms.intervals, view.sold[delivery.account], strict=True) if fill)
-        shared = Shared(ctx.chain.chain_id, int(terms.deliveries, 16), terms.session, terms.day, mask, terms.mask)
         (result,) = prove_deliveries(shared, [delivery], ctx.prover(terms.zone.intervals))
         error = result.error
         if result.ok:
-            error = _record(ctx, view, result, mask)
+            error = _record(ctx, view, result, delivery.mask)
         if error:
             _store(ctx, session_id, result.account, status="failed", error=error)
             log.warning("session %s: the delivery of account %s could not be proven", session_id, result.account)
@@ -81,6 +79,8 @@ def _delivery(ctx: Context, view: sessions.SessionView, account: int) -> Deliver
         key=PublicKey(int(row.meter_x), int(row.meter_y)),
         windows=metering.windows(ctx, account, view.terms.day),
         admissible=ctx.client.admissible(view.terms.zone.number, account, view.terms.day),
+        # Only what was sold is proven: the deviation of any other interval would tell of consumption for nothing.
+        mask=sum(1 << t for t, fill in zip(view.terms.intervals, view.sold[account], strict=True) if fill),
     )
 
 
@@ -88,7 +88,7 @@ def _record(ctx: Context, view: sessions.SessionView, result: FeedResult, mask: 
     """Sends a proof to the chain; returns why it was not taken, or nothing."""
     assert result.proved is not None and result.result is not None
     terms, account = view.terms, result.account
-    entries = [account | result.result.count << 32, *result.result.words[5:]]
+    entries = [account | result.result.count << 32, *result.result.words[6:]]
     call = ctx.client.encode_prove(terms.session, mask, result.proved.public[0], entries, list(result.proved.proof.words()))
     try:
         ctx.client.simulate(ctx.address("operator"), call)

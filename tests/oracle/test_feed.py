@@ -16,7 +16,7 @@ from zk.verifier import verify
 
 DAY = 17_200
 MASK = 0b11 << 18
-SHARED = Shared(31337, 0xDE11, 9, DAY, MASK, MASK)
+SHARED = Shared(31337, 0xDE11, 9, DAY, MASK)
 
 
 def working(day: int) -> bool:
@@ -31,7 +31,8 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> list[Delivery]:
         key = PrivateKey(bytes([account]) * 32)
         meter = Meter.create(folder / f"{account}.json", key, DAY - 14, 24)
         meter.close_days([(day, home.day(day).net) for day in range(DAY - 14, DAY + 1)])
-        out.append(Delivery(account, key.public, meter.windows_for(DAY), admissible_days(DAY, working, 0, meter.from_day)))
+        admissible = admissible_days(DAY, working, 0, meter.from_day)
+        out.append(Delivery(account, key.public, meter.windows_for(DAY), admissible, MASK))
     return out
 
 
@@ -53,7 +54,7 @@ class Refusing:
 
 def test_a_failing_account_does_not_stop_the_others(deliveries: list[Delivery]) -> None:
     first, second, third = deliveries
-    late = Delivery(2, second.key, second.windows[:-1], second.admissible)
+    late = Delivery(2, second.key, second.windows[:-1], second.admissible, MASK)
     prover = Refusing(3)
     results = list(prove_deliveries(SHARED, [third, late, first], prover))
     assert [(r.account, r.ok, r.done, r.total) for r in results] == [(3, False, 1, 3), (2, False, 2, 3), (1, True, 3, 3)]

@@ -27,7 +27,7 @@ from zk.words import challenge, commit_promise
 pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
 
 Inputs = dict[str, Any]
-OURS = ("MaskWord", "WindowHead", "MeterSignature", "CountedDays", "Baseline", "Promise", "Deviations", "Account")
+OURS = ("Mask", "WindowHead", "MeterSignature", "CountedDays", "Baseline", "Promise", "Deviations", "Account")
 PROMISE = (0, 0, 300, -200, 0, 100, *[0] * 18)
 DAYS = random_days(5)
 
@@ -39,7 +39,7 @@ def honest() -> Statement:
     days[14][9] = None
     days[4][0] = None
     item = account(windows=build_log(METER, days), promise=PROMISE, promise_salt=11)
-    return make_statement(shared(mask=0b1100, session_mask=0b111100), [item])
+    return make_statement(shared(), [item])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_altered_history(refused: Any, honest: Statement) -> None:
 def test_a_log_of_the_attackers_own(key: KeyPaths, prover: SnarkjsProver, honest: Statement, refused: Any) -> None:
     forged_days = [[reading if k == 14 else 5_000 for reading in day] for k, day in enumerate(DAYS)]
     forged = make_statement(
-        shared(mask=0b1100, session_mask=0b111100),
+        shared(),
         [account(key=OTHER_METER.public, windows=build_log(OTHER_METER, forged_days))],
     )
     # Under the attacker's own key it is a proof, of an account with that key: the registered key's word is another.
@@ -140,7 +140,7 @@ def test_windows_in_another_order(refused: Any) -> None:
 
 def test_gap_inside_the_mask(refused: Any) -> None:
     # Interval 9 has no reading; the prover names it proven all the same.
-    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 9), "Account")
+    refused(setting("mask", 0, value=0b1100 | 1 << 9), "Account")
     # Or claims a reading for it.
     refused(setting("valid", 0, 9, value=1), "MeterSignature")
     # Or hides a valid one.
@@ -256,7 +256,7 @@ def test_promise_behind_another_commitment(refused: Any, honest: Statement) -> N
 
     # No promise at all, and a factor that turns its hash into the commitment of the real one.
     def scale(inputs: Inputs) -> None:
-        commitment = honest.words[9]
+        commitment = honest.words[10]
         nothing = commit_promise(5, honest.shared.session, (0,) * 24, 11)
         inputs["promise"] = [[0] * 24]
         inputs["hidden"] = [commitment * pow(nothing, -1, ORDER) % ORDER]
@@ -278,10 +278,9 @@ def test_promise_too_large_for_its_slot(refused: Any) -> None:
 
 
 def test_mask_bits_that_the_day_does_not_have(refused: Any) -> None:
-    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 24), "MaskWord")
-    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 95), "MaskWord")
-    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 96 + 24), "MaskWord")
-    refused(lambda inputs: inputs.update(masks=inputs["masks"] | 1 << 192), "MaskWord")
+    for bit in (24, 95, 192):
+        refused(setting("mask", 0, value=0b1100 | 1 << bit), "Mask")
+        refused(lambda inputs, bit=bit: inputs.update(sessionMask=inputs["sessionMask"] | 1 << bit), "Mask")
 
 
 def test_signature_of_another_form(refused: Any, honest: Statement) -> None:
@@ -311,7 +310,7 @@ def test_a_proof_verifies_here_and_with_snarkjs(
     assert prover.verify(verifying, proved.public, proved.proof)
 
 
-@pytest.mark.parametrize("position", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+@pytest.mark.parametrize("position", list(range(14)))
 def test_words_changed_after_c(
     position: int, proved: Proved, honest: Statement, verifying: VerifyingKey, prover: SnarkjsProver
 ) -> None:
@@ -328,8 +327,8 @@ def test_gamma_chosen_first(key: KeyPaths, honest: Statement, verifying: Verifyi
     chosen = prover.prove_inputs(key, inputs)
     assert prover.verify(verifying, chosen.public, chosen.proof)
     claimed = list(honest.words)
-    claimed[10] += 1
-    claimed[9] = (claimed[9] - pow(5, -1, ORDER)) % ORDER
+    claimed[11] += 1
+    claimed[10] = (claimed[10] - pow(5, -1, ORDER)) % ORDER
     assert horner(claimed, 5) == chosen.public[1]
     # But the contract's gamma follows from C and the words.
     assert not prover.verify(verifying, contract_signals(honest, claimed), chosen.proof)

@@ -19,7 +19,7 @@ from zk.windows import READING_OFFSET
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
 
-PRIVATE_INPUTS = 207
+PRIVATE_INPUTS = 208
 """Private inputs of the circuit for 24 intervals and one account."""
 
 
@@ -27,8 +27,8 @@ def random_statement(seed: int, intervals: int = 24, size: int = 1) -> Statement
     draw = random.Random(seed)
     items = []
     session_mask = draw.randrange(1, 1 << intervals)
-    mask = session_mask & draw.randrange(1 << intervals) or session_mask
     for _ in range(size):
+        mask = session_mask & draw.randrange(1 << intervals) or session_mask
         meter = draw.choice((METER, OTHER_METER))
         days = random_days(draw.randrange(1 << 30), intervals, draw.choice((1, 5_000, READING_OFFSET)))
         for k in draw.sample(range(14), draw.randrange(3)):
@@ -42,8 +42,8 @@ def random_statement(seed: int, intervals: int = 24, size: int = 1) -> Statement
             promise = tuple(draw.randrange(-5_000, 5_000) if session_mask >> t & 1 else 0 for t in range(intervals))
         windows = build_log(meter, days, last_final=draw.random() < 0.5, previous=draw.randrange(ORDER))
         salt = draw.randrange(ORDER)
-        items.append(AccountInput(draw.randrange(1, 1 << 32), meter.public, windows, admissible, promise, salt))
-    return make_statement(shared(mask, session_mask, session=draw.randrange(1 << 64)), items)
+        items.append(AccountInput(draw.randrange(1, 1 << 32), meter.public, windows, admissible, mask, promise, salt))
+    return make_statement(shared(session_mask, session=draw.randrange(1 << 64)), items)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -58,9 +58,9 @@ def test_extreme_values(key: KeyPaths, prover: SnarkjsProver) -> None:
         windows = build_log(METER, [[history] * 24] * 14 + [[today] * 24])
         bound = (1 << 24) - 1
         promise = tuple(bound if today == top else -bound for _ in range(24))
-        item = account((1 << 32) - 1, windows=windows, promise=promise, promise_salt=ORDER - 1)
         everything = (1 << 24) - 1
-        statement = make_statement(shared(everything, everything, session=(1 << 64) - 1), [item])
+        item = account((1 << 32) - 1, mask=everything, windows=windows, promise=promise, promise_salt=ORDER - 1)
+        statement = make_statement(shared(everything, session=(1 << 64) - 1), [item])
         assert tuple(prover.witness(key, statement.witness)[1:4]) == statement.public
 
 

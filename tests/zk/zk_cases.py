@@ -19,8 +19,8 @@ METER = PrivateKey(b"meter".ljust(32, b"-"))
 OTHER_METER = PrivateKey(b"other".ljust(32, b"-"))
 
 
-def shared(mask: int = 0b1100, session_mask: int = 0b111100, session: int = 7, day: int = DAY) -> Shared:
-    return Shared(chain_id=31337, deliveries=0xD3 << 120, session=session, day=day, mask=mask, session_mask=session_mask)
+def shared(session_mask: int = 0b111100, session: int = 7, day: int = DAY) -> Shared:
+    return Shared(chain_id=31337, deliveries=0xD3 << 120, session=session, day=day, session_mask=session_mask)
 
 
 def build_log(
@@ -46,12 +46,12 @@ def random_days(seed: int, intervals: int = 24, size: int = 3_000, count: int = 
     return [[draw.randrange(-size, size) for _ in range(intervals)] for _ in range(count)]
 
 
-def account(index: int = 5, admissible: int = (1 << 14) - 1, **fields: Any) -> AccountInput:
+def account(index: int = 5, admissible: int = (1 << 14) - 1, mask: int = 0b1100, **fields: Any) -> AccountInput:
     """Account of METER with random complete days, unless `windows` or `key` say otherwise."""
     fields.setdefault("key", METER.public)
     if "windows" not in fields:
         fields["windows"] = build_log(METER, random_days(index))
-    return AccountInput(account=index, admissible=admissible, **fields)
+    return AccountInput(account=index, admissible=admissible, mask=mask, **fields)
 
 
 @cache

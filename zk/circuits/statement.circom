@@ -26,7 +26,7 @@ template Account(T) {
     signal input admissible;
     signal input session;
     signal input day;
-    signal input mask[T];
+    signal input mask;
     signal input sessionMask[T];
     signal output key;
     signal output count;
@@ -56,6 +56,11 @@ template Account(T) {
     signal input R8y;
     signal input S;
 
+    // The proven intervals. That they are a part of the session's is the contract's to check, which knows both masks: here the
+    // words carry both as they are, and outside the session there is no promise.
+    component proven = Mask(T);
+    proven.word <== mask;
+
     // Today's readings. Without the range check a reading could borrow from its neighbour in the packed element. Readings at
     // validity 0 are fixed by the signature like all others and used nowhere, so that they need no rule of their own.
     component readingBits[T];
@@ -67,7 +72,7 @@ template Account(T) {
         today.values[t] <== readings[t];
         // Two rules in one. Outside the mask, valid is a bit, so that the validity in the signed word has one reading. Inside,
         // it is 1: without this a gap, packed as 0, would be paid as a huge export.
-        (valid[t] - mask[t]) * (valid[t] - 1) === 0;
+        (valid[t] - proven.bits[t]) * (valid[t] - 1) === 0;
         validityToday += valid[t] * (1 << t);
     }
 
@@ -124,7 +129,7 @@ template Account(T) {
     commitment <== promised.commitment;
 
     component result = Deviations(T);
-    result.mask <== mask;
+    result.mask <== proven.bits;
     result.mean <== mean;
     result.reading <== readings;
     result.promise <== promise;
@@ -181,7 +186,7 @@ template Compression(T, N) {
     y <== horner[COUNT];
 }
 
-// N accounts of one session, day and mask.
+// N accounts of one session and day.
 template Statement(T, N) {
     var W = historyDays();
     var E = elements(T);
@@ -191,13 +196,14 @@ template Statement(T, N) {
     signal input deliveries;
     signal input session;
     signal input day;
-    signal input masks;
+    signal input sessionMask;
     signal input gamma;
     signal output C;
     signal output y;
 
     signal input account[N];
     signal input admissible[N];
+    signal input mask[N];
     signal input firstHead[N];
     signal input salts[N][W + 1];
     signal input validity[N][W];
@@ -216,15 +222,15 @@ template Statement(T, N) {
     signal input R8y[N];
     signal input S[N];
 
-    component mask = MaskWord(T);
-    mask.word <== masks;
+    component offered = Mask(T);
+    offered.word <== sessionMask;
 
     component words = Compression(T, N);
     words.shared[0] <== chainId;
     words.shared[1] <== deliveries;
     words.shared[2] <== session;
     words.shared[3] <== day;
-    words.shared[4] <== masks;
+    words.shared[4] <== sessionMask;
     words.gamma <== gamma;
 
     component accounts[N];
@@ -234,8 +240,8 @@ template Statement(T, N) {
         accounts[n].admissible <== admissible[n];
         accounts[n].session <== session;
         accounts[n].day <== day;
-        accounts[n].mask <== mask.proven;
-        accounts[n].sessionMask <== mask.session;
+        accounts[n].mask <== mask[n];
+        accounts[n].sessionMask <== offered.bits;
         accounts[n].firstHead <== firstHead[n];
         accounts[n].salts <== salts[n];
         accounts[n].validity <== validity[n];
@@ -257,10 +263,11 @@ template Statement(T, N) {
         words.accounts[n][0] <== account[n];
         words.accounts[n][1] <== accounts[n].key;
         words.accounts[n][2] <== admissible[n];
-        words.accounts[n][3] <== accounts[n].count;
-        words.accounts[n][4] <== accounts[n].commitment;
+        words.accounts[n][3] <== mask[n];
+        words.accounts[n][4] <== accounts[n].count;
+        words.accounts[n][5] <== accounts[n].commitment;
         for (var e = 0; e < E; e++) {
-            words.accounts[n][5 + e] <== accounts[n].deviations[e];
+            words.accounts[n][6 + e] <== accounts[n].deviations[e];
         }
     }
     C <== words.C;
