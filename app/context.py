@@ -30,7 +30,7 @@ from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
 from market.session import Zone
 from oracle.forecast import DayForecast
 from zk.files import write_whole
-from zk.keys import KeyPaths, ensure_development_key, read_info
+from zk.keys import KeyPaths, ensure_key, read_info
 from zk.prover import Prover, SnarkjsProver
 
 ROLES = ("operator", "metering", "guardian", "relayer")
@@ -122,12 +122,16 @@ class Context:
     def prover(self, intervals: int) -> Prover:
         """The prover for a day of `intervals` intervals, started at first use."""
         if intervals not in self._provers:
-            self._provers[intervals] = SnarkjsProver(development_key(intervals), timeout=self.settings.proof_timeout_s)
+            self._provers[intervals] = SnarkjsProver(self.key(intervals), timeout=self.settings.proof_timeout_s)
         return self._provers[intervals]
 
     def constraints(self, intervals: int) -> int:
         """Constraints of the circuit behind the prover."""
-        return read_info(development_key(intervals).info).constraints
+        return read_info(self.key(intervals).info).constraints
+
+    def key(self, intervals: int) -> KeyPaths:
+        """The key that proofs are made with."""
+        return proving_key(self.settings.zk_key, intervals)
 
     def require_development(self, what: str) -> None:
         """Refuses `what` off development chains."""
@@ -145,9 +149,9 @@ class Context:
 
 
 @cache
-def development_key(intervals: int) -> KeyPaths:
-    """The development key of the circuit with one account, made by set-up."""
-    return ensure_development_key(intervals, 1)
+def proving_key(name: str, intervals: int) -> KeyPaths:
+    """The key called `name` of the circuit with one account, checked once a process."""
+    return ensure_key(name, intervals, 1)
 
 
 def build(
@@ -194,7 +198,7 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
             raise Refused("Nothing is deployed on this chain.", field="chain", expected="a deployment", got=settings.chain)
         for address in addresses.values():
             chain.fund(address)
-        key = development_key(INTERVALS)
+        key = proving_key(settings.zk_key, INTERVALS)
         circuit = VerifyingKey(1, key.verifying_key().words(), read_info(key.info).development)
         deployment = deploy(
             chain,

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     )
     host: Annotated[str, Field(validation_alias="HOST")] = "127.0.0.1"
     port: Annotated[int, Field(validation_alias="PORT", ge=0, le=65535)] = 8000
+    zk_key: str = Field(
+        "development",
+        description="Name of the key that proofs are made with and new deployments get; other names must have been imported "
+        "(wattproof zk import). Chains that are not development chains refuse the development key.",
+    )
     proof_timeout_s: float = Field(120.0, gt=0, description="A single proof that takes longer is given up and tried again.")
 
     @property

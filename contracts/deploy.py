@@ -122,6 +122,7 @@ def deploy(
     def do(name: str, function: str, *values: Any) -> None:
         chain.transact(made[name], load(name).functions[function].call(*values), deployer)
 
+    _require_ceremony_keys(chain, circuits)
     if token is None:
         chain.require_development("deploy without a token")
         create("Token", "DevEuro")
@@ -201,6 +202,24 @@ def _require_no_role(chain: Chain, deployment: Deployment, own: str) -> None:
     ):
         if _has_role(chain, deployment, name, role, own) != kept:
             raise DeploymentError(f"{name}: the deployer {own} {'lost' if kept else 'kept'} the role 0x{role.hex()}")
+
+
+def _require_ceremony_keys(chain: Chain, circuits: Sequence[VerifyingKey | DeployedVerifier]) -> None:
+    """What Deliveries would refuse at its own deployment, said before any gas is spent."""
+    if chain.is_development:
+        return
+    development = load("Groth16Verifier").functions["development"]
+    for circuit in circuits:
+        if isinstance(circuit, VerifyingKey):
+            marked = circuit.development
+        else:
+            marked = bool(development.result(chain.call(circuit.address, development.call())))
+        if marked:
+            raise DeploymentError(
+                f"chain {chain.chain_id} takes no development keys, and the key for {circuit.accounts} account(s) is one: "
+                "whoever kept its secret could forge deliveries. Import a ceremony's key (docs/keys.md) and deploy with that. "
+                "Nothing was sent."
+            )
 
 
 def _has_role(chain: Chain, deployment: Deployment, name: str, role: bytes, holder: str) -> bool:

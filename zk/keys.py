@@ -16,8 +16,12 @@ from zk.development import make_key
 from zk.files import locked, sha256, write_whole
 from zk.groth16 import VerifyingKey
 from zk.r1cs import read_header, read_r1cs
+from zk.transcript import Ceremony
 from zk.verifier import check_key
 from zk.zkey import ZkeyError, check_zkey
+
+DEVELOPMENT = "development"
+"""Name of the key that set-up makes."""
 
 
 class KeyFileError(ValueError):
@@ -26,7 +30,8 @@ class KeyFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """What is recorded beside a key. `development` keys rest on one machine's honesty: for development chains only."""
+    """What is recorded beside a key. `development` keys rest on one machine's honesty: for development chains only. Keys that
+    were imported say from which `ceremony`."""
 
     circuit: str
     intervals: int
@@ -36,6 +41,7 @@ class KeyInfo:
     r1cs_sha256: str
     zkey_sha256: str
     verification_key_sha256: str
+    ceremony: Ceremony | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,24 @@ def ensure_development_key(
     the old.
     """
     circuit = compile_circuit(intervals, accounts, cache, progress)
-    paths = KeyPaths(circuit, "development")
+    paths = KeyPaths(circuit, DEVELOPMENT)
     with locked(circuit.directory / f"{paths.name}.lock"):
         if not paths.info.exists():
             _make(paths, progress)
         check_files(paths)
+    return paths
+
+
+def ensure_key(
+    name: str, intervals: int, accounts: int, cache: Path | None = None, progress: Callable[[str], None] | None = None
+) -> KeyPaths:
+    """The key called `name`, checked: the development key is made where it is absent, another one must have been imported."""
+    if name == DEVELOPMENT:
+        return ensure_development_key(intervals, accounts, cache, progress)
+    paths = KeyPaths(compile_circuit(intervals, accounts, cache, progress), name)
+    if not paths.info.exists():
+        raise KeyFileError(f"no key {name!r} for {paths.circuit.name}; take a ceremony's key in with `wattproof zk import`")
+    check_files(paths)
     return paths
 
 
@@ -110,8 +129,11 @@ def check_files(paths: KeyPaths) -> KeyInfo:
 def read_info(path: Path) -> KeyInfo:
     """The information beside a key; raises `KeyFileError`."""
     try:
-        return KeyInfo(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        record = json.loads(path.read_text())
+        if record.get("ceremony") is not None:
+            record["ceremony"] = Ceremony.from_record(record["ceremony"])
+        return KeyInfo(**record)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise KeyFileError(f"{path}: not a key's information: {error}") from error
 
 
@@ -133,18 +155,26 @@ def _make(paths: KeyPaths, progress: Callable[[str], None] | None) -> None:
     content, key = make_key(system, progress)
     write_whole(paths.zkey, content)
     write_whole(paths.verification_key, json.dumps(key.to_snarkjs(), indent=1).encode())
-    info = KeyInfo(
+    write_whole(paths.info, json.dumps(asdict(key_info(paths, development=True)), indent=1).encode())
+
+
+def key_info(paths: KeyPaths, *, development: bool, ceremony: Ceremony | None = None) -> KeyInfo:
+    """The information of a key whose other files are written."""
+    circuit = paths.circuit
+    return KeyInfo(
         circuit=circuit.name,
         intervals=circuit.intervals,
         accounts=circuit.accounts,
-        constraints=system.header.constraints,
-        development=True,
+        constraints=read_header(circuit.r1cs).constraints,
+        development=development,
         r1cs_sha256=sha256(circuit.r1cs),
         zkey_sha256=sha256(paths.zkey),
         verification_key_sha256=sha256(paths.verification_key),
+        ceremony=ceremony,
     )
-    write_whole(paths.info, json.dumps(asdict(info), indent=1).encode())
 
 
 def _hint(paths: KeyPaths) -> str:
+    if paths.name != DEVELOPMENT:
+        return f"delete {paths.info} and import the ceremony's key again"
     return f"delete {paths.info} to have a new key made (contracts deployed with the old one will refuse its proofs)"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.context import development_key
+from app.context import proving_key
 from app.errors import Refused
 from app.settings import Settings
 from contracts import events
@@ -61,7 +61,7 @@ def _chain_of(settings: Settings, scratch: Path) -> Chain:
 
 def replay_session(client: MarketClient, session_id: int) -> str:
     """ "identical", or the first difference between what the chain says of a session and what follows from its log."""
-    key = development_key(24).verifying_key()
+    key = proving_key(Settings().zk_key, 24).verifying_key()
 
     def verified(public: tuple[int, int, int], proof: tuple[int, ...]) -> bool:
         return verify(key, public, Proof.from_words(proof))

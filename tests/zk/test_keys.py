@@ -57,7 +57,7 @@ def test_no_secret_is_kept(key: KeyPaths) -> None:
     names = {path.name for path in key.circuit.directory.iterdir()}
     files = {f"statement_t24_n1.{end}" for end in ("r1cs", "sym", "wasm")}
     assert names == files | {f"development.{end}" for end in ("zkey", "vkey.json", "json", "lock")}
-    expected = {"circuit", "intervals", "accounts", "constraints", "development"}
+    expected = {"circuit", "intervals", "accounts", "constraints", "development", "ceremony"}
     hashes = {"r1cs_sha256", "zkey_sha256", "verification_key_sha256"}
     assert set(json.loads(key.info.read_text())) == expected | hashes
 
