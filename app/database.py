@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Engine, LargeBinary, UniqueConstraint, event
+from sqlalchemy import JSON, Column, Engine, Index, LargeBinary, UniqueConstraint, event
 from sqlmodel import Field, Session, SQLModel, create_engine
 
 from app.errors import Refused
@@ -48,10 +48,24 @@ class Account(SQLModel, table=True):
     owner: str = Field(index=True)
     delegate: str | None = None
     label: str | None = None
-    meter_key: str | None = None
-    meter_from_day: int | None = None
-    meter_x: str | None = None
-    meter_y: str | None = None
+
+
+class MeterKey(SQLModel, table=True):
+    """A version of an account's meter key as the chain has it. A key belongs to one account, ever."""
+
+    key: str = Field(primary_key=True, description="The key's word, hexadecimal without leading zeros")
+    account: int = Field(index=True)
+    zone: int
+    from_day: int
+    suspended: bool = False
+
+
+class MeterPoint(SQLModel, table=True):
+    """The point behind a key's word, decimal: the chain has the word alone, a signature is checked with the point."""
+
+    key: str = Field(primary_key=True)
+    x: str
+    y: str
 
 
 class MarketSession(SQLModel, table=True):
@@ -140,11 +154,39 @@ class Reading(SQLModel, table=True):
 
 
 class MeterWindow(SQLModel, table=True):
-    """A window as its meter signed it, salt included. Private."""
+    """A window as its meter signed it, salt included. Private.
 
-    account: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    Every window that was signed stays: a later one, provisional or final, must not contradict any of them.
+    """
+
+    __table_args__ = (UniqueConstraint("key", "head"), Index("ix_meterwindow_key_day", "key", "day"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str
+    day: int
+    head: str
     window: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    received: datetime = Field(default_factory=utcnow)
+
+
+class Fork(SQLModel, table=True):
+    """Two windows under one key's signature that contradict each other, and what became of their report. Private.
+
+    `interval` is the first in which they differ, T where they contradict each other as a whole. `status` is kept, failed (with
+    the reason), or sent.
+    """
+
+    __table_args__ = (UniqueConstraint("key", "day"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    day: int
+    interval: int
+    one: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    other: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    status: str = "kept"
+    error: str | None = None
+    outbox: int | None = Field(default=None, foreign_key="outbox.id")
     received: datetime = Field(default_factory=utcnow)
 
 

@@ -19,6 +19,7 @@ from app.database import (
     LogBatch,
     MarketSession,
     Meta,
+    MeterKey,
     Outbox,
     Promise,
     SettledRow,
@@ -82,7 +83,7 @@ class Indexer:
     def _forget(self, db: Session) -> None:
         """Empties what is rebuilt from the chain; what was sent in blocks that are gone is sent again."""
         log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
-        for table in (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, Account, ZoneRow):
+        for table in (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
             db.execute(delete(table))
         for row in db.exec(select(Outbox).where(Outbox.status == "confirmed")).all():
             if row.transaction is not None and self.client.chain.receipt(row.transaction) is None:
@@ -93,9 +94,9 @@ class Indexer:
 
 
 def _keep_local(account: Account, before: Account | None) -> None:
-    """Label and meter point are known here only: they outlive a rebuild where the account is still the same owner's."""
+    """The label is known here only: it outlives a rebuild where the account is still the same owner's."""
     if before is not None and before.owner == account.owner:
-        account.label, account.meter_x, account.meter_y = before.label, before.meter_x, before.meter_y
+        account.label = before.label
 
 
 def _zone(db: Session, event: events.ZoneAdded, _: Log) -> None:
@@ -121,8 +122,7 @@ def _delegate(db: Session, event: events.DelegateSet, _: Log) -> None:
 
 
 def _meter(db: Session, event: events.MeterBound, _: Log) -> None:
-    account = _known(db, event.account)
-    account.meter_key, account.meter_from_day = hex(event.key), event.from_day
+    db.add(MeterKey(key=hex(event.key), account=event.account, zone=event.zone, from_day=event.from_day))
 
 
 def _opened(db: Session, event: events.SessionOpened, _: Log) -> None:

@@ -11,6 +11,7 @@ from app.api import models
 from app.api.depends import OPERATOR_UNLESS_DEVELOPMENT, Ctx
 from app.api.ids import AccountIndex, SessionQuery
 from app.api.times import at
+from app.database import MeterKey
 from app.errors import Refused
 from app.services import accounts, forecasting
 
@@ -51,6 +52,12 @@ def show_account(ctx: Ctx, index: AccountIndex) -> models.Account:
     return _account(accounts.view(ctx, index))
 
 
+@router.get("/accounts/{index}/meters")
+def list_meters(ctx: Ctx, index: AccountIndex) -> models.MeterKeyList:
+    """The versions of an account's meter key, as the chain has them, the oldest first."""
+    return models.MeterKeyList(items=[meter_key(row) for row in accounts.meter_keys(ctx, index)])
+
+
 @router.get("/accounts/{index}/forecast")
 def show_forecast(
     ctx: Ctx,
@@ -74,13 +81,24 @@ def show_forecast(
     )
 
 
+def meter_key(row: MeterKey) -> models.MeterKey:
+    return models.MeterKey(
+        account=row.account,
+        key=row.key,
+        zone=row.zone,
+        from_day=row.from_day,
+        state="suspended" if row.suspended else "bound",
+    )
+
+
 def _account(view: accounts.AccountView) -> models.Account:
     return models.Account(
         index=view.index,
         owner=view.owner,
         delegate=view.delegate,
         label=view.label,
-        has_meter=view.has_meter,
+        has_meter=view.meter == "bound",
+        meter=view.meter,
         available=view.available,
         locked=view.locked,
     )

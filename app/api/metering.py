@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from app.api import models
+from app.api.accounts import meter_key
 from app.api.depends import OPERATOR, Ctx
 from app.errors import Refused
 from app.services import accounts, metering
@@ -17,10 +18,10 @@ router = APIRouter(tags=["metering"], dependencies=OPERATOR)
 
 
 @router.post("/meters", status_code=201)
-def bind_meter(ctx: Ctx, meter: models.NewMeter) -> models.Done:
-    """Binds a meter's public key to an account, in force from a day on."""
-    accounts.bind_meter(ctx, meter.account, PublicKey(int(meter.x), int(meter.y)), 1, meter.from_day)
-    return models.Done(done=[f"meter bound to account {meter.account} from day {meter.from_day}"])
+def bind_meter(ctx: Ctx, meter: models.NewMeter) -> models.MeterKey:
+    """Binds the next version of an account's meter key, in force from a day on. The same binding again is harmless."""
+    key = PublicKey(int(meter.x), int(meter.y))
+    return meter_key(accounts.bind_meter(ctx, meter.account, key, meter.zone, meter.from_day))
 
 
 @router.post("/readings", status_code=201)
@@ -33,8 +34,15 @@ def import_readings(ctx: Ctx, text: Annotated[str, Body(media_type="text/csv", m
 
 @router.post("/windows", status_code=201)
 def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max_length=5000)]) -> models.Done:
-    """Hands in windows as their meters signed them: all of them, or none."""
-    metering.store_windows(ctx, [(item.account, _window(number, item.window)) for number, item in enumerate(batch)])
+    """Hands in windows as their meters signed them: all of them, or none. A window that contradicts an earlier one is refused,
+    and both are kept as evidence."""
+    metering.store_windows(
+        ctx,
+        [
+            metering.SignedWindow(item.account, _window(number, item.window), None if item.key is None else int(item.key))
+            for number, item in enumerate(batch)
+        ],
+    )
     return models.Done(done=[f"{len(batch)} windows stored"])
 
 

@@ -232,7 +232,10 @@ class Account(Model):
     owner: Address
     delegate: Address | None
     label: str | None
-    has_meter: bool
+    has_meter: bool = Field(description="Whether a meter key is bound, so that the account may offer.")
+    meter: Literal["none", "bound", "suspended"] = Field(
+        description="State of the newest key version; a suspended key signed two histories, the account offers nothing with it."
+    )
     available: int
     locked: int
 
@@ -264,18 +267,34 @@ class Forecast(Model):
 
 
 class NewMeter(Model):
-    """A meter's public key (BabyJubJub), bound to an account from a day on."""
+    """A meter's public key (BabyJubJub), the next version of an account's, in force from a day on."""
 
     account: Annotated[int, Field(gt=0, lt=2**32)]
+    zone: Annotated[int, Field(gt=0, lt=2**16)] = 1
     x: Annotated[str, Field(pattern=r"^\d{1,78}$")]
     y: Annotated[str, Field(pattern=r"^\d{1,78}$")]
     from_day: Annotated[int, Field(gt=0, lt=2**32)]
+
+
+class MeterKey(Model):
+    """A version of an account's meter key, in force from `from_day` until the next version's."""
+
+    account: int
+    key: Word
+    zone: int
+    from_day: int
+    state: Literal["bound", "suspended"]
+
+
+class MeterKeyList(Model):
+    items: list[MeterKey]
 
 
 class SignedWindow(Model):
     """One meter-day as the meter signed it (docs/protocol.md section 8)."""
 
     account: Annotated[int, Field(gt=0, lt=2**32)]
+    key: Annotated[str, Field(pattern=r"^\d{1,78}$", description="Word of the key version, decimal.")] | None = None
     window: dict[str, object]
 
 

@@ -1,26 +1,27 @@
-"""Accounts: registering them on chain, binding meters, balances, and play money on development chains."""
+"""Accounts: registering them on chain, versions of their meter keys, balances, and play money on development chains."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from sqlmodel import col, func, select
+from sqlmodel import Session, col, func, select
 
 from app.context import Context
-from app.database import Account, known
+from app.database import Account, MeterKey, MeterPoint, known
 from app.errors import Refused
 from zk.eddsa import PublicKey
 
 
 @dataclass(frozen=True)
 class AccountView:
-    """An account with its balance in micro-euro."""
+    """An account with its balance in micro-euro. `meter` is the state of its newest key version."""
 
     index: int
     owner: str
     delegate: str | None
     label: str | None
-    has_meter: bool
+    meter: Literal["none", "bound", "suspended"]
     available: int
     locked: int
 
@@ -38,9 +39,10 @@ def register(ctx: Context, owner: str, label: str | None = None) -> AccountView:
     return view(ctx, index)
 
 
-def bind_meter(ctx: Context, account: int, key: PublicKey, zone: int, from_day: int) -> None:
-    """Binds a meter's public key to an account. The key must be a point of the prime-order subgroup (the contract sees
-    its hash only).
+def bind_meter(ctx: Context, account: int, key: PublicKey, zone: int, from_day: int) -> MeterKey:
+    """Binds the next version of an account's meter key, in force from `from_day` on. The same binding again is harmless.
+
+    The key must be a point of the prime-order subgroup (the contract sees its hash only).
     """
     with ctx.database.session() as db:
         known(db.get(Account, account), "account", account)
@@ -48,11 +50,77 @@ def bind_meter(ctx: Context, account: int, key: PublicKey, zone: int, from_day: 
         key.check()
     except ValueError as error:
         raise Refused("This is no meter key.", field="x, y", expected=str(error), got=f"({key.x}, {key.y})") from error
-    ctx.send("meter", "metering", ctx.client.encode_bind_meter(account, zone, key.word(), from_day))
+    ctx.refresh()
+    word = key.word()
+    with ctx.database.session() as db:  # first, so that no window comes in under a key whose point is lost
+        db.merge(MeterPoint(key=hex(word), x=str(key.x), y=str(key.y)))
+        bound = db.get(MeterKey, hex(word))
+    if bound is None or (bound.account, bound.zone, bound.from_day) != (account, zone, from_day):
+        ctx.send("meter", "metering", ctx.client.encode_bind_meter(account, zone, word, from_day))
     with ctx.database.session() as db:
-        row = known(db.get(Account, account), "account", account)
-        row.meter_x, row.meter_y = str(key.x), str(key.y)
-        db.add(row)
+        return db.exec(select(MeterKey).where(MeterKey.key == hex(word))).one()
+
+
+def versions(db: Session, account: int) -> list[MeterKey]:
+    """The versions of an account's meter key, the oldest first."""
+    return list(db.exec(select(MeterKey).where(MeterKey.account == account).order_by(col(MeterKey.from_day))).all())
+
+
+def version_on(db: Session, account: int, day: int) -> MeterKey | None:
+    """The version that counts on `day`, suspended or not, as `Accounts.keyAt` finds it; None before the first."""
+    query = select(MeterKey).where(MeterKey.account == account, MeterKey.from_day <= day)
+    return db.exec(query.order_by(col(MeterKey.from_day).desc()).limit(1)).first()
+
+
+def require_key(db: Session, account: int, day: int) -> MeterKey:
+    """The version in force on `day`; raises `Refused` where there is none or it is suspended."""
+    known(db.get(Account, account), "account", account)
+    found = version_on(db, account, day)
+    if found is None:
+        raise Refused(
+            f"Account {account} has no meter key on day {day}.",
+            status=409,
+            field="account",
+            expected=f"an account with a meter key in force on day {day}",
+            got=str(account),
+        )
+    if found.suspended:
+        raise Refused(
+            f"The meter key of account {account} from day {found.from_day} is suspended: it signed two histories.",
+            status=409,
+            field="account",
+            expected=f"an account with a meter key in force on day {day}; a new version has to be bound",
+            got=f"key {found.key}",
+        )
+    return found
+
+
+def point(db: Session, key: str) -> PublicKey:
+    """The point behind a key's word; raises `Refused` where it was never handed in here."""
+    row = db.get(MeterPoint, key)
+    if row is None:
+        raise Refused(
+            f"The point of meter key {key} is not known here.",
+            status=409,
+            field="key",
+            expected="a key that was registered here (POST /meters with the same account and from_day)",
+            got=key,
+        )
+    return PublicKey(int(row.x), int(row.y))
+
+
+def meter_key(ctx: Context, account: int, day: int) -> PublicKey:
+    """The account's meter key in force on `day`; raises `Refused` where there is none, or it is suspended."""
+    with ctx.database.session() as db:
+        return point(db, require_key(db, account, day).key)
+
+
+def meter_keys(ctx: Context, account: int) -> list[MeterKey]:
+    """The versions of an account's meter key, the oldest first."""
+    ctx.refresh()
+    with ctx.database.session() as db:
+        known(db.get(Account, account), "account", account)
+        return versions(db, account)
 
 
 def fund(ctx: Context, account: int, amount: int) -> AccountView:
@@ -74,7 +142,9 @@ def view(ctx: Context, index: int) -> AccountView:
     """One account."""
     ctx.refresh()
     with ctx.database.session() as db:
-        return _view(ctx, known(db.get(Account, index), "account", index))
+        row: Account = known(db.get(Account, index), "account", index)
+        newest = versions(db, index)[-1:]
+    return _view(ctx, row, newest)
 
 
 def page(ctx: Context, owner: str | None, after: int, limit: int) -> tuple[list[AccountView], int | None]:
@@ -85,7 +155,8 @@ def page(ctx: Context, owner: str | None, after: int, limit: int) -> tuple[list[
         if owner is not None:
             query = query.where(func.lower(Account.owner) == owner.lower())
         rows = list(db.exec(query).all())
-    return [_view(ctx, row) for row in rows[:limit]], rows[limit - 1].index if len(rows) > limit else None
+        newest = {row.index: versions(db, row.index)[-1:] for row in rows[:limit]}
+    return [_view(ctx, row, newest[row.index]) for row in rows[:limit]], rows[limit - 1].index if len(rows) > limit else None
 
 
 def labels(ctx: Context) -> dict[int, str | None]:
@@ -94,8 +165,9 @@ def labels(ctx: Context) -> dict[int, str | None]:
         return {row.index: row.label for row in db.exec(select(Account)).all()}
 
 
-def _view(ctx: Context, row: Account) -> AccountView:
+def _view(ctx: Context, row: Account, newest: list[MeterKey]) -> AccountView:
     balance = ctx.client.balance(row.index)
-    return AccountView(
-        row.index, row.owner, row.delegate, row.label, row.meter_from_day is not None, balance.available, balance.locked
-    )
+    meter: Literal["none", "bound", "suspended"] = "none"
+    if newest:
+        meter = "suspended" if newest[0].suspended else "bound"
+    return AccountView(row.index, row.owner, row.delegate, row.label, meter, balance.available, balance.locked)

@@ -4,17 +4,36 @@ owner, the forecast and the prover."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from app.context import Context
-from app.database import Account, MeterWindow, Reading, known
+from app.database import Account, Fork, MeterKey, MeterWindow, Reading, ZoneRow, known
 from app.errors import Refused
 from app.readings import reading_rows
+from app.services import accounts
 from oracle.ingest.csv import parse_csv
-from zk.eddsa import PublicKey
-from zk.windows import HISTORY_DAYS, Window, WindowError, check_window, contradictions
+from zk.windows import HISTORY_DAYS, Window, WindowError, check_head, check_window, contradictions
+
+
+@dataclass(frozen=True)
+class SignedWindow:
+    """A window as it is handed in. `key` is the word of the key version that signed it; without one it is found."""
+
+    account: int
+    window: Window
+    key: int | None = None
+
+
+class _ForkError(Exception):
+    """A verified window that contradicts a stored one."""
+
+    def __init__(self, evidence: Fork, refused: Refused) -> None:
+        super().__init__(refused.detail)
+        self.evidence = evidence
+        self.refused = refused
 
 
 def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
@@ -55,69 +74,157 @@ def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
     return len(new)
 
 
-def store_windows(ctx: Context, items: Iterable[tuple[int, Window]]) -> None:
+def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> None:
     """Takes signed windows in, all of them or none.
 
-    Each head and signature must verify under the account's meter key and continue its log. A window that contradicts a stored
-    one is refused as fork evidence; the same window again is harmless.
+    Each head and signature must verify under a version of the account's meter key and continue that key's log. A window that
+    contradicts a stored one is refused, and both are kept as evidence of the fork; the same window again is harmless.
     """
-    with ctx.database.session() as db:
-        for account, window in items:
-            _store_window(db, account, window)
-            db.flush()
+    ctx.refresh()
+    try:
+        with ctx.database.session() as db:
+            for item in items:
+                _store_window(db, item)
+                db.flush()
+    except _ForkError as fork:
+        with ctx.database.session() as db:
+            found = db.exec(select(Fork).where(Fork.key == fork.evidence.key, Fork.day == fork.evidence.day)).first()
+            if found is None:
+                db.add(fork.evidence)
+        raise fork.refused from fork
 
 
-def _store_window(db: Session, account: int, window: Window) -> None:
-    row: Account = known(db.get(Account, account), "account", account)
-    if row.meter_x is None or row.meter_y is None:
+def _store_window(db: Session, item: SignedWindow) -> None:
+    account, window = item.account, item.window
+    known(db.get(Account, account), "account", account)
+    version = _signer(db, item)
+    stored = _signed(db, version.key, window.day, window.day)
+    for earlier in stored:
+        _refuse_fork(account, version.key, earlier, window)
+    if any(earlier.head == window.head for earlier in stored):
+        return
+    days = {near.day: near for near in _signed(db, version.key, window.day - 1, window.day + 1) if near.final}
+    before, after = days.get(window.day - 1), days.get(window.day + 1)
+    if before is not None and before.head != window.previous:
+        raise _broken(f"The window of day {window.day} does not continue the log of account {account}.", "day before")
+    if after is not None and window.final and after.previous != window.head:
+        raise _broken(f"The window of day {window.day} is not the one that day {window.day + 1} continues.", "day after")
+    db.add(MeterWindow(key=version.key, day=window.day, head=str(window.head), window=window.to_record()))
+
+
+def _broken(detail: str, where: str) -> Refused:
+    expected = "the head of the day before" if where == "day before" else "the head that the day after continues"
+    return Refused(detail, status=409, field="window.previous", expected=expected, got="another head")
+
+
+def _signer(db: Session, item: SignedWindow) -> MeterKey:
+    """The version of the account's key that signed the window; raises `Refused` unless one did that has a say on its day."""
+    account, window = item.account, item.window
+    bound = accounts.versions(db, account)
+    if not bound:
         raise Refused(
             f"Account {account} has no meter.", field="account", expected="an account with a meter key", got=str(account)
         )
-    try:
-        check_window(window, PublicKey(int(row.meter_x), int(row.meter_y)))
-    except WindowError as error:
-        raise Refused("The window does not verify.", field="window", expected=str(error), got=f"day {window.day}") from error
-    stored = db.get(MeterWindow, (account, window.day))
-    if stored is not None:
-        earlier = Window.from_record(stored.window)
-        if contradictions(earlier, window) or (earlier.final and earlier.head != window.head):
-            raise Refused(
-                f"The meter of account {account} signed two different windows for day {window.day}.",
-                status=409,
-                field="window",
-                expected="one window a day",
-                got="another head",
-            )
-        if earlier.final:
-            return
-    before = db.get(MeterWindow, (account, window.day - 1))
-    if before is not None and before.window["head"] != str(window.previous):
+    ends = [version.from_day for version in bound[1:]] + [1 << 32]
+    # A version's log begins with 14 empty days, and ends where the next version counts.
+    days = {version.key: range(version.from_day - HISTORY_DAYS, end) for version, end in zip(bound, ends, strict=True)}
+    listed = "; ".join(f"{key}: days {r.start} to {r.stop - 1}" for key, r in days.items())
+    if item.key is not None and hex(item.key) not in days:
         raise Refused(
-            f"The window of day {window.day} does not continue the log of account {account}.",
-            status=409,
-            field="window.previous",
-            expected="the head of the day before",
-            got="another head",
+            f"This key is not a version of account {account}'s.", field="key", expected=f"one of {listed}", got=hex(item.key)
         )
-    db.merge(MeterWindow(account=account, day=window.day, window=window.to_record()))
+    named = [version for version in bound if item.key is None or version.key == hex(item.key)]
+    possible = [version for version in named if window.day in days[version.key]]
+    if not possible:
+        raise Refused(
+            f"No key version of account {account} signs day {window.day}.",
+            field="window.day",
+            expected=listed if item.key is None else f"days {days[hex(item.key)].start} to {days[hex(item.key)].stop - 1}",
+            got=f"day {window.day}",
+        )
+    _check_contents(db, window, possible[-1].zone)
+    for version in reversed(possible):
+        try:
+            check_window(window, accounts.point(db, version.key))
+        except WindowError:
+            continue
+        if version.suspended:
+            raise Refused(
+                f"The meter key of account {account} from day {version.from_day} is suspended: it signed two histories.",
+                status=409,
+                field="key",
+                expected="a window of a key version in force",
+                got=version.key,
+            )
+        return version
+    raise Refused(
+        f"The window of day {window.day} is not signed by the meter of account {account}.",
+        field="window.signature",
+        expected=f"a signature by {' or '.join(version.key for version in possible)} over the head",
+        got="another",
+    )
+
+
+def _check_contents(db: Session, window: Window, zone_number: int) -> None:
+    zone: ZoneRow = known(db.get(ZoneRow, zone_number), "zone", zone_number)
+    intervals = 1440 // zone.minutes
+    if len(window.readings) != intervals:
+        raise Refused(
+            f"The window of day {window.day} does not fit the zone.",
+            field="window.readings",
+            expected=f"{intervals} intervals",
+            got=f"{len(window.readings)}",
+        )
+    try:
+        check_head(window)
+    except ValueError as error:
+        raise Refused("The window does not verify.", field="window", expected=str(error), got=f"day {window.day}") from error
+
+
+def _refuse_fork(account: int, key: str, earlier: Window, window: Window) -> None:
+    differing = contradictions(earlier, window)
+    if not differing and not (earlier.final and window.final and earlier.head != window.head):
+        return
+    interval = differing[0] if differing else len(window.readings)
+    raise _ForkError(
+        Fork(key=key, day=window.day, interval=interval, one=earlier.to_record(), other=window.to_record()),
+        Refused(
+            f"The meter of account {account} signed two different windows for day {window.day}; both are kept as evidence.",
+            status=409,
+            field="window",
+            expected="one history: what is under a signed head never changes",
+            got=f"another reading in interval {differing[0]}" if differing else "another final head",
+        ),
+    )
 
 
 def windows(ctx: Context, account: int, day: int) -> list[Window]:
-    """The 14 windows before `day` and the one of `day`, as far as they have come in, ascending."""
+    """The 14 windows before `day` and the one of `day` as far as they have come in, ascending; none where no key is in force.
+
+    All are of the key version in force on `day`: the days before a new key counts are its own, empty ones. Of a day without a
+    final window it is the newest provisional one.
+    """
     with ctx.database.session() as db:
-        rows = db.exec(
-            select(MeterWindow)
-            .where(MeterWindow.account == account, col(MeterWindow.day) >= day - HISTORY_DAYS, col(MeterWindow.day) <= day)
-            .order_by(col(MeterWindow.day))
-        ).all()
-    return [Window.from_record(row.window) for row in rows]
+        version = accounts.version_on(db, account, day)
+        if version is None or version.suspended:
+            return []
+        found = _signed(db, version.key, day - HISTORY_DAYS, day)
+    chosen: dict[int, Window] = {}
+    for window in found:
+        if window.day not in chosen or not chosen[window.day].final:
+            chosen[window.day] = window
+    return [chosen[day] for day in sorted(chosen)]
 
 
 def has_window(ctx: Context, account: int, day: int) -> bool:
-    """Whether the final window of a day has come in."""
-    with ctx.database.session() as db:
-        row = db.get(MeterWindow, (account, day))
-    return row is not None and bool(row.window["final"])
+    """Whether the final window of a day has come in, of the key version in force on it."""
+    return any(window.day == day and window.final for window in windows(ctx, account, day))
+
+
+def _signed(db: Session, key: str, first: int, last: int) -> list[Window]:
+    """Every signed window of a key's days `first` to `last`, in the order in which they came in."""
+    query = select(MeterWindow).where(MeterWindow.key == key, col(MeterWindow.day) >= first, col(MeterWindow.day) <= last)
+    return [Window.from_record(row.window) for row in db.exec(query.order_by(col(MeterWindow.id))).all()]
 
 
 def _between(db: Session, account: int, start: int, end: int) -> Sequence[Reading]:

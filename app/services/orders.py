@@ -17,7 +17,7 @@ from app.context import Context
 from app.database import Account, LogBatch, Outbox, Submission, known
 from app.errors import Refused
 from app.outbox import enqueue
-from app.services import sessions
+from app.services import accounts, sessions
 from contracts.encoding import EncodingError, ScheduleOrder, decode_entries
 from contracts.typed_data import SignatureError, SignedBatch, order_batch, recover
 from contracts.units import SessionState, Side
@@ -157,8 +157,11 @@ def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder,
             expected="the account's owner or its delegate",
             got=signer,
         )
-    has_key = account.meter_from_day is not None and account.meter_from_day <= view.terms.day
-    validate(order, view.terms, meter_key=has_key)
+    with ctx.database.session() as db:
+        version = accounts.version_on(db, order.account, view.terms.day)
+        if version is not None and version.suspended and order.side is Side.OFFER and not order.cancels:
+            accounts.require_key(db, order.account, view.terms.day)
+    validate(order, view.terms, meter_key=version is not None)
     lock = order.lock(view.terms.price_cap, view.terms.collateral_ppm)
     available = ctx.client.balance(order.account).available
     if lock > available:

@@ -10,14 +10,13 @@ import logging
 from sqlmodel import select
 
 from app.context import Context
-from app.database import Account, DeliveryProof, known
+from app.database import DeliveryProof
 from app.errors import Refused
 from app.outbox import enqueue
-from app.services import metering, sessions
+from app.services import accounts, metering, sessions
 from contracts.refusals import ContractRefusal
 from contracts.units import SessionState
 from oracle.feed import Delivery, FeedResult, prove_deliveries
-from zk.eddsa import PublicKey
 from zk.statement import Shared
 
 log = logging.getLogger(__name__)
@@ -71,12 +70,9 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
 
 
 def _delivery(ctx: Context, view: sessions.SessionView, account: int) -> Delivery:
-    with ctx.database.session() as db:
-        row: Account = known(db.get(Account, account), "account", account)
-    assert row.meter_x is not None and row.meter_y is not None  # windows are only taken in for accounts with a meter
     return Delivery(
         account=account,
-        key=PublicKey(int(row.meter_x), int(row.meter_y)),
+        key=accounts.meter_key(ctx, account, view.terms.day),
         windows=metering.windows(ctx, account, view.terms.day),
         admissible=ctx.client.admissible(view.terms.zone.number, account, view.terms.day),
         # Only what was sold is proven: the deviation of any other interval would tell of consumption for nothing.
