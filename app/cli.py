@@ -12,12 +12,13 @@ import httpx
 import typer
 from rich.console import Console
 
+from app.commands import zk
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
-zk_app = typer.Typer(no_args_is_help=True, help="Circuits and keys.")
 contracts_app = typer.Typer(no_args_is_help=True, help="Solidity sources and artifacts.")
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 session_app = typer.Typer(no_args_is_help=True, help="Sessions of a running marketplace.")
-app.add_typer(zk_app, name="zk")
+app.add_typer(zk.app, name="zk")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(db_app, name="db")
 app.add_typer(session_app, name="session")
@@ -38,6 +39,7 @@ def main() -> None:
     from contracts.deploy import DeploymentError
     from contracts.refusals import ContractRefusal
     from oracle.meter import MeterError
+    from zk.compile import CompileError
     from zk.keys import KeyFileError
     from zk.prover import ProverError
 
@@ -49,7 +51,16 @@ def main() -> None:
         _fail(error.detail + details)
     except httpx.TransportError as error:
         _fail(f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?")
-    except (ApiError, ChainError, ContractRefusal, DeploymentError, KeyFileError, MeterError, ProverError) as error:
+    except (
+        ApiError,
+        ChainError,
+        CompileError,
+        ContractRefusal,
+        DeploymentError,
+        KeyFileError,
+        MeterError,
+        ProverError,
+    ) as error:
         _fail(str(error))
 
 
@@ -156,36 +167,6 @@ def show_session(session: int, url: Url = LOCAL, as_json: Json = False) -> None:
     for row in s["cleared"]:
         price = f"{row['price'] / 1e6:.6f} EUR/kWh" if row["price"] is not None else "no trade"
         out.print(f"  interval {row['interval']:>2}: {row['volume_wh'] / 1000:8.3f} kWh at {price}", highlight=False)
-
-
-@zk_app.command("setup")
-def zk_setup() -> None:
-    """Compiles the circuit and makes its development key, where they are absent.
-
-    Example: wattproof zk setup
-    """
-    from app.context import INTERVALS
-    from zk.keys import ensure_development_key, read_info
-
-    with err.status("circuit and key") as status:
-        paths = ensure_development_key(INTERVALS, 1, progress=lambda line: status.update(line))
-    info = read_info(paths.info)
-    out.print(f"{info.circuit}: {info.constraints} constraints, development key ready", highlight=False)
-
-
-@zk_app.command("info")
-def zk_info(as_json: Json = False) -> None:
-    """What is known of the key in use: circuit, constraints, hashes, whether it is a development key.
-
-    Example: wattproof zk info --json
-    """
-    from dataclasses import asdict
-
-    from app.context import INTERVALS, development_key
-    from zk.keys import read_info
-
-    info = asdict(read_info(development_key(INTERVALS).info))
-    print(json.dumps(info, indent=2) if as_json else "\n".join(f"{k:<26}{v}" for k, v in info.items()))
 
 
 @contracts_app.command("compile")

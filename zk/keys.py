@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zk.compile import Circuit, compile_circuit
 from zk.development import make_key
-from zk.files import locked, sha256, write_whole
+from zk.files import default_cache, locked, sha256, write_whole
 from zk.groth16 import VerifyingKey
 from zk.r1cs import read_header, read_r1cs
 from zk.transcript import Ceremony
@@ -100,6 +100,16 @@ def ensure_key(
         raise KeyFileError(f"no key {name!r} for {paths.circuit.name}; take a ceremony's key in with `wattproof zk import`")
     check_files(paths)
     return paths
+
+
+def present_keys(cache: Path | None = None) -> list[KeyPaths]:
+    """Every finished key in the cache, also of circuits whose sources have changed since."""
+    found = []
+    for path in sorted((cache or default_cache()).glob("*/*.json")):
+        if not path.name.endswith(".vkey.json"):
+            info = read_info(path)
+            found.append(KeyPaths(Circuit(info.intervals, info.accounts, path.parent), path.stem))
+    return found
 
 
 def check_files(paths: KeyPaths) -> KeyInfo:

@@ -1,0 +1,1 @@
+"""The groups of commands behind `wattproof`, one file a group."""
