@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import zk
+from app.commands import meter, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 contracts_app = typer.Typer(no_args_is_help=True, help="Solidity sources and artifacts.")
@@ -22,6 +22,7 @@ app.add_typer(zk.app, name="zk")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(db_app, name="db")
 app.add_typer(session_app, name="session")
+app.add_typer(meter.app, name="meter")
 
 out = Console()
 err = Console(stderr=True)

@@ -12,6 +12,7 @@ correction may only take a provisional reading back (None) before the day's fina
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,15 @@ class Meter:
     def next_day(self) -> int:
         """The day that can be closed next."""
         return self._finals[-1].day + 1
+
+    def signed(self, day: int) -> dict[int, frozenset[int]]:
+        """Readings of the running day that stand under a provisional head, by interval: they cannot become others any more."""
+        found: dict[int, frozenset[int]] = {}
+        for window in self._provisionals:
+            for t, reading in enumerate(window.readings):
+                if window.day == day and reading is not None:
+                    found[t] = found.get(t, frozenset()) | {reading}
+        return found
 
     def close(self, day: int, readings: Sequence[int | None]) -> Window:
         """Closes a day for good and returns its window. The same day with the same readings gives the window that exists."""
@@ -184,7 +194,17 @@ class Meter:
             "finals": [window.to_record() for window in self._finals],
             "provisionals": [window.to_record() for window in self._provisionals],
         }
-        write_whole(self._path, json.dumps(content, separators=(",", ":")).encode())
+        keep(self._path, content)
+
+
+def keep(path: Path, content: object) -> None:
+    """Replaces a JSON file whole, readable by its owner alone, and does not return before a power cut would leave it there."""
+    write_whole(path, json.dumps(content, separators=(",", ":")).encode())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself; write_whole has seen to the content
+    finally:
+        os.close(folder)
 
 
 def _lock(path: Path) -> Path:

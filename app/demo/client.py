@@ -23,9 +23,9 @@ class ApiError(RuntimeError):
 class Api:
     """The API at a base URL, with the operator's token where one is given."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, timeout: float = 600) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url + "/api/v1", headers=headers, timeout=600, trust_env=False)
+        self._http = httpx.Client(base_url=url + "/api/v1", headers=headers, timeout=timeout, trust_env=False)
 
     def get(self, path: str, authorization: str | None = None, **query: object) -> Any:
         headers = {"Authorization": authorization} if authorization else {}
@@ -53,5 +53,7 @@ class Api:
         try:
             document = response.json()
         except ValueError:
+            document = None
+        if not isinstance(document, dict):  # not by the marketplace: something on the way
             document = {"detail": response.text[:200]}
         raise ApiError(response.status_code, document)
