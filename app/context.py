@@ -149,9 +149,9 @@ class Context:
 
 
 @cache
-def proving_key(name: str, intervals: int) -> KeyPaths:
-    """The key called `name` of the circuit with one account, checked once a process."""
-    return ensure_key(name, intervals, 1)
+def proving_key(name: str, intervals: int, accounts: int = 1) -> KeyPaths:
+    """The key called `name` of the circuit for `accounts` accounts, checked once a process."""
+    return ensure_key(name, intervals, accounts)
 
 
 def build(

@@ -207,11 +207,13 @@ class DeliveryProof(SQLModel, table=True):
 
 
 class DeliveryRecord(SQLModel, table=True):
-    """Deviations that a verified proof put on chain, in chain order."""
+    """Deviations that a verified proof put on chain, in chain order. `batch` counts a session's proofs from 0."""
 
     id: int | None = Field(default=None, primary_key=True)
     session: int = Field(index=True)
+    batch: int
     account: int
+    count: int
     mask: str
     deviations: list[str] = Field(sa_column=Column(JSON, nullable=False))
     transaction: str

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import Session, select
 
 from app.database import (
@@ -28,6 +28,7 @@ from app.database import (
 from contracts import events
 from contracts.chain import ZERO_ADDRESS, Block, Log
 from contracts.client import MarketClient
+from contracts.deliveries import recorded_entries
 from contracts.units import Side
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,7 @@ def _zone(db: Session, event: events.ZoneAdded, _: Log) -> None:
 
 
 def _holiday(db: Session, event: events.HolidaySet, _: Log) -> None:
-    zone = db.get(ZoneRow, event.zone)
-    assert zone is not None
+    zone = _known_zone(db, event.zone)
     days = set(zone.holidays)
     (days.add if event.holiday else days.discard)(event.day)
     zone.holidays = sorted(days)
@@ -123,6 +123,12 @@ def _delegate(db: Session, event: events.DelegateSet, _: Log) -> None:
 
 def _meter(db: Session, event: events.MeterBound, _: Log) -> None:
     db.add(MeterKey(key=hex(event.key), account=event.account, zone=event.zone, from_day=event.from_day))
+
+
+def _suspended(db: Session, event: events.KeySuspended, _: Log) -> None:
+    key = db.exec(select(MeterKey).where(MeterKey.key == hex(event.key))).one()
+    key.suspended = True
+    db.add(key)
 
 
 def _opened(db: Session, event: events.SessionOpened, _: Log) -> None:
@@ -186,15 +192,20 @@ def _promise(db: Session, event: events.FlexibilityTargetSet, log: Log) -> None:
 
 
 def _delivered(db: Session, event: events.Delivered, log: Log) -> None:
-    db.add(
-        DeliveryRecord(
-            session=event.session,
-            account=event.account,
-            mask=hex(event.mask),
-            deviations=_hex(event.deviations),
-            transaction=log.transaction,
+    zone = _known_zone(db, int(_session(db, event.session).terms["zone"]))
+    batch = db.exec(select(func.max(DeliveryRecord.batch)).where(DeliveryRecord.session == event.session)).one()
+    for entry in recorded_entries(event.entries, event.recorded, 1440 // zone.minutes):
+        db.add(
+            DeliveryRecord(
+                session=event.session,
+                batch=0 if batch is None else batch + 1,
+                account=entry.account,
+                count=entry.count,
+                mask=hex(entry.mask),
+                deviations=_hex(entry.deviations),
+                transaction=log.transaction,
+            )
         )
-    )
 
 
 def _seller(db: Session, event: events.SellerSettled, log: Log) -> None:
@@ -234,6 +245,7 @@ _HANDLERS: dict[type[Any], Callable[[Session, Any, Log], None]] = {
     events.AccountRegistered: _account,
     events.DelegateSet: _delegate,
     events.MeterBound: _meter,
+    events.KeySuspended: _suspended,
     events.SessionOpened: _opened,
     events.Orders: _orders,
     events.Cleared: _cleared,
@@ -249,6 +261,10 @@ def _known(db: Session, index: int) -> Account:
     account = db.exec(select(Account).where(Account.index == index)).one()
     db.add(account)
     return account
+
+
+def _known_zone(db: Session, number: int) -> ZoneRow:
+    return db.exec(select(ZoneRow).where(ZoneRow.id == number)).one()
 
 
 def _session(db: Session, number: int) -> MarketSession:

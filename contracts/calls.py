@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from contracts.artifacts import Function, load
+from contracts.deliveries import ProofBatch
 from contracts.deploy import Deployment
 from contracts.orderlog import OrderLog
 from contracts.sessions import SessionRequest
@@ -90,9 +91,14 @@ class MarketCalls:
     def encode_release_cancelled(self, session: int, previous: bytes, words: Sequence[int]) -> Call:
         return self._call("FlexMarket", "releaseCancelled", session, previous, words)
 
-    def encode_prove(self, session: int, mask: int, chain_value: int, entries: Sequence[int], proof: Sequence[int]) -> Call:
-        """`chain_value` is C; `entries` per account `account | count << 32` and D deviation words; `proof` eight words."""
-        return self._call("Deliveries", "prove", session, mask, chain_value, entries, proof)
+    def encode_prove(self, session: int, batches: Sequence[ProofBatch]) -> Call:
+        """Proofs of one session; those with equally many accounts share one check."""
+        listed = [(batch.chain, batch.entries, batch.proof_words) for batch in batches]
+        return self._call("Deliveries", "prove", session, listed)
+
+    def encode_report_fork(self, key: int, day: int, interval: int, proof_words: Sequence[int]) -> Call:
+        """That meter key word `key` signed two heads for `day` which differ in `interval`, or as a whole where that is T."""
+        return self._call("Forks", "report", key, day, interval, proof_words)
 
     def encode_settle(
         self,
@@ -102,9 +108,11 @@ class MarketCalls:
         rows: Sequence[int],
         certificate: Sequence[int],
         rules: Sequence[int],
-        records: Sequence[int],
+        batches: Sequence[Sequence[int]],
+        picks: Sequence[int],
     ) -> Call:
-        return self._call("Settlement", "settle", session, group, which, rows, certificate, rules, records)
+        """`batches` are the words of recorded entries, `picks` as `contracts.deliveries.pick_words` makes them."""
+        return self._call("Settlement", "settle", session, group, which, rows, certificate, rules, batches, picks)
 
 
 def _function(name: str, function: str) -> Function:

@@ -8,14 +8,13 @@ from typing import Any
 
 from contracts.calls import Call, MarketCalls, _function
 from contracts.chain import ZERO_ADDRESS, Chain, ChainError, Log, Prepared, Receipt
-from contracts.deploy import Deployment
+from contracts.deliveries import ProofBatch
+from contracts.deploy import CONTRACTS, Deployment
 from contracts.events import AccountRegistered, Event, Orders, SessionOpened, ZoneAdded, decode_event, topics_of
 from contracts.orderlog import OrderLog
 from contracts.sessions import Progress, SessionRequest, Terms
 from contracts.typed_data import Domain, SignedBatch
 from contracts.units import SessionState
-
-_CONTRACTS = ("Zones", "Accounts", "Vault", "FlexMarket", "Deliveries", "Settlement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +122,11 @@ class MarketClient(MarketCalls):
     def release_cancelled(self, key: bytes, session: int, previous: bytes, words: Sequence[int]) -> Receipt:
         return self.send(key, self.encode_release_cancelled(session, previous, words))
 
-    def prove(
-        self, key: bytes, session: int, mask: int, chain_value: int, entries: Sequence[int], proof: Sequence[int]
-    ) -> Receipt:
-        return self.send(key, self.encode_prove(session, mask, chain_value, entries, proof))
+    def prove(self, key: bytes, session: int, batches: Sequence[ProofBatch]) -> Receipt:
+        return self.send(key, self.encode_prove(session, batches))
+
+    def report_fork(self, key: bytes, meter_key: int, day: int, interval: int, proof_words: Sequence[int]) -> Receipt:
+        return self.send(key, self.encode_report_fork(meter_key, day, interval, proof_words))
 
     def settle(
         self,
@@ -137,9 +137,10 @@ class MarketClient(MarketCalls):
         rows: Sequence[int],
         certificate: Sequence[int],
         rules: Sequence[int],
-        records: Sequence[int],
+        batches: Sequence[Sequence[int]],
+        picks: Sequence[int],
     ) -> Receipt:
-        return self.send(key, self.encode_settle(session, group, which, rows, certificate, rules, records))
+        return self.send(key, self.encode_settle(session, group, which, rows, certificate, rules, batches, picks))
 
     # --------------------------------------------------------------------------------------------------------------- views
 
@@ -169,12 +170,12 @@ class MarketClient(MarketCalls):
         return None if found == ZERO_ADDRESS else found
 
     def key_at(self, account: int, day: int) -> tuple[int, int] | None:
-        """Meter key in force on `day` and its first day; None where there is none."""
+        """Meter key in force on `day` and its first day; None where there is none, or a suspended one."""
         key, from_day = self._view("Accounts", "keyAt", account, day)
         return (key, from_day) if key else None
 
     def meter_on(self, account: int, day: int) -> MeterState:
-        key, packed = self._view("Accounts", "metersOn", day, [account])
+        key, packed = self._view("Accounts", "metersOn", day, [account], 1)
         return MeterState(packed & 0xFFFF, key, packed >> 16 & 0xFFFFFFFF, packed >> 48)
 
     def sold(self, account: int, day: int) -> int:
@@ -234,14 +235,21 @@ class MarketClient(MarketCalls):
         """Days that may make up the baseline, bit k for `day - 14 + k`."""
         return int(self._view("Deliveries", "admissible", zone, account, day))
 
-    def statement_words(self, session: int, mask: int, entries: Sequence[int]) -> list[int]:
-        """Public words of the statement, as `prove` builds them."""
-        return list(self._view("Deliveries", "words", session, mask, entries))
+    def statement_words(self, session: int, entries: Sequence[int]) -> list[int]:
+        """Public words of a batch's statement, as `prove` builds them."""
+        return list(self._view("Deliveries", "words", session, entries))
 
-    def record(self, session: int, account: int) -> tuple[int, int]:
-        """Recorded intervals of the day, and the 160-bit hash over the records."""
-        mask, digest = self._view("Deliveries", "record", session, account)
-        return mask, digest
+    def recorded(self, session: int, account: int) -> int:
+        """Intervals of the day that are recorded for the account."""
+        return int(self._view("Deliveries", "recordedOf", session, account))
+
+    def proven(self, session: int, batch: bytes) -> bool:
+        """Whether a batch whose recorded entries have this hash was proven for the session."""
+        return bool(self._view("Deliveries", "proven", session, batch))
+
+    def account_of_key(self, key: int) -> int | None:
+        """The account that a meter key word was bound to, suspended or not."""
+        return int(self._view("Accounts", "accountOfKey", key)) or None
 
     def settled(self, session: int, group: int, row: int) -> bool:
         return bool(self._view("Settlement", "settled", session, group, row))
@@ -257,7 +265,7 @@ class MarketClient(MarketCalls):
     ) -> Iterator[tuple[Log, Event]]:
         """Events of the market in order, from the deployment on by default; only `kinds` if some are given."""
         start = self.deployment.block if from_block is None else from_block
-        addresses = [self.deployment.contracts[name] for name in _CONTRACTS]
+        addresses = [self.deployment.contracts[name] for name in CONTRACTS]
         for log in self.chain.logs(addresses, start, to_block, topics_of(*kinds) if kinds else ()):
             event = decode_event(log)
             if event is not None:

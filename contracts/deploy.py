@@ -20,6 +20,11 @@ GUARDIAN_ROLE = keccak(b"GUARDIAN")
 MARKET_ROLE = keccak(b"MARKET")
 SETTLEMENT_ROLE = keccak(b"SETTLEMENT")
 DELIVERIES_ROLE = keccak(b"DELIVERIES")
+FORKS_ROLE = keccak(b"FORKS")
+
+
+CONTRACTS = ("Zones", "Accounts", "Vault", "FlexMarket", "Deliveries", "Settlement", "Forks")
+"""Contracts of every market, beside token and verifiers."""
 
 
 class DeploymentError(RuntimeError):
@@ -28,18 +33,19 @@ class DeploymentError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """Key of the circuit for `accounts` accounts: 22 words in the order of Groth16Verifier.sol."""
+    """A circuit's key: 22 words in the order of Groth16Verifier.sol. `size` is the number of accounts of a statement's circuit,
+    the number of intervals of a day of a fork's."""
 
-    accounts: int
+    size: int
     words: tuple[int, ...]
     development: bool
 
 
 @dataclass(frozen=True, slots=True)
 class DeployedVerifier:
-    """A verifier for `accounts` accounts that is on the chain already."""
+    """A verifier that is on the chain already; `size` as above."""
 
-    accounts: int
+    size: int
     address: str
 
 
@@ -74,7 +80,8 @@ class Deployment:
     day_intervals: int
     """T of the zone."""
     contracts: dict[str, str]
-    """Address by name: Token, Zones, Accounts, Vault, FlexMarket, Deliveries, Settlement, Verifier1, Verifier32, ..."""
+    """Address by name: Token, Zones, Accounts, Vault, FlexMarket, Deliveries, Settlement, Forks, Verifier1, Verifier32, ...,
+    ForkVerifier24, ..."""
     code_hashes: dict[str, str]
     holders: Holders
 
@@ -103,10 +110,11 @@ def deploy(
     admin: str | None = None,
     guardian: str | None = None,
     token: str | None = None,
+    forks: Sequence[VerifyingKey | DeployedVerifier] = (),
 ) -> Deployment:
-    """Deploys one market. `deployer` is a funded key; without `admin` (a timelock, say) it stays the administrator. Without
-    `token`, an ERC-20 with 6 decimals, a development chain gets play money and any other chain a `ChainError`. Everything is
-    verified before it returns."""
+    """Deploys one market. `circuits` are the statements', `forks` the forks' (docs/protocol.md section 8). `deployer` is a
+    funded key; without `admin` (a timelock, say) it stays the administrator. Without `token`, an ERC-20 with 6 decimals, a
+    development chain gets play money and any other chain a `ChainError`. Everything is verified before it returns."""
     own = Account.from_key(deployer).address
     holders = Holders(admin or own, operator, metering, guardian or operator)
     made: dict[str, str] = {}
@@ -122,7 +130,17 @@ def deploy(
     def do(name: str, function: str, *values: Any) -> None:
         chain.transact(made[name], load(name).functions[function].call(*values), deployer)
 
-    _require_ceremony_keys(chain, circuits)
+    def listed(prefix: str, circuits: Sequence[VerifyingKey | DeployedVerifier]) -> list[tuple[int, str]]:
+        """Size and verifier of every circuit; verifiers are created where they are not on the chain."""
+        for circuit in circuits:
+            name = f"{prefix}{circuit.size}"
+            if isinstance(circuit, DeployedVerifier):
+                made[name] = circuit.address
+            else:
+                create(name, "Groth16Verifier", circuit.words, circuit.development)
+        return [(circuit.size, made[f"{prefix}{circuit.size}"]) for circuit in circuits]
+
+    _require_ceremony_keys(chain, [*circuits, *forks])
     if token is None:
         chain.require_development("deploy without a token")
         create("Token", "DevEuro")
@@ -132,14 +150,10 @@ def deploy(
     create("Accounts", "Accounts", own, made["Zones"])
     create("Vault", "Vault", own, made["Token"], made["Accounts"])
     create("FlexMarket", "FlexMarket", own, made["Accounts"], made["Zones"], made["Vault"])
-    for circuit in circuits:
-        if isinstance(circuit, DeployedVerifier):
-            made[f"Verifier{circuit.accounts}"] = circuit.address
-        else:
-            create(f"Verifier{circuit.accounts}", "Groth16Verifier", circuit.words, circuit.development)
-    listed = [(circuit.accounts, made[f"Verifier{circuit.accounts}"]) for circuit in circuits]
     day_intervals = 1440 // zone.interval_minutes
-    create("Deliveries", "Deliveries", made["Accounts"], made["Zones"], made["FlexMarket"], day_intervals, listed)
+    proofs = listed("Verifier", circuits)
+    create("Deliveries", "Deliveries", made["Accounts"], made["Zones"], made["FlexMarket"], day_intervals, proofs)
+    create("Forks", "Forks", made["Accounts"], made["Zones"], listed("ForkVerifier", forks))
     create("Settlement", "Settlement", made["FlexMarket"], made["Vault"])
 
     do("Zones", "grantRole", OPERATOR_ROLE, own)
@@ -170,6 +184,9 @@ def verify(chain: Chain, deployment: Deployment) -> None:
             f"chain: expected {deployment.chain_id} with genesis {deployment.genesis}, "
             f"got {chain.chain_id} with {chain.genesis}"
         )
+    for name in CONTRACTS:
+        if name not in deployment.contracts:
+            raise DeploymentError(f"{name}: not in the manifest, which an earlier version wrote; deploy anew")
     for name, address in deployment.contracts.items():
         found = "0x" + keccak(chain.code(address)).hex()
         if found != deployment.code_hashes[name]:
@@ -185,6 +202,7 @@ def _grants(at: dict[str, str], holders: Holders) -> list[tuple[str, bytes, str]
         ("Zones", OPERATOR_ROLE, holders.operator),
         ("Accounts", METERING_ROLE, holders.metering),
         ("Accounts", MARKET_ROLE, at["FlexMarket"]),
+        ("Accounts", FORKS_ROLE, at["Forks"]),
         ("Vault", MARKET_ROLE, at["FlexMarket"]),
         ("Vault", SETTLEMENT_ROLE, at["Settlement"]),
         ("FlexMarket", OPERATOR_ROLE, holders.operator),
@@ -216,7 +234,7 @@ def _require_ceremony_keys(chain: Chain, circuits: Sequence[VerifyingKey | Deplo
             marked = bool(development.result(chain.call(circuit.address, development.call())))
         if marked:
             raise DeploymentError(
-                f"chain {chain.chain_id} takes no development keys, and the key for {circuit.accounts} account(s) is one: "
+                f"chain {chain.chain_id} takes no development keys, and the key of a circuit of size {circuit.size} is one: "
                 "whoever kept its secret could forge deliveries. Import a ceremony's key (docs/keys.md) and deploy with that. "
                 "Nothing was sent."
             )

@@ -49,6 +49,21 @@ class MeterBound:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySuspended:
+    account: int
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkReported:
+    key: int
+    day: int
+    t: int
+    """The interval; the number of intervals of a day where the heads differ as a whole."""
+    reporter: str
+
+
+@dataclass(frozen=True, slots=True)
 class FlexibilityTargetSet:
     session: int
     account: int
@@ -137,9 +152,12 @@ class LocksReleased:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     session: int
-    account: int
-    mask: int
-    deviations: tuple[int, ...]
+    chain: int
+    """C."""
+    recorded: int
+    """A bit per entry: recorded by this proof; the others were recorded before."""
+    entries: tuple[int, ...]
+    proof: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +184,9 @@ class Settled:
 
 
 Event: TypeAlias = (
-    ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | MeterBound | FlexibilityTargetSet | Deposited | Withdrawn
-    | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused | IntakeResumed | Orders | NoncesInvalidated | Cleared
-    | GroupCommitted | LocksReleased | Delivered | SellerSettled | BuyerSettled | Settled
+    ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | MeterBound | KeySuspended | ForkReported | FlexibilityTargetSet
+    | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused | IntakeResumed | Orders
+    | NoncesInvalidated | Cleared | GroupCommitted | LocksReleased | Delivered | SellerSettled | BuyerSettled | Settled
 )  # fmt: skip
 
 EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}

@@ -1,5 +1,5 @@
-"""Records of deliveries as the chain keeps them: a mask and its packed deviations, hashed one after another (docs/protocol.md
-section 9).
+"""Records of deliveries as the chain keeps them: batches of entries, each a mask and its packed deviations (docs/protocol.md
+sections 9 and 10).
 
 For market sessions the recorded deviation is `baseline - metered`, before the direction's sign and without the promise, which
 is public.
@@ -7,13 +7,16 @@ is public.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.encoding import hash_words
+from contracts.deliveries import Entry, delivery_words, pick_words
 from contracts.units import Direction
 from market.errors import FieldError
 from zk.words import pack_deviations, unpack_deviations
+
+Batch = Sequence[Entry]
+"""The recorded entries of one proof."""
 
 
 class RecordError(FieldError):
@@ -52,20 +55,25 @@ def delivered(records: Sequence[Record], direction: Direction, intervals: int) -
     return out
 
 
-def record_hash(records: Iterable[Record]) -> int:
-    """The 160-bit hash that the contract stores for a (session, account) with these records in this order."""
-    value = 0
-    for record in records:
-        value = int.from_bytes(hash_words([value, record.mask, *record.words]), "big") & (1 << 160) - 1
-    return value
+def records_of(batches: Sequence[Batch]) -> dict[int, list[Record]]:
+    """Per account its records, in the order of the chain."""
+    found: dict[int, list[Record]] = {}
+    for batch in batches:
+        for entry in batch:
+            found.setdefault(entry.account, []).append(Record(entry.mask, entry.deviations))
+    return found
 
 
-def records_words(per_row: Iterable[Sequence[Record]]) -> list[int]:
-    """`records` of a settle call: for each chosen seller row with fills in turn, the number of its records, then each
-    record."""
-    words: list[int] = []
-    for records in per_row:
-        words.append(len(records))
-        for record in records:
-            words += [record.mask, *record.words]
-    return words
+def supply(batches: Sequence[Batch], sellers: Sequence[int]) -> tuple[list[list[int]], list[int]]:
+    """`batches` and `picks` of a settle call for the chosen seller rows of these accounts, in turn: the words of the batches
+    that hold a record of theirs, and which entries of them those are."""
+    wanted = set(sellers)
+    supplied: list[list[int]] = []
+    places: dict[int, list[tuple[int, int]]] = {}
+    for batch in batches:
+        if wanted.isdisjoint(entry.account for entry in batch):
+            continue
+        for place, entry in enumerate(batch):
+            places.setdefault(entry.account, []).append((len(supplied), place))
+        supplied.append(delivery_words(batch))
+    return supplied, pick_words([places.get(account, []) for account in sellers])

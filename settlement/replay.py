@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.deliveries import Entry
 from contracts.encoding import extend_log, hash_words, row_words
 from contracts.units import Side
 from market.clearing.certificate import check_clearing
@@ -18,7 +19,7 @@ from market.clearing.uniform import Clearing, clear
 from market.orders import book_from_log
 from market.session import SessionTerms
 from oracle.baseline import admissible_days
-from settlement.records import Record
+from settlement.records import records_of
 from settlement.rules import from_words
 from settlement.statements import settle
 from zk.statement import Shared
@@ -29,7 +30,7 @@ IDENTICAL = "identical"
 
 @dataclass(frozen=True, slots=True)
 class MeterKey:
-    """The key in force on the delivery day, its first day, and the account's event days."""
+    """A key in force on the delivery day, its first day, and the account's event days."""
 
     key: int
     from_day: int
@@ -37,22 +38,15 @@ class MeterKey:
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenEntry:
-    """What a prove call said of one account."""
-
-    account: int
-    count: int
-    deviations: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ProofCall:
-    """One accepted prove call, from its calldata."""
+    """One accepted proof as the contract logged it. `recorded` has a bit per entry; `meters` are the accounts' keys in force on
+    the delivery day as they were bound when the proof was taken."""
 
-    mask: int
     chain: int
-    entries: tuple[ProvenEntry, ...]
+    recorded: int
+    entries: tuple[Entry, ...]
     proof: tuple[int, ...]
+    meters: Mapping[int, MeterKey]
 
 
 @dataclass(frozen=True)
@@ -64,8 +58,7 @@ class SessionLog:
     certificate words as accepted; None without a clearing
     promises    per account the target words of FlexibilityTargetSet
     sold_before per account the day's intervals that it had sold before
-    proofs      accepted prove calls in chain order
-    records     per account what Delivered announced, in chain order
+    proofs      accepted proofs in chain order
     sellers     per account (earned, unpaid, penalty), buyers (cost, refund), micro-euro
     rounding    what Settled announced; None before
     """
@@ -78,16 +71,14 @@ class SessionLog:
     certificate: tuple[int, ...] | None
     promises: Mapping[int, tuple[int, ...]]
     sold_before: Mapping[int, int]
-    meters: Mapping[int, MeterKey]
     proofs: Sequence[ProofCall]
-    records: Mapping[int, Sequence[Record]]
     sellers: Mapping[int, tuple[int, int, int]]
     buyers: Mapping[int, tuple[int, int]]
     rounding: int | None
 
 
-Verify = Callable[[tuple[int, int, int], tuple[int, ...]], bool]
-"""Verdict on public signals (C, y, gamma) and the eight words of a proof."""
+Verify = Callable[[int, tuple[int, int, int], tuple[int, ...]], bool]
+"""Verdict on the number of accounts, the public signals (C, y, gamma) and the eight words of a proof."""
 
 
 def replay(log: SessionLog, verify: Verify) -> str:
@@ -106,7 +97,7 @@ def _differences(log: SessionLog, verify: Verify) -> Iterator[str]:
     if hash_words(log.rules) != terms.rules_hash:
         yield f"rules: the words hash to {hash_words(log.rules).hex()}, the session pinned {terms.rules_hash.hex()}"
     if log.certificate is None:
-        if log.promises or log.records or log.sellers or log.buyers:
+        if log.promises or log.proofs or log.sellers or log.buyers:
             yield "clearing: there is none, yet something was promised, recorded or paid"
         return
     book = book_from_log(terms, log.batches)
@@ -132,33 +123,39 @@ def _promises(log: SessionLog, clearing: Clearing) -> Iterator[str]:
 
 def _proofs(log: SessionLog, verify: Verify) -> Iterator[str]:
     terms = log.terms
-    proven: dict[int, list[Record]] = {}
+    covered: dict[int, int] = {}
     for call in log.proofs:
-        shared = Shared(log.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask)
-        words = list(shared.words())
-        for entry in call.entries:
-            meter = log.meters[entry.account]
+        who = f"proof of {[entry.account for entry in call.entries]}"
+        words = list(Shared(log.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask).words())
+        recorded = 0
+        for place, entry in enumerate(call.entries):
+            meter = call.meters.get(entry.account)
+            if meter is None:
+                yield f"{who}: account {entry.account} has no key in force on day {terms.day}"
+                return
             events = sum(1 << k for k in range(14) if terms.day - 14 + k in meter.event_days)
             admissible = admissible_days(terms.day, terms.zone.is_working_day, events, meter.from_day)
-            words += [entry.account, meter.key, admissible, call.mask, entry.count, 0, *entry.deviations]
+            words += [entry.account, meter.key, admissible, entry.mask, entry.count, 0, *entry.deviations]
+            known = covered.get(entry.account, 0)
+            if known & entry.mask != entry.mask:
+                recorded |= 1 << place
+                if known & entry.mask:
+                    yield f"{who}: intervals {known & entry.mask:#x} of account {entry.account} are recorded twice"
+            covered[entry.account] = known | entry.mask
         c, gamma, y = compress(words, terms.zone.intervals)
         if c != call.chain:
-            yield f"proof of {[entry.account for entry in call.entries]}: C is {call.chain:#x}, the words chain to {c:#x}"
-        if not verify((c, y, gamma), call.proof):
-            yield f"proof of {[entry.account for entry in call.entries]}: it does not verify"
-        for entry in call.entries:
-            held = proven.setdefault(entry.account, [])
-            if all(record.mask & call.mask != call.mask for record in held):
-                held.append(Record(call.mask, entry.deviations))
-    yield from _compare(
-        "record", {account: tuple(held) for account, held in proven.items()}, {a: tuple(r) for a, r in log.records.items()}
-    )
+            yield f"{who}: C is {call.chain:#x}, the words chain to {c:#x}"
+        if not verify(len(call.entries), (c, y, gamma), call.proof):
+            yield f"{who}: it does not verify"
+        if recorded != call.recorded:
+            yield f"{who}: it records the entries {recorded:#b}, the contract says {call.recorded:#b}"
 
 
 def _payments(log: SessionLog, clearing: Clearing) -> Iterator[str]:
     if log.rounding is None and not log.sellers and not log.buyers:
         return
-    computed = settle(log.terms, clearing.certificates, clearing.rows, log.records, from_words(log.rules))
+    batches = [[e for i, e in enumerate(call.entries) if call.recorded >> i & 1] for call in log.proofs]
+    computed = settle(log.terms, clearing.certificates, clearing.rows, records_of(batches), from_words(log.rules))
     sellers = {s.account: (s.earned, s.unpaid, s.penalty) for s in computed.sellers}
     buyers = {b.account: (b.cost, b.refund) for b in computed.buyers}
     if log.rounding is None:  # settlement goes on: what was paid must be right, what was not may be missing

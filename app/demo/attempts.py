@@ -13,9 +13,10 @@ from app.context import Context
 from app.demo.client import Api, ApiError
 from app.demo.community import Community
 from app.services import sessions
-from contracts.artifacts import load
 from contracts.calls import Call
+from contracts.deliveries import Entry, ProofBatch, decode_delivery, delivery_words
 from contracts.encoding import ScheduleOrder, Step, batch_words
+from contracts.events import Delivered
 from contracts.orderlog import OrderLog
 from contracts.refusals import ContractRefusal
 from contracts.typed_data import SignedBatch, order_batch
@@ -95,33 +96,28 @@ def at_proving(ctx: Context, session: Json) -> list[Json]:
     """With a proof that the chain has accepted: other deviations, another account, another part of the session, an
     altered proof.
     """
-    found = next(log for log in _delivered(ctx, session["id"]))
-    sent = ctx.chain.transaction(found)
-    assert sent is not None
-    prove = load("Deliveries").functions["prove"]
-    number, mask, chain, entries, proof = prove.arguments(sent.data)
-
-    def call(mask: int = mask, entries: list[int] = entries, proof: list[int] = proof) -> Call:
-        return ctx.client.encode_prove(number, mask, chain, entries, proof)
-
+    delivered = next(
+        e for _, e in ctx.client.events(None, None, Delivered) if isinstance(e, Delivered) and e.session == session["id"]
+    )
     view = sessions.view(ctx, session["id"])
+    first, *others = decode_delivery(delivered.entries, view.terms.zone.intervals)
+
+    def call(entry: Entry = first, proof: tuple[int, ...] = delivered.proof) -> Call:
+        batch = ProofBatch(delivered.chain, tuple(delivery_words([entry, *others])), proof)
+        return ctx.client.encode_prove(session["id"], [batch])
+
     silent = next(account for account in view.sold if account not in sessions.records(ctx, session["id"]))
-    more = [entries[0], entries[1], entries[2] + (300 << 26 * (view.terms.intervals[-1] % 9)), *entries[3:]]
-    another = [silent | entries[0] >> 32 << 32, *entries[1:]]
-    part = mask & (mask - 1)
-    flipped = [proof[6], proof[7], *proof[2:]]
+    last = first.mask.bit_length() - 1
+    more = list(first.deviations)
+    more[last // 9] += 300 << 26 * (last % 9)
+    another = replace(first, account=silent)
+    flipped = (*delivered.proof[6:], *delivered.proof[2:6], *delivered.proof[:2])
     return [
-        _refused(ctx, "a proof with 300 Wh added to what was delivered", call(entries=more)),
-        _refused(ctx, "a neighbour's proof for the home that stayed silent", call(entries=another)),
-        _refused(ctx, "a proof for another part of the session", call(mask=part, entries=another)),
+        _refused(ctx, "a proof with 300 Wh added to what was delivered", call(replace(first, deviations=tuple(more)))),
+        _refused(ctx, "a neighbour's proof for the home that stayed silent", call(another)),
+        _refused(ctx, "a proof for another part of the session", call(replace(another, mask=first.mask & (first.mask - 1)))),
         _refused(ctx, "a proof whose points were exchanged", call(proof=flipped)),
     ]
-
-
-def _delivered(ctx: Context, session_id: int) -> list[str]:
-    from contracts.events import Delivered
-
-    return [log.transaction for log, e in ctx.client.events(None, None, Delivered) if getattr(e, "session", None) == session_id]
 
 
 def _refused(ctx: Context, attempt: str, call: Call) -> Json:

@@ -1,23 +1,30 @@
-"""Proofs of delivery: for each seller of a session, from its meter's windows to a verified record on chain.
+"""Proofs of delivery: for the sellers of a session, from their meters' windows to verified records on chain, in batches.
 
-One seller's failure never stops the others; why it failed is kept beside its name, without any reading in it.
+One seller's failure never stops the others; why it failed is kept beside its name, without any reading in it. What is lost
+between a proof and its transaction is proven again; what stands in the outbox is sent once.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.context import Context
-from app.database import DeliveryProof
+from app.database import DeliveryProof, Outbox
 from app.errors import Refused
 from app.outbox import enqueue
 from app.services import accounts, metering, sessions
+from contracts.deliveries import ProofBatch
 from contracts.refusals import ContractRefusal
 from contracts.units import SessionState
-from oracle.feed import Delivery, FeedResult, prove_deliveries
-from zk.statement import Shared
+from oracle.batching import fits_with
+from oracle.feed import prove_deliveries
+from oracle.jobs import BatchResult
+from oracle.workers import WorkersError
+from zk.keys import read_info
+from zk.statement import AccountInput, Shared
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +32,13 @@ log = logging.getLogger(__name__)
 def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[str]:
     """Proves the delivery of every seller that has a window and no record yet; returns what was done.
 
-    Without `again` those are left out whose proof has failed before: nothing new will come of the same windows.
+    Without `again` those are left out whose proof has failed before: nothing new will come of the same windows. Raises `Refused`
+    where the contract would take no proof of the session now.
     """
+    ctx.relayer.flush()
     view = sessions.view(ctx, session_id)
-    if view.state is SessionState.SETTLED:
+    _follow_outbox(ctx, session_id)
+    if view.state is SessionState.SETTLED or (view.state is SessionState.SETTLING and ctx.now() > view.terms.proof_deadline):
         return []
     if view.state is not SessionState.SETTLING:
         raise Refused(
@@ -38,81 +48,178 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
             expected="a session whose delivery is over",
             got=view.state.name.capitalize(),
         )
-    recorded = sessions.records(ctx, session_id)
+    deliveries = _deliveries(ctx, view, again=again)
+    if not deliveries:
+        return _failures(ctx, session_id) if again else []
+    _require_open(ctx, session_id)
+    refused = _prove(ctx, view, deliveries, separately=False)
+    if refused:  # the chain took another's proof in the meantime, or a key was suspended: the others must not suffer
+        _prove(ctx, view, [item for item in deliveries if item.account in refused], separately=True)
+    ctx.refresh()
+    tried = {item.account for item in deliveries}
+    verified = sorted(tried & sessions.records(ctx, session_id).keys())
+    told = [f"session {session_id}: deliveries of {len(verified)} accounts proven and recorded"] if verified else []
+    return told + _failures(ctx, session_id)
+
+
+def _deliveries(ctx: Context, view: sessions.SessionView, *, again: bool) -> list[AccountInput]:
+    """What is to be proven of each seller: what it sold and is not recorded, and nothing else, since the deviation of any other
+    interval would tell of consumption for nothing."""
+    terms = view.terms
     with ctx.database.session() as db:
-        rows = db.exec(select(DeliveryProof).where(DeliveryProof.session == session_id)).all()
+        rows = db.exec(select(DeliveryProof).where(DeliveryProof.session == terms.session)).all()
     given_up = set() if again else {row.account for row in rows if row.status == "failed"}
-    sellers = [
-        account
-        for account in sorted(view.sold)
-        if account not in recorded and account not in given_up and metering.has_window(ctx, account, view.terms.day)
-    ]
-    done: list[str] = []
-    deliveries = []
-    for account in sellers:
-        _store(ctx, session_id, account, status="proving", error=None)
-        deliveries.append(_delivery(ctx, view, account))
+    recorded = sessions.records(ctx, terms.session)
+    found = []
+    for account, fills in sorted(view.sold.items()):
+        mask = sum(1 << t for t, fill in zip(terms.intervals, fills, strict=True) if fill)
+        for record in recorded.get(account, ()):
+            mask &= ~record.mask
+        windows = metering.windows(ctx, account, terms.day)
+        if not mask or account in given_up or not any(window.day == terms.day and window.final for window in windows):
+            continue
+        try:
+            key = accounts.meter_key(ctx, account, terms.day)
+            admissible = ctx.client.admissible(terms.zone.number, account, terms.day)
+        except (Refused, ContractRefusal) as refusal:
+            _store(ctx, terms.session, [account], status="failed", error=str(refusal))
+            continue
+        _store(ctx, terms.session, [account], status="proving", error=None)
+        found.append(AccountInput(account, key, windows, admissible, mask))
+    return found
+
+
+def _require_open(ctx: Context, session_id: int) -> None:
+    """Refuses before anything is proven what the contract would refuse whatever the proof: it is asked with none."""
+    try:
+        ctx.client.simulate(ctx.address("operator"), ctx.client.encode_prove(session_id, []))
+    except ContractRefusal as refusal:
+        raise Refused(
+            f"No delivery of session {session_id} can be proven now: {refusal}.",
+            status=409,
+            field="session",
+            expected="a session whose proofs the contract takes",
+            got=refusal.error_name,
+        ) from refusal
+
+
+def _prove(ctx: Context, view: sessions.SessionView, deliveries: Sequence[AccountInput], *, separately: bool) -> set[int]:
+    """Proves and sends, several proofs in a transaction; returns the accounts of shared proofs that the chain refused."""
     terms = view.terms
     shared = Shared(ctx.chain.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask)
-    for delivery in deliveries:
-        (result,) = prove_deliveries(shared, [delivery], ctx.prover(terms.zone.intervals))
-        error = result.error
-        if result.ok:
-            error = _record(ctx, view, result, delivery.mask)
-        if error:
-            _store(ctx, session_id, result.account, status="failed", error=error)
-            log.warning("session %s: the delivery of account %s could not be proven", session_id, result.account)
-            done.append(f"session {session_id}: delivery of account {result.account} not proven: {error}")
-        else:
-            done.append(f"session {session_id}: delivery of account {result.account} proven and recorded")
-    ctx.refresh()
-    return done
+    keys = ctx.proving_keys(terms.zone.intervals)
+    constraints = {key.circuit.accounts: read_info(key.info).constraints for key in keys}
+    waiting: list[BatchResult] = []
+    refused: set[int] = set()
+    try:
+        for result in prove_deliveries(shared, deliveries, keys, ctx.workers.map, separately=separately):
+            log.info("session %s: %s of %s deliveries tried", terms.session, result.done, result.total)
+            if result.batch is None:
+                _store(ctx, terms.session, result.accounts, status="failed", error=result.error)
+                continue
+            _proven(ctx, terms.session, result.batch, constraints[result.batch.size])
+            if not fits_with([batch.size for batch in waiting], result.batch.size, terms.zone.intervals):
+                refused |= _send(ctx, terms.session, waiting)
+                waiting = []
+            waiting.append(result.batch)
+    except WorkersError:
+        if not ctx.workers.closed:
+            raise
+        return refused  # this process is being ended; what is not sent is proven again by the next one
+    return refused | _send(ctx, terms.session, waiting)
 
 
-def _delivery(ctx: Context, view: sessions.SessionView, account: int) -> Delivery:
-    return Delivery(
-        account=account,
-        key=accounts.meter_key(ctx, account, view.terms.day),
-        windows=metering.windows(ctx, account, view.terms.day),
-        admissible=ctx.client.admissible(view.terms.zone.number, account, view.terms.day),
-        # Only what was sold is proven: the deviation of any other interval would tell of consumption for nothing.
-        mask=sum(1 << t for t, fill in zip(view.terms.intervals, view.sold[account], strict=True) if fill),
-    )
+def _send(ctx: Context, session_id: int, batches: Sequence[BatchResult]) -> set[int]:
+    """Sends batches in one transaction, and each in its own where the chain refuses that; returns accounts as `_prove` does."""
+    if not batches:
+        return set()
+    error = _sent(ctx, session_id, batches)
+    if not error:
+        return set()
+    if len(batches) > 1:
+        return {account for batch in batches for account in _send(ctx, session_id, [batch])}
+    (batch,) = batches
+    if len(batch.accounts) > 1:
+        return set(batch.accounts)
+    _store(ctx, session_id, batch.accounts, status="failed", error=error)
+    return set()
 
 
-def _record(ctx: Context, view: sessions.SessionView, result: FeedResult, mask: int) -> str:
-    """Sends a proof to the chain; returns why it was not taken, or nothing."""
-    assert result.proved is not None and result.result is not None
-    terms, account = view.terms, result.account
-    entries = [account | result.result.count << 32, *result.result.words[6:]]
-    call = ctx.client.encode_prove(terms.session, mask, result.proved.public[0], entries, list(result.proved.proof.words()))
+def _sent(ctx: Context, session_id: int, batches: Sequence[BatchResult]) -> str:
+    """Puts batches on the chain; returns why they were not taken, or nothing."""
+    ordered = sorted(batches, key=lambda batch: -batch.size)
+    call = ctx.client.encode_prove(session_id, [_on_chain(batch) for batch in ordered])
     try:
         ctx.client.simulate(ctx.address("operator"), call)
     except ContractRefusal as refusal:
         return str(refusal)
+    proven = [account for batch in batches for account in batch.accounts]
     with ctx.database.session() as db:
-        sent = enqueue(db, "prove", "operator", call, terms.session)
-        proof = db.exec(
-            select(DeliveryProof).where(DeliveryProof.session == terms.session, DeliveryProof.account == account)
-        ).one()
-        proof.status, proof.outbox = "sent", sent.id
-        proof.witness_ms, proof.prove_ms = result.proved.witness_ms, result.proved.prove_ms
-        proof.constraints = ctx.constraints(terms.zone.intervals)
-        db.add(proof)
+        sent = enqueue(db, "prove", "operator", call, session_id)
+        for row in db.exec(
+            select(DeliveryProof).where(DeliveryProof.session == session_id, col(DeliveryProof.account).in_(proven))
+        ).all():
+            row.status, row.outbox = "sent", sent.id
+            db.add(row)
         assert sent.id is not None
         sent_id = sent.id
     ended = ctx.relayer.wait(sent_id)
     if ended.status != "confirmed":
         return f"the chain did not take the proof: {ended.error}"
-    _store(ctx, terms.session, account, status="verified", error=None)
+    _store(ctx, session_id, proven, status="verified", error=None)
     return ""
 
 
-def _store(ctx: Context, session_id: int, account: int, *, status: str, error: str | None) -> None:
+def _on_chain(batch: BatchResult) -> ProofBatch:
+    assert batch.public is not None
+    return ProofBatch(batch.public[0], batch.entries, batch.proof)
+
+
+def _proven(ctx: Context, session_id: int, batch: BatchResult, constraints: int) -> None:
+    """Keeps what a proof took beside each of its accounts; the proof itself is not kept."""
     with ctx.database.session() as db:
-        row = db.exec(
-            select(DeliveryProof).where(DeliveryProof.session == session_id, DeliveryProof.account == account)
-        ).first()
-        row = row or DeliveryProof(session=session_id, account=account)
-        row.status, row.error = status, error
-        db.add(row)
+        for row in db.exec(
+            select(DeliveryProof).where(DeliveryProof.session == session_id, col(DeliveryProof.account).in_(batch.accounts))
+        ).all():
+            row.status, row.constraints = "proven", constraints
+            row.witness_ms, row.prove_ms = batch.witness_ms, batch.prove_ms
+            db.add(row)
+
+
+def _follow_outbox(ctx: Context, session_id: int) -> None:
+    """Tells what became of proofs that were on their way when an earlier process ended."""
+    with ctx.database.session() as db:
+        rows = db.exec(
+            select(DeliveryProof, Outbox)
+            .where(DeliveryProof.session == session_id, DeliveryProof.status == "sent")
+            .join(Outbox, col(Outbox.id) == DeliveryProof.outbox)
+        ).all()
+        for proof, sent in rows:
+            if sent.status == "confirmed":
+                proof.status = "verified"
+            elif sent.status == "failed":
+                proof.status, proof.error = "failed", f"the chain did not take the proof: {sent.error}"
+            db.add(proof)
+
+
+def _failures(ctx: Context, session_id: int) -> list[str]:
+    with ctx.database.session() as db:
+        rows = db.exec(
+            select(DeliveryProof)
+            .where(DeliveryProof.session == session_id, DeliveryProof.status == "failed")
+            .order_by(col(DeliveryProof.account))
+        ).all()
+    for row in rows:
+        log.warning("session %s: the delivery of account %s could not be proven", session_id, row.account)
+    return [f"session {session_id}: delivery of account {row.account} not proven: {row.error}" for row in rows]
+
+
+def _store(ctx: Context, session_id: int, numbers: Sequence[int], *, status: str, error: str | None) -> None:
+    with ctx.database.session() as db:
+        for account in numbers:
+            row = db.exec(
+                select(DeliveryProof).where(DeliveryProof.session == session_id, DeliveryProof.account == account)
+            ).first()
+            row = row or DeliveryProof(session=session_id, account=account)
+            row.status, row.error = status, error
+            db.add(row)

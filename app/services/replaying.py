@@ -12,14 +12,13 @@ from app.context import proving_key
 from app.errors import Refused
 from app.settings import Settings
 from contracts import events
-from contracts.artifacts import load
 from contracts.chain import Chain, ChainError, Log, open_chain
 from contracts.client import MarketClient
+from contracts.deliveries import decode_delivery
 from contracts.deploy import Deployment
 from contracts.deploy import verify as verify_deployment
 from market.session import SessionTerms, Zone
-from settlement.records import Record
-from settlement.replay import MeterKey, ProofCall, ProvenEntry, SessionLog, replay
+from settlement.replay import MeterKey, ProofCall, SessionLog, replay
 from zk.groth16 import Proof
 from zk.verifier import verify
 
@@ -61,10 +60,10 @@ def _chain_of(settings: Settings, scratch: Path) -> Chain:
 
 def replay_session(client: MarketClient, session_id: int) -> str:
     """ "identical", or the first difference between what the chain says of a session and what follows from its log."""
-    key = proving_key(Settings().zk_key, 24).verifying_key()
+    name, intervals = Settings().zk_key, client.deployment.day_intervals
 
-    def verified(public: tuple[int, int, int], proof: tuple[int, ...]) -> bool:
-        return verify(key, public, Proof.from_words(proof))
+    def verified(accounts: int, public: tuple[int, int, int], proof: tuple[int, ...]) -> bool:
+        return verify(proving_key(name, intervals, accounts).verifying_key(), public, Proof.from_words(proof))
 
     return replay(session_log(client, session_id), verified)
 
@@ -90,9 +89,7 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
         certificate=certificate,
         promises=promises,
         sold_before=_sold_before(session_id, terms.day, everything),
-        meters=_meters(terms, everything),
-        proofs=_proofs(client, own),
-        records=_records(own),
+        proofs=_proofs(terms, everything),
         sellers={e.account: (e.earned, e.unpaid, e.penalty) for _, e in own if isinstance(e, events.SellerSettled)},
         buyers={e.account: (e.cost, e.refund) for _, e in own if isinstance(e, events.BuyerSettled)},
         rounding=next((e.rounding for _, e in own if isinstance(e, events.Settled)), None),
@@ -145,46 +142,32 @@ def _sold_before(session_id: int, day: int, everything: Logged) -> dict[int, int
     return sold
 
 
-def _meters(terms: SessionTerms, everything: Logged) -> dict[int, MeterKey]:
+def _event_days(everything: Logged) -> dict[int, frozenset[int]]:
+    """Per account. A proof is taken only when no session of the 14 days before can bring another one: all count for it."""
     opened = {e.session: e.terms for _, e in everything if isinstance(e, events.SessionOpened)}
-    event_days: dict[int, set[int]] = {}
+    found: dict[int, set[int]] = {}
     for _, e in everything:
         if isinstance(e, events.FlexibilityTargetSet):
             t = opened[e.session]
             if max(_fills(e.target, t.intervals)) >= t.min_quantity:
-                event_days.setdefault(e.account, set()).add(t.day)
-    meters = {}
+                found.setdefault(e.account, set()).add(t.day)
+    return {account: frozenset(days) for account, days in found.items()}
+
+
+def _proofs(terms: SessionTerms, everything: Logged) -> list[ProofCall]:
+    """The session's proofs from their events alone, each with the keys that were in force when it was taken."""
+    event_days = _event_days(everything)
+    bound: dict[int, MeterKey] = {}  # the last version that has begun by the delivery day, suspended or not
+    suspended: set[int] = set()
+    calls = []
     for _, e in everything:
         if isinstance(e, events.MeterBound) and e.from_day <= terms.day:
-            meters[e.account] = MeterKey(e.key, e.from_day, frozenset(event_days.get(e.account, ())))
-    return meters
-
-
-def _proofs(client: MarketClient, own: Logged) -> list[ProofCall]:
-    prove = load("Deliveries").functions["prove"]
-    calls: dict[str, ProofCall] = {}
-    for log, e in own:
-        if not isinstance(e, events.Delivered) or log.transaction in calls:
-            continue
-        sent = client.chain.transaction(log.transaction)
-        assert sent is not None
-        _, mask, chain, entries, proof = prove.arguments(sent.data)
-        size = 1 + len(e.deviations)
-        calls[log.transaction] = ProofCall(
-            mask,
-            chain,
-            tuple(
-                ProvenEntry(entries[at] & 0xFFFFFFFF, entries[at] >> 32, tuple(entries[at + 1 : at + size]))
-                for at in range(0, len(entries), size)
-            ),
-            tuple(proof),
-        )
-    return list(calls.values())
-
-
-def _records(own: Logged) -> dict[int, list[Record]]:
-    found: dict[int, list[Record]] = {}
-    for _, e in own:
-        if isinstance(e, events.Delivered):
-            found.setdefault(e.account, []).append(Record(e.mask, e.deviations))
-    return found
+            bound[e.account] = MeterKey(e.key, e.from_day, event_days.get(e.account, frozenset()))
+        elif isinstance(e, events.KeySuspended):
+            suspended.add(e.key)
+        elif isinstance(e, events.Delivered) and e.session == terms.session:
+            entries = decode_delivery(e.entries, terms.zone.intervals)
+            held = {x.account: bound[x.account] for x in entries if x.account in bound}
+            meters = {account: meter for account, meter in held.items() if meter.key not in suspended}
+            calls.append(ProofCall(e.chain, e.recorded, entries, e.proof, meters))
+    return calls

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from app.context import Context
 from app.database import DeliveryRecord, LogBatch, MarketSession, known
 from app.errors import Refused
+from contracts.deliveries import Entry
 from contracts.encoding import IntervalCertificate
 from contracts.events import SessionOpened
 from contracts.sessions import SessionRequest
@@ -19,7 +20,7 @@ from market.clearing.uniform import Clearing, clear
 from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
-from settlement.records import Record
+from settlement.records import Record, records_of
 
 EPOCH = date(1970, 1, 1).toordinal()
 
@@ -178,13 +179,19 @@ def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:
     )
 
 
-def records(ctx: Context, session_id: int) -> dict[int, list[Record]]:
-    """What verified proofs put on chain, per account in chain order."""
+def batches(ctx: Context, session_id: int) -> list[list[Entry]]:
+    """The recorded entries of the session's proofs, proof by proof in chain order."""
     with ctx.database.session() as db:
         rows = db.exec(
             select(DeliveryRecord).where(DeliveryRecord.session == session_id).order_by(col(DeliveryRecord.id))
         ).all()
-    found: dict[int, list[Record]] = {}
+    found: dict[int, list[Entry]] = {}
     for row in rows:
-        found.setdefault(row.account, []).append(Record(int(row.mask, 16), tuple(int(word, 16) for word in row.deviations)))
-    return found
+        deviations = tuple(int(word, 16) for word in row.deviations)
+        found.setdefault(row.batch, []).append(Entry(row.account, row.count, int(row.mask, 16), deviations))
+    return list(found.values())
+
+
+def records(ctx: Context, session_id: int) -> dict[int, list[Record]]:
+    """What verified proofs put on chain, per account in chain order."""
+    return records_of(batches(ctx, session_id))

@@ -12,7 +12,7 @@ from app.errors import Refused
 from app.services import sessions
 from contracts.encoding import ResultRow, row_words
 from contracts.units import SessionState, Side
-from settlement.records import records_words
+from settlement.records import records_of, supply
 from settlement.statements import SessionStatement, settle
 
 
@@ -45,7 +45,8 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
             got=view.state.name.capitalize(),
         )
     done: list[str] = []
-    known_records = sessions.records(ctx, session_id)
+    batches = sessions.batches(ctx, session_id)
+    known_records = records_of(batches)
     finished = {key for key in settled_rows(ctx, session_id)}
     late = ctx.now() > view.terms.proof_deadline
 
@@ -66,7 +67,7 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
             if not chosen:
                 continue
             which = sum(1 << bit for bit, _ in chosen)
-            records = records_words([known_records.get(row.account, []) for _, row in chosen]) if side is Side.OFFER else []
+            sellers = [row.account for _, row in chosen] if side is Side.OFFER else []
             call = ctx.client.encode_settle(
                 session_id,
                 index,
@@ -74,7 +75,7 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
                 [word for row in group for word in row_words(row)],
                 [certificate.word() for certificate in view.certificates],
                 view.rules.words(),
-                records,
+                *supply(batches, sellers),
             )
             ctx.send("settle", "operator", call, session_id)
             finished.update((row.account, side) for _, row in chosen)

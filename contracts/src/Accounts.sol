@@ -10,20 +10,25 @@ import {Zones} from "./Zones.sol";
 contract Accounts is AccessControl {
     bytes32 public constant METERING_ROLE = keccak256("METERING");
     bytes32 public constant MARKET_ROLE = keccak256("MARKET");
+    bytes32 public constant FORKS_ROLE = keccak256("FORKS");
 
     /// @dev Order of the BN254 scalar field: a meter key is a word of the proven statement.
     uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
 
+    /// @dev Marks a key as suspended; keys are below R and so below 2^254.
+    uint256 private constant SUSPENDED = 1 << 255;
+    /// @dev No day: the account may offer on none.
+    uint24 private constant NEVER = type(uint24).max;
+
+    /// @dev What an order needs to know of its account, one slot.
     struct Account {
         address owner;
-        uint16 zone;
-        uint16 keys;
-        uint32 firstDay;
-        uint32 lastDay;
+        uint16 zone; // 0 before the first key
+        uint24 offersFrom; // first day on which the account may offer: that of the first key after the last suspended one
     }
 
     struct MeterKey {
-        uint256 key;
+        uint256 key; // with SUSPENDED
         uint256 fromDay;
     }
 
@@ -34,14 +39,20 @@ contract Accounts is AccessControl {
 
     mapping(uint256 account => Account) private _accounts;
     mapping(uint256 account => address) public delegateOf;
-    mapping(uint256 account => mapping(uint256 version => MeterKey)) private _keys;
+    /// @dev `zone:16 | key versions:16 | first day of the last version:32` of four accounts a word: a proof reads many accounts, and those
+    /// that lie together share the read.
+    mapping(uint256 four => uint256) private _meters;
+    /// @dev By `account:32 | version:16`.
+    mapping(uint256 version => MeterKey) private _keys;
     mapping(uint256 key => uint256 account) public accountOfKey;
     mapping(uint256 account => mapping(uint256 day => uint256)) private _sold;
     mapping(uint256 zone => mapping(uint256 day => uint256)) private _soldInZone;
-    mapping(uint256 account => mapping(uint256 word => uint256)) private _eventDays;
+    /// @dev 32 days of eight accounts a word, for the same reason; by `day / 32 | account / 8 << 32`.
+    mapping(uint256 word => uint256) private _eventDays;
 
     event AccountRegistered(uint256 indexed account, address indexed owner);
     event DelegateSet(uint256 indexed account, address indexed delegate);
+    event KeySuspended(uint256 indexed account, uint256 indexed key);
     event MeterBound(uint256 indexed account, uint256 zone, uint256 key, uint256 fromDay);
     /// @notice A promise: Wh per session interval, 32 bits each, eight a word; or a commitment to a hidden one.
     event FlexibilityTargetSet(uint256 indexed session, uint256 indexed account, uint256 commitment, uint256[] target);
@@ -55,6 +66,8 @@ contract Accounts is AccessControl {
     error WrongZone(uint256 account, uint256 zone, uint256 expected);
     error KeyOutOfRange(uint256 key);
     error KeyTaken(uint256 key, uint256 account);
+    error UnknownKey(uint256 key);
+    error KeyAlreadySuspended(uint256 key);
     error TooManyKeys(uint256 account);
     error KeyDayNotLater(uint256 fromDay, uint256 lastDay);
     error KeyDayInPast(uint256 fromDay, uint256 earliest);
@@ -84,21 +97,40 @@ contract Accounts is AccessControl {
     /// @notice Binds the next version of the account's meter key, in force from `fromDay` on.
     function bindMeter(uint256 account, uint256 zone, uint256 key, uint256 fromDay) external onlyRole(METERING_ROLE) {
         ownerOf(account);
-        Account storage bound = _accounts[account];
         zones.get(zone);
-        if (bound.keys != 0 && bound.zone != zone) revert WrongZone(account, zone, bound.zone);
-        if (bound.keys == type(uint16).max) revert TooManyKeys(account);
+        (uint256 boundZone, uint256 keys, uint256 lastDay) = _meterOf(account);
+        if (keys != 0 && boundZone != zone) revert WrongZone(account, zone, boundZone);
+        if (keys == type(uint16).max) revert TooManyKeys(account);
         if (key == 0 || key >= R) revert KeyOutOfRange(key);
         if (accountOfKey[key] != 0) revert KeyTaken(key, accountOfKey[key]);
-        if (fromDay <= bound.lastDay || fromDay > type(uint32).max) revert KeyDayNotLater(fromDay, bound.lastDay);
+        if (fromDay <= lastDay || fromDay >= NEVER) revert KeyDayNotLater(fromDay, lastDay);
         uint256 earliest = block.timestamp / 1 days - 1; // one day of slack for the zone's offset
         if (fromDay < earliest) revert KeyDayInPast(fromDay, earliest);
         accountOfKey[key] = account;
-        _keys[account][bound.keys] = MeterKey(key, fromDay);
-        if (bound.keys == 0) (bound.zone, bound.firstDay) = (uint16(zone), uint32(fromDay));
-        bound.keys += 1;
-        bound.lastDay = uint32(fromDay);
+        _keys[_version(account, keys)] = MeterKey(key, fromDay);
+        uint256 lane = 64 * (account & 3);
+        _meters[account >> 2] = (_meters[account >> 2] & ~(uint256(type(uint64).max) << lane))
+            | ((zone | ((keys + 1) << 16) | (fromDay << 32)) << lane);
+        Account storage bound = _accounts[account];
+        if (keys == 0 || bound.offersFrom == NEVER) (bound.zone, bound.offersFrom) = (uint16(zone), uint24(fromDay));
         emit MeterBound(account, zone, key, fromDay);
+    }
+
+    /// @notice Takes a key out of force on every day; it stays taken. The account offers again from the first day of the version after it.
+    function suspendKey(uint256 key) external onlyRole(FORKS_ROLE) {
+        uint256 account = accountOfKey[key];
+        if (account == 0) revert UnknownKey(key);
+        (, uint256 version,) = _meterOf(account);
+        uint256 following = NEVER;
+        MeterKey storage held = _keys[_version(account, --version)];
+        while (held.key & ~SUSPENDED != key) {
+            following = held.fromDay;
+            held = _keys[_version(account, --version)];
+        }
+        if (held.key != key) revert KeyAlreadySuspended(key);
+        held.key = key | SUSPENDED;
+        if (_accounts[account].offersFrom < following) _accounts[account].offersFrom = uint24(following);
+        emit KeySuspended(account, key);
     }
 
     /// @notice Writes a promise: the one way in which intervals are sold and event days arise.
@@ -118,7 +150,7 @@ contract Accounts is AccessControl {
         _sold[account][day] = before | intervals;
         uint256 inZone = _soldInZone[zone][day];
         if (inZone | intervals != inZone) _soldInZone[zone][day] = inZone | intervals;
-        if (eventDay) _eventDays[account][day >> 8] |= 1 << (day & 255);
+        if (eventDay) _eventDays[_eventWord(account, day)] |= 1 << (32 * (account & 7) + (day & 31));
         emit FlexibilityTargetSet(session, account, commitment, target);
     }
 
@@ -132,7 +164,7 @@ contract Accounts is AccessControl {
             if (held.owner == address(0)) revert UnknownAccount(account);
             if (held.owner != signer && delegateOf[account] != signer) revert NotAllowed(account, signer);
             if ((entries[i] >> 32) & 1 == 0) continue;
-            if (held.keys == 0 || held.firstDay > day) revert NoMeterKey(account, day);
+            if (held.zone == 0 || held.offersFrom > day) revert NoMeterKey(account, day);
             if (held.zone != zone) revert WrongZone(account, zone, held.zone);
         }
     }
@@ -144,19 +176,50 @@ contract Accounts is AccessControl {
 
     /// @notice Owner, zone (0 before the first meter key) and number of key versions.
     function get(uint256 account) external view returns (address owner, uint256 zone, uint256 keys) {
-        Account memory held = _accounts[account];
-        return (ownerOf(account), held.zone, held.keys);
+        owner = ownerOf(account);
+        (zone, keys,) = _meterOf(account);
     }
 
-    /// @return key the meter key in force on `day`; 0 where there is none
+    /// @return zone of the account that holds the key; reverts where none does
+    function zoneOfKey(uint256 key) external view returns (uint256 zone) {
+        if (accountOfKey[key] == 0) revert UnknownKey(key);
+        (zone,,) = _meterOf(accountOfKey[key]);
+    }
+
+    /// @return key the meter key in force on `day`; 0 where there is none, or a suspended one
     /// @return fromDay the first day of that key
-    function keyAt(uint256 account, uint256 day) public view returns (uint256 key, uint256 fromDay) {
-        Account memory held = _accounts[account];
-        if (held.keys == 0 || day < held.firstDay) return (0, 0);
-        uint256 version = held.keys - 1;
-        if (day >= held.lastDay) return (_keys[account][version].key, held.lastDay);
-        while (_keys[account][--version].fromDay > day) {}
-        return (_keys[account][version].key, _keys[account][version].fromDay);
+    function keyAt(uint256 account, uint256 day) external view returns (uint256 key, uint256 fromDay) {
+        (, uint256 keys, uint256 lastDay) = _meterOf(account);
+        return _keyAt(account, day, keys, lastDay);
+    }
+
+    function _keyAt(uint256 account, uint256 day, uint256 keys, uint256 lastDay) private view returns (uint256 key, uint256 fromDay) {
+        fromDay = lastDay;
+        while (keys != 0 && fromDay > day) {
+            --keys;
+            if (keys != 0) fromDay = _keys[_version(account, keys - 1)].fromDay;
+        }
+        if (keys == 0) return (0, 0);
+        key = _keys[_version(account, keys - 1)].key;
+        if (key & SUSPENDED != 0) return (0, 0);
+    }
+
+    /// @dev `version:16 | account:32` as one number.
+    function _version(uint256 account, uint256 version) private pure returns (uint256) {
+        return account | (version << 32);
+    }
+
+    function _meterOf(uint256 account) private view returns (uint256 zone, uint256 keys, uint256 lastDay) {
+        return _meterIn(_meters[account >> 2], account);
+    }
+
+    function _meterIn(uint256 four, uint256 account) private pure returns (uint256 zone, uint256 keys, uint256 lastDay) {
+        uint256 meter = four >> (64 * (account & 3));
+        return (meter & type(uint16).max, (meter >> 16) & type(uint16).max, (meter >> 32) & type(uint32).max);
+    }
+
+    function _eventWord(uint256 account, uint256 day) private pure returns (uint256) {
+        return (day >> 5) | ((account >> 3) << 32);
     }
 
     /// @return Bits of the day's intervals that the account has sold.
@@ -170,24 +233,44 @@ contract Accounts is AccessControl {
     }
 
     /// @return bits bit k: day `first + k` is an event day of the account, for `days_` days (at most 256)
-    function eventDays(uint256 account, uint256 first, uint256 days_) public view returns (uint256 bits) {
-        bits = _eventDays[account][first >> 8] >> (first & 255);
-        if ((first & 255) + days_ > 256) bits |= _eventDays[account][(first >> 8) + 1] << (256 - (first & 255));
-        bits &= (1 << days_) - 1;
+    function eventDays(uint256 account, uint256 first, uint256 days_) external view returns (uint256 bits) {
+        for (uint256 k; k < days_; ++k) {
+            uint256 day = first + k;
+            if ((_eventDays[_eventWord(account, day)] >> (32 * (account & 7) + (day & 31))) & 1 == 1) bits |= 1 << k;
+        }
     }
 
-    /// @notice What a proof of delivery on `day` needs of the accounts.
-    /// @param entries words `account:32 | ...`
-    /// @return states per account two words: meter key in force on `day`, and `zone:16 | first day of that key:32 | event days:14` with bit
+    /// @notice What proofs of delivery on `day` need of the accounts. Accounts that lie together share reads, best in ascending order.
+    /// @param entries each `size` words, the first of them `account:32 | ...`
+    /// @return states per entry two words: meter key in force on `day`, and `zone:16 | first day of that key:32 | event days:14` with bit
     /// k of the event days for `day - 14 + k`
-    function metersOn(uint256 day, uint256[] calldata entries) external view returns (uint256[] memory states) {
-        states = new uint256[](2 * entries.length);
-        for (uint256 i; i < entries.length; ++i) {
-            uint256 account = entries[i] & type(uint32).max;
-            (uint256 key, uint256 fromDay) = keyAt(account, day);
-            if (key == 0) revert NoMeterKey(account, day);
-            states[2 * i] = key;
-            states[2 * i + 1] = _accounts[account].zone | (fromDay << 16) | (eventDays(account, day - 14, 14) << 48);
+    function metersOn(uint256 day, uint256[] calldata entries, uint256 size) external view returns (uint256[] memory states) {
+        uint256 number = entries.length / size;
+        states = new uint256[](2 * number);
+        (uint256 four, uint256 fourHeld) = (type(uint256).max, 0);
+        (uint256 eight, uint256 before, uint256 after_) = (type(uint256).max, 0, 0);
+        uint256 first = day - 14;
+        unchecked {
+            for (uint256 i; i < number; ++i) {
+                uint256 account = entries[i * size] & type(uint32).max;
+                if (account >> 2 != four) {
+                    four = account >> 2;
+                    fourHeld = _meters[four];
+                }
+                if (account >> 3 != eight) {
+                    eight = account >> 3;
+                    before = _eventDays[_eventWord(account, first)];
+                    if ((first & 31) > 18) after_ = _eventDays[_eventWord(account, day)];
+                }
+                (uint256 zone, uint256 keys, uint256 fromDay) = _meterIn(fourHeld, account);
+                uint256 key;
+                (key, fromDay) = _keyAt(account, day, keys, fromDay);
+                if (key == 0) revert NoMeterKey(account, day);
+                uint256 lane = 32 * (account & 7);
+                uint256 events = (((before >> lane) & type(uint32).max) | (((after_ >> lane) & type(uint32).max) << 32)) >> (first & 31);
+                states[2 * i] = key;
+                states[2 * i + 1] = zone | (fromDay << 16) | ((events & 0x3fff) << 48);
+            }
         }
     }
 }

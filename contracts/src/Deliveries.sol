@@ -3,25 +3,25 @@ pragma solidity 0.8.37;
 
 import {Accounts} from "./Accounts.sol";
 import {BaselineDays} from "./BaselineDays.sol";
-import {DevelopmentChains} from "./dev/DevelopmentChains.sol";
 import {FlexMarket} from "./FlexMarket.sol";
 import {SessionTerms, State, Terms} from "./SessionTerms.sol";
+import {IVerifier, Verifiers} from "./Verifiers.sol";
 import {Zones} from "./Zones.sol";
 
-/// @notice Groth16 verifier of one circuit.
-interface IVerifier {
-    function development() external view returns (bool);
-    function verify(uint256[8] calldata proof, uint256[3] calldata signals) external view returns (bool);
-}
-
 /// @title Deliveries: proven deviations of accounts in sessions
-/// @notice docs/protocol.md section 9. The contract builds every public word of the statement from its own state; only count and
-/// deviations come from the prover. It keeps a hash of the deviations per (session, account) and nothing else about consumption.
+/// @notice docs/protocol.md section 9. The contract builds every public word of the statement from its own state; masks, counts and
+/// deviations come from the prover. It keeps which intervals of an account are recorded and a hash per batch, and nothing else about
+/// consumption.
 contract Deliveries {
     /// @dev Order of the BN254 scalar field.
     uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
     /// @dev A word of nine 26-bit deviations ends here.
     uint256 private constant DEVIATION_BITS = 234;
+    /// @dev The first word of an entry, `account:32 | count:32 | mask:96`, ends here.
+    uint256 private constant HEAD_BITS = 160;
+    uint256 private constant SHARED_WORDS = 5;
+    /// @dev An entry each has a bit of one word.
+    uint256 private constant MAX_ACCOUNTS = 256;
 
     /// @notice The circuit for `accounts` accounts at once.
     struct Circuit {
@@ -29,24 +29,45 @@ contract Deliveries {
         IVerifier verifier;
     }
 
+    /// @notice One proof: C, the Poseidon chain over all words; per account `account:32 | count:32 | mask:96` and D deviation words; and
+    /// A.x, A.y, B.x.c1, B.x.c0, B.y.c1, B.y.c0, C.x, C.y.
+    struct Batch {
+        uint256 chain;
+        uint256[] entries;
+        uint256[8] proof;
+    }
+
+    /// @dev What all statements of a call share.
+    struct Known {
+        uint256 session;
+        uint256 zone;
+        uint256 day;
+        uint256 mask; // the session's
+        uint256 working; // see BaselineDays
+    }
+
     Accounts public immutable accounts;
     Zones public immutable zones;
     FlexMarket public immutable market;
     /// @notice T: circuits are made for days of so many intervals.
     uint256 public immutable intervals;
+    /// @dev Words of an entry, 1 + D.
+    uint256 private immutable ENTRY;
 
     mapping(uint256 accounts => IVerifier) public verifierOf;
-    /// @dev `mask:96 | hash:160`
-    mapping(uint256 session => mapping(uint256 account => uint256)) private _records;
+    /// @dev T bits an account, `256 / T` accounts a word.
+    mapping(uint256 session => mapping(uint256 word => uint256)) private _recorded;
+    /// @notice Whether a batch with these recorded entries, hashed as words, was proven for the session.
+    mapping(uint256 session => mapping(bytes32 batch => bool)) public proven;
 
-    event Delivered(uint256 indexed session, uint256 indexed account, uint256 mask, uint256[] deviations);
+    /// @notice `recorded` has a bit per entry: the others were recorded before.
+    event Delivered(uint256 indexed session, uint256 chain, uint256 recorded, uint256[] entries, uint256[8] proof);
 
     error DayLengthNotSupported(uint256 intervals);
-    error DevelopmentKeyRefused(uint256 chainId, address verifier);
     error CircuitRefused(uint256 accounts, address verifier);
     error NotThisContract(uint256 session, address deliveries);
     error NotCleared(uint256 session, State state);
-    error MaskNotInSession(uint256 session, uint256 mask, uint256 sessionMask);
+    error MaskNotInSession(uint256 session, uint256 account, uint256 mask, uint256 sessionMask);
     error NotDeliveredYet(uint256 session, uint256 end, uint256 timestamp);
     error ProofDeadlinePassed(uint256 session, uint256 deadline, uint256 timestamp);
     error EarlierDayUncommitted(uint256 zone, uint256 day);
@@ -55,7 +76,7 @@ contract Deliveries {
     error EntryPadding(uint256 entry, uint256 word);
     error DeviationOutOfRange(uint256 entry, uint256 word);
     error AccountInOtherZone(uint256 account, uint256 zone, uint256 expected);
-    error ProofRefused(uint256 session);
+    error ProofRefused(uint256 session, uint256 batch);
     error RecordOverlaps(uint256 session, uint256 account, uint256 recorded, uint256 mask);
 
     constructor(Accounts accounts_, Zones zones_, FlexMarket market_, uint256 intervals_, Circuit[] memory circuits) {
@@ -64,36 +85,43 @@ contract Deliveries {
         zones = zones_;
         market = market_;
         intervals = intervals_;
+        ENTRY = 1 + (intervals_ + 8) / 9;
         for (uint256 i; i < circuits.length; ++i) {
             (uint256 number, IVerifier verifier) = (circuits[i].accounts, circuits[i].verifier);
-            if (number == 0 || address(verifierOf[number]) != address(0)) revert CircuitRefused(number, address(verifier));
-            if (!DevelopmentChains.isDevelopment(block.chainid) && verifier.development()) {
-                revert DevelopmentKeyRefused(block.chainid, address(verifier));
+            if (number == 0 || number > MAX_ACCOUNTS || address(verifierOf[number]) != address(0)) {
+                revert CircuitRefused(number, address(verifier));
             }
+            Verifiers.requireUsable(verifier);
             verifierOf[number] = verifier;
         }
     }
 
-    /// @notice Records the proven deviations of some accounts; by anyone, from the end of the last interval of `mask` to the proof deadline.
-    /// @param mask intervals of the day, a non-empty part of the session's
-    /// @param chain C, the Poseidon chain over all words
-    /// @param entries per account `account:32 | count:32` and D deviation words
-    /// @param proof see Groth16Verifier
-    function prove(uint256 session, uint256 mask, uint256 chain, uint256[] calldata entries, uint256[8] calldata proof) external {
+    /// @notice Records proven deviations; by anyone, from the end of the last interval of every mask to the proof deadline. Entries that are
+    /// recorded already are skipped. One proof that does not hold refuses them all.
+    function prove(uint256 session, Batch[] calldata batches) external {
         Terms memory terms = market.terms(session);
-        _requireOpen(session, terms, mask);
-        uint256 number = entries.length / (1 + deviationWords());
-        IVerifier verifier = verifierOf[number];
-        if (address(verifier) == address(0)) revert NoCircuit(number);
-        uint256[] memory statement = _words(session, terms, mask, entries);
-        (uint256 gamma, uint256 y) = _compress(chain, statement);
-        if (!verifier.verify(proof, [chain, y, gamma])) revert ProofRefused(session);
-        _record(session, mask, entries);
+        _requireOpen(session, terms);
+        Known memory known = Known(session, terms.zone, terms.day, terms.mask, _working(terms.zone, terms.day));
+        address[] memory verifiers = new address[](batches.length);
+        uint256[11][] memory claims = new uint256[11][](batches.length);
+        uint256 masks;
+        for (uint256 i; i < batches.length; ++i) {
+            Batch calldata batch = batches[i];
+            verifiers[i] = address(verifierOf[batch.entries.length / ENTRY]);
+            if (verifiers[i] == address(0)) revert NoCircuit(batch.entries.length / ENTRY);
+            (uint256[] memory statement, uint256 all) = _words(known, batch.entries);
+            masks |= all;
+            _claim(claims[i], batch, statement);
+        }
+        _requireDelivered(session, terms, masks);
+        _verify(session, verifiers, claims);
+        for (uint256 i; i < batches.length; ++i) _record(session, batches[i]);
     }
 
-    /// @notice The public words of the statement, as `prove` builds them.
-    function words(uint256 session, uint256 mask, uint256[] calldata entries) external view returns (uint256[] memory) {
-        return _words(session, market.terms(session), mask, entries);
+    /// @notice The public words of a batch's statement, as `prove` builds them.
+    function words(uint256 session, uint256[] calldata entries) external view returns (uint256[] memory statement) {
+        Terms memory terms = market.terms(session);
+        (statement,) = _words(Known(session, terms.zone, terms.day, terms.mask, _working(terms.zone, terms.day)), entries);
     }
 
     /// @notice gamma and y of the statement for the chain value C.
@@ -103,85 +131,106 @@ contract Deliveries {
 
     /// @notice 14 bits: the days that may make up the account's baseline of `day`, bit k for `day - 14 + k`.
     function admissible(uint256 zone, uint256 account, uint256 day) external view returns (uint256) {
-        uint256[] memory entry = new uint256[](1);
-        entry[0] = account;
-        uint256 meter = accounts.metersOn(day, entry)[1];
-        return BaselineDays.admissible(_working(zone, day), meter >> 48, day, (meter >> 16) & type(uint32).max);
+        (uint256 key, uint256 fromDay) = accounts.keyAt(account, day);
+        if (key == 0) revert Accounts.NoMeterKey(account, day);
+        uint256 events = accounts.eventDays(account, day - BaselineDays.DAYS, BaselineDays.DAYS);
+        return BaselineDays.admissible(_working(zone, day), events, day, fromDay);
     }
 
-    /// @return mask intervals of the day that are recorded
-    /// @return hash 160 bits over all records, in order
-    function record(uint256 session, uint256 account) external view returns (uint256 mask, uint256 hash) {
-        uint256 found = _records[session][account];
-        return (found & type(uint96).max, found >> 96);
+    /// @return Intervals of the day that are recorded for the account.
+    function recordedOf(uint256 session, uint256 account) external view returns (uint256) {
+        uint256 lanes = 256 / intervals;
+        return (_recorded[session][account / lanes] >> (account % lanes * intervals)) & ((1 << intervals) - 1);
     }
 
     /// @return D, words of nine deviations
     function deviationWords() public view returns (uint256) {
-        return (intervals + 8) / 9;
+        return ENTRY - 1;
     }
 
-    function _requireOpen(uint256 session, Terms memory terms, uint256 mask) private view {
+    function _requireOpen(uint256 session, Terms memory terms) private view {
         if (terms.deliveries != address(this)) revert NotThisContract(session, terms.deliveries);
         State state = market.state(session);
         if (state != State.Cleared && state != State.Delivering && state != State.Settling) revert NotCleared(session, state);
-        if (mask == 0 || mask & ~uint256(terms.mask) != 0) revert MaskNotInSession(session, mask, terms.mask);
-        uint256 end = zones.intervalStart(terms.zone, terms.day, SessionTerms.length(mask));
-        if (block.timestamp < end) revert NotDeliveredYet(session, end, block.timestamp);
         if (block.timestamp > terms.proofDeadline) revert ProofDeadlinePassed(session, terms.proofDeadline, block.timestamp);
         // A promise that is not committed yet is an event day that the baseline would not know of.
         uint256 open = market.firstAuctioned(terms.zone, terms.day - BaselineDays.DAYS, terms.day);
         if (open != 0) revert EarlierDayUncommitted(terms.zone, open);
     }
 
+    /// @dev Reverts before the last interval of `masks` has ended.
+    function _requireDelivered(uint256 session, Terms memory terms, uint256 masks) private view {
+        if (block.timestamp >= terms.deliveryEnd) return;
+        uint256 end = zones.intervalStart(terms.zone, terms.day, SessionTerms.length(masks));
+        if (block.timestamp < end) revert NotDeliveredYet(session, end, block.timestamp);
+    }
+
     function _working(uint256 zone, uint256 day) private view returns (uint256) {
         return zones.workingDays(zone, day - BaselineDays.DAYS, BaselineDays.DAYS + 1);
     }
 
-    /// @dev Shared: chain id, this contract, session, day, masks. Per account: index, key, admissible, count, commitment 0, deviations.
-    function _words(uint256 session, Terms memory terms, uint256 mask, uint256[] calldata entries)
-        private
-        view
-        returns (uint256[] memory result)
-    {
-        uint256 size = 1 + deviationWords();
+    /// @dev Shared: chain id, this contract, session, day, session mask. Per account: index, key, admissible, mask, count, commitment 0,
+    /// deviations. `masks` is what the masks of all entries come to.
+    function _words(Known memory known, uint256[] calldata entries) private view returns (uint256[] memory result, uint256 masks) {
+        uint256 size = ENTRY;
         if (entries.length == 0 || entries.length % size != 0) revert EntriesLength(entries.length, size);
-        uint256 number = entries.length / size;
-        uint256[] memory heads = new uint256[](number);
-        unchecked {
-            for (uint256 i; i < number; ++i) heads[i] = entries[i * size];
+        uint256[] memory meters = accounts.metersOn(known.day, entries, size);
+        result = new uint256[](SHARED_WORDS + meters.length / 2 * (size + 5));
+        (result[0], result[1], result[2]) = (block.chainid, uint160(address(this)), known.session);
+        (result[3], result[4]) = (known.day, known.mask);
+        uint256 to; // memory
+        assembly ("memory-safe") {
+            to := add(result, 0xc0)
         }
-        uint256[] memory meters = accounts.metersOn(terms.day, heads);
-        uint256 working = _working(terms.zone, terms.day);
-        result = new uint256[](5 + number * (size + 4));
-        result[0] = block.chainid;
-        result[1] = uint160(address(this));
-        result[2] = session;
-        result[3] = terms.day;
-        result[4] = mask | (uint256(terms.mask) << 96);
-        uint256 to = 5;
-        for (uint256 i; i < number; ++i) {
-            (uint256 head, uint256 meter) = (heads[i], meters[2 * i + 1]);
-            if (head >> 64 != 0) revert EntryPadding(i * size, head);
-            uint256 account = head & type(uint32).max;
-            if (meter & type(uint16).max != terms.zone) revert AccountInOtherZone(account, meter & type(uint16).max, terms.zone);
-            uint256 days_ = BaselineDays.admissible(working, meter >> 48, terms.day, (meter >> 16) & type(uint32).max);
-            BaselineDays.requireCount(account, head >> 32, days_);
-            result[to] = account;
-            result[to + 1] = meters[2 * i];
-            result[to + 2] = days_;
-            result[to + 3] = head >> 32;
-            // result[to + 4] is the commitment: 0, since a market session's promise is public
-            _copyDeviations(result, to + 5, entries, i * size + 1, size - 1);
-            to += size + 4;
+        unchecked {
+            for (uint256 i; i < meters.length / 2; ++i) {
+                uint256 head = entries[i * size];
+                uint256 mask = head >> 64;
+                uint256 days_ = _admissible(known, i, head, meters[2 * i + 1]);
+                masks |= mask;
+                uint256 key = meters[2 * i];
+                uint256 bits;
+                assembly ("memory-safe") {
+                    mstore(to, and(head, 0xffffffff))
+                    mstore(add(to, 0x20), key)
+                    mstore(add(to, 0x40), days_)
+                    mstore(add(to, 0x60), mask)
+                    mstore(add(to, 0x80), and(shr(32, head), 0xffffffff))
+                    // the commitment is 0, since a market session's promise is public
+                    to := add(to, 0xc0)
+                    let from := add(entries.offset, shl(5, add(mul(i, size), 1)))
+                    for { let end := add(from, shl(5, sub(size, 1))) } lt(from, end) { from := add(from, 0x20) } {
+                        let word := calldataload(from)
+                        bits := or(bits, word)
+                        mstore(to, word)
+                        to := add(to, 0x20)
+                    }
+                }
+                if (bits >> DEVIATION_BITS != 0) revert DeviationOutOfRange(i, bits);
+            }
         }
     }
 
-    function _copyDeviations(uint256[] memory result, uint256 to, uint256[] calldata entries, uint256 from, uint256 number) private pure {
-        for (uint256 k; k < number; ++k) {
-            uint256 deviations = entries[from + k];
-            if (deviations >> DEVIATION_BITS != 0) revert DeviationOutOfRange(from + k, deviations);
-            result[to + k] = deviations;
+    /// @dev Holds an entry's head against session and account; returns the account's admissible days.
+    function _admissible(Known memory known, uint256 entry, uint256 head, uint256 meter) private pure returns (uint256 days_) {
+        unchecked {
+            uint256 account = head & type(uint32).max;
+            uint256 mask = head >> 64;
+            if (head >> HEAD_BITS != 0) revert EntryPadding(entry, head);
+            if (mask == 0 || mask & ~known.mask != 0) revert MaskNotInSession(known.session, account, mask, known.mask);
+            if (meter & type(uint16).max != known.zone) revert AccountInOtherZone(account, meter & type(uint16).max, known.zone);
+            days_ = BaselineDays.admissible(known.working, meter >> 48, known.day, (meter >> 16) & type(uint32).max);
+            BaselineDays.requireCount(account, (head >> 32) & type(uint32).max, days_);
+        }
+    }
+
+    /// @dev The public signals C, y, gamma, and the proof.
+    function _claim(uint256[11] memory claim, Batch calldata batch, uint256[] memory statement) private pure {
+        claim[0] = batch.chain;
+        (claim[2], claim[1]) = _compress(batch.chain, statement);
+        uint256[8] calldata proof = batch.proof;
+        assembly ("memory-safe") {
+            calldatacopy(add(claim, 0x60), proof, 0x100)
         }
     }
 
@@ -199,19 +248,72 @@ contract Deliveries {
         }
     }
 
-    function _record(uint256 session, uint256 mask, uint256[] calldata entries) private {
-        uint256 size = 1 + deviationWords();
-        mapping(uint256 account => uint256) storage records = _records[session];
-        for (uint256 cursor; cursor < entries.length; cursor += size) {
-            uint256 account = entries[cursor] & type(uint32).max;
-            uint256 found = records[account];
-            uint256 covered = found & type(uint96).max;
-            if (covered & mask == mask) continue;
-            if (covered & mask != 0) revert RecordOverlaps(session, account, covered, mask);
-            uint256[] calldata deviations = entries[cursor + 1:cursor + size];
-            uint256 hash = uint256(keccak256(abi.encodePacked(found >> 96, mask, deviations)));
-            records[account] = covered | mask | (hash << 96);
-            emit Delivered(session, account, mask, deviations);
+    /// @dev One product for all claims that share a verifier. A product does not tell whose proof it is that does not hold, so then each is
+    /// asked by itself.
+    function _verify(uint256 session, address[] memory verifiers, uint256[11][] memory claims) private view {
+        bool[] memory asked = new bool[](claims.length);
+        for (uint256 i; i < claims.length; ++i) {
+            if (asked[i]) continue;
+            address verifier = verifiers[i];
+            uint256[11][] memory together = new uint256[11][](claims.length);
+            uint256 total;
+            for (uint256 k = i; k < claims.length; ++k) {
+                if (verifiers[k] == verifier) (together[total++], asked[k]) = (claims[k], true);
+            }
+            assembly ("memory-safe") {
+                mstore(together, total)
+            }
+            if (IVerifier(verifier).verify(together)) continue;
+            assembly ("memory-safe") {
+                mstore(together, 1)
+            }
+            for (uint256 k = i; total != 1 && k < claims.length; ++k) {
+                together[0] = claims[k];
+                if (verifiers[k] == verifier && !IVerifier(verifier).verify(together)) revert ProofRefused(session, k);
+            }
+            revert ProofRefused(session, i);
         }
+    }
+
+    /// @dev Records a batch's entries, each packed word read and written once as long as its accounts lie together.
+    function _record(uint256 session, Batch calldata batch) private {
+        uint256[] calldata entries = batch.entries;
+        mapping(uint256 word => uint256) storage recorded = _recorded[session];
+        uint256[] memory kept = new uint256[](entries.length);
+        uint256 length;
+        uint256 bits;
+        (uint256 slot, uint256 before, uint256 word) = (type(uint256).max, 0, 0);
+        (uint256 size, uint256 perDay) = (ENTRY, intervals);
+        unchecked {
+            uint256 lanes = 256 / perDay;
+            for (uint256 cursor; cursor < entries.length; cursor += size) {
+                uint256 mask = entries[cursor] >> 64;
+                uint256 account = entries[cursor] & type(uint32).max;
+                if (account / lanes != slot) {
+                    if (word != before) recorded[slot] = word;
+                    slot = account / lanes;
+                    before = recorded[slot];
+                    word = before;
+                }
+                uint256 lane = account % lanes * perDay;
+                uint256 covered = (word >> lane) & ((1 << perDay) - 1);
+                if (covered & mask == mask) continue;
+                if (covered & mask != 0) revert RecordOverlaps(session, account, covered, mask);
+                word |= mask << lane;
+                bits |= 1 << (cursor / size);
+                assembly ("memory-safe") {
+                    calldatacopy(add(add(kept, 0x20), shl(5, length)), add(entries.offset, shl(5, cursor)), shl(5, size))
+                }
+                length += size;
+            }
+            if (word != before) recorded[slot] = word;
+        }
+        if (bits == 0) return;
+        bytes32 hash;
+        assembly ("memory-safe") {
+            hash := keccak256(add(kept, 0x20), shl(5, length))
+        }
+        proven[session][hash] = true;
+        emit Delivered(session, batch.chain, bits, entries, batch.proof);
     }
 }

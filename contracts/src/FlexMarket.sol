@@ -62,6 +62,8 @@ contract FlexMarket is AccessControl, EIP712 {
     mapping(uint256 session => mapping(uint256 group => bytes32)) public groupHash;
     mapping(uint256 session => mapping(uint256 word => uint256)) private _committed;
     mapping(uint256 zone => mapping(uint256 day => uint256)) private _auctioned;
+    /// @dev A bit per day on which a session of the zone is under auction.
+    mapping(uint256 zone => mapping(uint256 word => uint256)) private _auctionDays;
     mapping(address signer => mapping(uint256 word => uint256)) private _usedNonces;
     Pauses.History private _pauses;
 
@@ -115,6 +117,7 @@ contract FlexMarket is AccessControl, EIP712 {
         uint256 held = _auctioned[agreed.zone][agreed.day];
         if (held & agreed.mask != 0) revert IntervalsUnderAuction(agreed.zone, agreed.day, held & agreed.mask);
         _auctioned[agreed.zone][agreed.day] = held | agreed.mask;
+        if (held == 0) _auctionDays[agreed.zone][agreed.day >> 8] |= 1 << (agreed.day & 255);
         session = ++count;
         _terms[session] = agreed;
         _progress[session].underAuction = true;
@@ -363,8 +366,14 @@ contract FlexMarket is AccessControl, EIP712 {
 
     /// @return day the first of the days `from` to `to - 1` on which a session of the zone is still under auction, 0 where none is
     function firstAuctioned(uint256 zone, uint256 from, uint256 to) external view returns (uint256 day) {
+        uint256 word = from >> 8;
+        uint256 days_ = _auctionDays[zone][word];
         for (day = from; day < to; ++day) {
-            if (_auctioned[zone][day] != 0) return day;
+            if (day >> 8 != word) {
+                word = day >> 8;
+                days_ = _auctionDays[zone][word];
+            }
+            if ((days_ >> (day & 255)) & 1 == 1) return day;
         }
         return 0;
     }
@@ -418,7 +427,10 @@ contract FlexMarket is AccessControl, EIP712 {
 
     function _leaveAuction(uint256 session) private {
         Terms storage found = _terms[session];
-        _auctioned[found.zone][found.day] &= ~uint256(found.mask);
+        (uint256 zone, uint256 day) = (found.zone, found.day);
+        uint256 left = _auctioned[zone][day] & ~uint256(found.mask);
+        _auctioned[zone][day] = left;
+        if (left == 0) _auctionDays[zone][day >> 8] &= ~(1 << (day & 255));
         _progress[session].underAuction = false;
         emit AuctionReleased(session);
     }

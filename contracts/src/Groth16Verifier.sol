@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 /// @title Groth16Verifier: one verifying key on BN254 with three public signals
 /// @notice Key words: alpha.x, alpha.y, beta.x.c1, beta.x.c0, beta.y.c1, beta.y.c0, gamma (likewise 4), delta (likewise 4), IC[0..3] (x, y).
-/// Accepts when `e(A, B) = e(alpha, beta) * e(IC[0] + sum signal_i * IC[i+1], gamma) * e(C, delta)`.
+/// A claim holds when `e(A, B) = e(alpha, beta) * e(IC[0] + sum signal_i * IC[i+1], gamma) * e(C, delta)`.
 contract Groth16Verifier {
     /// @dev Order of the groups.
     uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
@@ -53,32 +53,76 @@ contract Groth16Verifier {
         _requireG2("delta", key, 10);
     }
 
-    /// @param proof A.x, A.y, B.x.c1, B.x.c0, B.y.c1, B.y.c0, C.x, C.y
-    /// @param signals the public signals
-    /// @return Whether the proof holds; malformed points and signals are false, not a revert.
-    function verify(uint256[8] calldata proof, uint256[3] calldata signals) external view returns (bool) {
-        if (signals[0] >= R || signals[1] >= R || signals[2] >= R || proof[1] >= Q) return false;
-        uint256 x = IC0_X;
-        uint256 y = IC0_Y;
+    /// @param claims each the three public signals, then A.x, A.y, B.x.c1, B.x.c0, B.y.c1, B.y.c0, C.x, C.y
+    /// @return Whether all claims hold, which one pairing product tells (docs/protocol.md section 9); none, a malformed point or signal
+    /// are false, not a revert.
+    function verify(uint256[11][] calldata claims) external view returns (bool) {
+        uint256 total = claims.length;
+        if (total == 0) return false;
+        uint256[] memory pairs = new uint256[](6 * (total + 3));
+        bytes32 seed = total == 1 ? bytes32(0) : _hash(claims);
+        uint256[4] memory sums; // of the coefficients, then of the coefficients times each signal
+        (uint256 cx, uint256 cy) = (claims[0][9], claims[0][10]);
         bool ok;
-        (ok, x, y) = _addScaled(x, y, IC1_X, IC1_Y, signals[0]);
-        if (!ok) return false;
-        (ok, x, y) = _addScaled(x, y, IC2_X, IC2_Y, signals[1]);
-        if (!ok) return false;
-        (ok, x, y) = _addScaled(x, y, IC3_X, IC3_Y, signals[2]);
-        if (!ok) return false;
-        uint256[24] memory pairs = [
-            proof[0], proof[1] == 0 ? 0 : Q - proof[1], proof[2], proof[3], proof[4], proof[5],
-            ALPHA_X, ALPHA_Y, BETA_X1, BETA_X0, BETA_Y1, BETA_Y0,
-            x, y, GAMMA_X1, GAMMA_X0, GAMMA_Y1, GAMMA_Y0,
-            proof[6], proof[7], DELTA_X1, DELTA_X0, DELTA_Y1, DELTA_Y0
-        ];
-        uint256 result;
-        assembly ("memory-safe") {
-            ok := staticcall(gas(), 8, pairs, 768, 0, 32)
-            result := mload(0)
+        unchecked {
+            for (uint256 i; i < total; ++i) {
+                uint256[11] calldata claim = claims[i];
+                if (claim[0] >= R || claim[1] >= R || claim[2] >= R || claim[4] >= Q) return false;
+                (uint256 ax, uint256 ay) = (claim[3], claim[4] == 0 ? 0 : Q - claim[4]);
+                uint256 rho = 1;
+                if (i != 0) {
+                    rho = uint128(uint256(keccak256(abi.encode(seed, i))));
+                    (ok, ax, ay) = _addScaled(0, 0, ax, ay, rho);
+                    if (!ok) return false;
+                    (ok, cx, cy) = _addScaled(cx, cy, claim[9], claim[10], rho);
+                    if (!ok) return false;
+                }
+                (pairs[6 * i], pairs[6 * i + 1]) = (ax, ay);
+                for (uint256 k; k < 4; ++k) pairs[6 * i + 2 + k] = claim[5 + k];
+                sums[0] += rho;
+                for (uint256 k; k < 3; ++k) sums[k + 1] = addmod(sums[k + 1], mulmod(rho, claim[k], R), R);
+            }
         }
-        return ok && result == 1;
+        return _product(pairs, total, sums, cx, cy);
+    }
+
+    function _hash(uint256[11][] calldata claims) private pure returns (bytes32 result) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, claims.offset, mul(352, claims.length))
+            result := keccak256(free, mul(352, claims.length))
+        }
+    }
+
+    /// @dev Fills in what the key gives to the product, behind the `total` pairs of the claims, and asks whether it is one.
+    function _product(uint256[] memory pairs, uint256 total, uint256[4] memory sums, uint256 cx, uint256 cy)
+        private
+        view
+        returns (bool ok)
+    {
+        (uint256 x, uint256 y, uint256 alphaX, uint256 alphaY) = (IC0_X, IC0_Y, ALPHA_X, ALPHA_Y);
+        if (total != 1) {
+            (ok, x, y) = _addScaled(0, 0, x, y, sums[0]);
+            if (!ok) return false;
+            (ok, alphaX, alphaY) = _addScaled(0, 0, alphaX, alphaY, sums[0]);
+            if (!ok) return false;
+        }
+        (ok, x, y) = _addScaled(x, y, IC1_X, IC1_Y, sums[1]);
+        if (!ok) return false;
+        (ok, x, y) = _addScaled(x, y, IC2_X, IC2_Y, sums[2]);
+        if (!ok) return false;
+        (ok, x, y) = _addScaled(x, y, IC3_X, IC3_Y, sums[3]);
+        if (!ok) return false;
+        uint256[18] memory own = [
+            alphaX, alphaY, BETA_X1, BETA_X0, BETA_Y1, BETA_Y0,
+            x, y, GAMMA_X1, GAMMA_X0, GAMMA_Y1, GAMMA_Y0,
+            cx, cy, DELTA_X1, DELTA_X0, DELTA_Y1, DELTA_Y0
+        ];
+        assembly ("memory-safe") {
+            mcopy(add(add(pairs, 32), mul(total, 192)), own, 576)
+            ok := staticcall(gas(), 8, add(pairs, 32), mul(add(total, 3), 192), 0, 32)
+            ok := and(ok, eq(mload(0), 1))
+        }
     }
 
     /// @dev `(x, y) + k * (px, py)`

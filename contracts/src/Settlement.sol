@@ -29,9 +29,13 @@ contract Settlement {
     error RowsAlreadySettled(uint256 session, uint256 group, uint256 bits);
     error RowNotToSettle(uint256 session, uint256 group, uint256 row);
     error SellersFirst(uint256 session, uint256 sellersLeft);
-    error RecordsIncomplete(uint256 needed, uint256 supplied);
-    error RecordsLeftOver(uint256 used, uint256 supplied);
-    error RecordMismatch(uint256 session, uint256 account);
+    error BatchNotProven(uint256 session, uint256 batch);
+    error PicksIncomplete(uint256 needed, uint256 supplied);
+    error PicksLeftOver(uint256 used, uint256 words);
+    error PickOutOfRange(uint256 batch, uint256 entry);
+    error PickOfOtherAccount(uint256 account, uint256 expected);
+    error PickOverlaps(uint256 account, uint256 intervals);
+    error RecordsLeftOut(uint256 session, uint256 account, uint256 intervals);
     error SellerNotFinal(uint256 session, uint256 account, uint256 missing, uint256 proofDeadline);
 
     /// @dev What all rows of one call share.
@@ -39,11 +43,13 @@ contract Settlement {
         uint256 session;
         uint256 sellersLeft;
         uint256 rowSize;
-        uint256 deviationWords;
+        uint256 entryWords; // 1 + D
+        Deliveries deliveries;
         bool afterDeadline;
         uint256 sign; // s: 1 for UP, -1 for DOWN in two's complement
         uint256 intervals; // memory pointer to K intervals of INTERVAL bytes
         uint256 number; // K
+        uint256 used; // picks, each 32 bits
         RuleSet.Curves curves;
         Terms terms;
     }
@@ -72,7 +78,8 @@ contract Settlement {
     /// @param rows result rows of the groups
     /// @param certificate the session's certificate
     /// @param rules the session's rule set
-    /// @param records per chosen seller row, in turn: the number of records, then each as `mask` and its D deviation words
+    /// @param batches batches that were proven for the session: the words of their recorded entries
+    /// @param picks per chosen seller row, in turn: the number of its records, then each as `batch:16 | entry:16`; 32 bits each, eight a word
     function settle(
         uint256 session,
         uint256 group,
@@ -80,24 +87,25 @@ contract Settlement {
         uint256[] calldata rows,
         uint256[] calldata certificate,
         uint256[] calldata rules,
-        uint256[] calldata records
+        uint256[][] calldata batches,
+        uint256[] calldata picks
     ) external {
         Context memory context = _context(session, certificate, rules);
         _requireRows(context, group, rows);
         uint256 number = rows.length / context.rowSize;
         if (which == 0 || number > 256 || (number < 256 && which >> number != 0)) revert RowOutOfRange(which, number);
+        _requireProven(context, batches);
         _markSettled(session, group, which);
         uint256[] memory moves = new uint256[](number);
         uint256 moved;
         uint256 sellers;
-        uint256 used;
         for (uint256 i; i < number; ++i) {
             if ((which >> i) & 1 == 0) continue;
             uint256[] calldata row = rows[i * context.rowSize:(i + 1) * context.rowSize];
             if ((row[0] >> 33) & 1 == 0) revert RowNotToSettle(session, group, i);
             if ((row[0] >> 32) & 1 == 1) {
                 if (!_hasFill(row)) revert RowNotToSettle(session, group, i);
-                (moves[moved++], used) = _seller(context, row, records, used);
+                moves[moved++] = _seller(context, row, batches, picks);
                 ++sellers;
             } else {
                 if (context.sellersLeft != 0) revert SellersFirst(session, context.sellersLeft);
@@ -105,7 +113,7 @@ contract Settlement {
                 moves[moved++] = _buyer(context, row);
             }
         }
-        if (used != records.length) revert RecordsLeftOver(used, records.length);
+        _requireUsed(context.used, picks);
         if (sellers != 0) _storeRefunds(context);
         assembly ("memory-safe") {
             mstore(moves, moved)
@@ -137,6 +145,21 @@ contract Settlement {
         } while (from < rows.length);
     }
 
+    /// @dev Reverts unless every batch is one that was proven for the session.
+    function _requireProven(Context memory context, uint256[][] calldata batches) private view {
+        for (uint256 i; i < batches.length; ++i) {
+            if (!context.deliveries.proven(context.session, OrderWords.hash(batches[i]))) revert BatchNotProven(context.session, i);
+        }
+    }
+
+    /// @dev Reverts unless the picks end with the last one used.
+    function _requireUsed(uint256 used, uint256[] calldata picks) private pure {
+        uint256 rest = used & 7;
+        if (picks.length != (used + 7) / 8 || (rest != 0 && picks[picks.length - 1] >> (32 * rest) != 0)) {
+            revert PicksLeftOver(used, picks.length);
+        }
+    }
+
     /// @dev Marks rows as settled, in one word or two.
     function _markSettled(uint256 session, uint256 group, uint256 which) private {
         uint256 shift = 16 * (group & 15);
@@ -165,7 +188,8 @@ contract Settlement {
         context.sellersLeft = progress.sellersLeft;
         context.number = terms.intervals;
         context.rowSize = 1 + (uint256(terms.intervals) + 7) / 8;
-        context.deviationWords = (uint256(terms.dayIntervals) + 8) / 9;
+        context.entryWords = 1 + (uint256(terms.dayIntervals) + 8) / 9;
+        context.deliveries = Deliveries(terms.deliveries);
         context.afterDeadline = block.timestamp > terms.proofDeadline;
         context.sign = terms.direction == 0 ? 1 : type(uint256).max;
         context.curves = RuleSet.load(rules);
@@ -205,16 +229,16 @@ contract Settlement {
         return false;
     }
 
-    /// @dev Settles a seller's row; returns its move in the vault and how many words of `records` are used.
-    function _seller(Context memory context, uint256[] calldata row, uint256[] calldata records, uint256 used)
+    /// @dev Settles a seller's row; returns its move in the vault.
+    function _seller(Context memory context, uint256[] calldata row, uint256[][] calldata batches, uint256[] calldata picks)
         private
-        returns (uint256 move, uint256)
+        returns (uint256 move)
     {
         uint256 account = row[0] & type(uint32).max;
         Row memory result;
         result.lock = (row[0] >> 64) & type(uint96).max;
         uint256 deviations;
-        (result.mask, deviations, used) = _recorded(context, account, records, used);
+        (result.mask, deviations) = _recorded(context, account, batches, picks);
         uint256 interval = context.intervals;
         uint256 promised; // intervals of the day
         unchecked {
@@ -238,7 +262,7 @@ contract Settlement {
             revert SellerNotFinal(context.session, account, missing, context.terms.proofDeadline);
         }
         emit SellerSettled(context.session, account, result.earned, result.unpaid, result.penalty);
-        return (account | (result.lock << 64) | ((result.earned + result.lock - result.penalty) << 160), used);
+        return account | (result.lock << 64) | ((result.earned + result.lock - result.penalty) << 160);
     }
 
     /// @dev One interval of a seller: adds to the row, and to the interval's refund what the row leaves.
@@ -272,48 +296,48 @@ contract Settlement {
         }
     }
 
-    /// @dev Holds the supplied records against the stored hash. Returns the recorded intervals, a memory pointer to the D words in which all
-    /// records are joined, and how many words of `records` are used.
-    function _recorded(Context memory context, uint256 account, uint256[] calldata records, uint256 used)
+    /// @dev Joins the entries that the row's picks name. They are the account's, no two share an interval, and together they are all that is
+    /// recorded for it: none can be left out and none used twice. Returns the recorded intervals and a memory pointer to D words.
+    function _recorded(Context memory context, uint256 account, uint256[][] calldata batches, uint256[] calldata picks)
         private
         view
-        returns (uint256 mask, uint256 deviations, uint256)
+        returns (uint256 mask, uint256 deviations)
     {
-        if (used >= records.length) revert RecordsIncomplete(1, 0);
-        uint256 number = records[used++];
-        uint256 size = 1 + context.deviationWords;
-        uint256 supplied = (records.length - used) / size;
-        if (number > supplied) revert RecordsIncomplete(number, supplied);
-        uint256[] memory joined = new uint256[](context.deviationWords);
-        uint256 hash;
-        for (uint256 i; i < number; ++i) {
-            uint256[] calldata one = records[used:used + size];
-            hash = uint256(keccak256(abi.encodePacked(hash, one))) & type(uint160).max;
-            _join(joined, one, mask);
-            mask |= one[0];
-            used += size;
-        }
-        (uint256 recordedMask, uint256 recordedHash) = Deliveries(context.terms.deliveries).record(context.session, account);
-        if (hash != recordedHash || mask != recordedMask) revert RecordMismatch(context.session, account);
+        uint256 size = context.entryWords;
         assembly ("memory-safe") {
-            deviations := add(joined, 32)
+            deviations := mload(0x40)
+            mstore(0x40, add(deviations, shl(5, size)))
+            calldatacopy(deviations, calldatasize(), shl(5, size)) // zeros
         }
-        return (mask, deviations, used);
-    }
-
-    /// @dev Puts a record's slots among those of the intervals `known`; the records of an account never share an interval.
-    function _join(uint256[] memory joined, uint256[] calldata one, uint256 known) private pure {
-        unchecked {
-            for (uint256 k; k < joined.length; ++k) {
-                uint256 slots; // of word k that are known already
-                if (known != 0) {
-                    for (uint256 i; i < 9; ++i) {
-                        if ((known >> (9 * k + i)) & 1 == 1) slots |= uint256(0x3ffffff) << (26 * i);
-                    }
+        uint256 used = context.used;
+        uint256 supplied = 8 * picks.length;
+        if (used >= supplied) revert PicksIncomplete(1, 0);
+        uint256 number = _pick(picks, used++);
+        if (number > supplied - used) revert PicksIncomplete(number, supplied - used);
+        context.used = used + number;
+        for (; used < context.used; ++used) {
+            uint256 pick = _pick(picks, used);
+            (uint256 batch, uint256 from) = (pick & type(uint16).max, (pick >> 16) * size);
+            if (batch >= batches.length || from >= batches[batch].length) revert PickOutOfRange(batch, pick >> 16);
+            uint256[] calldata entry = batches[batch][from:from + size];
+            if (entry[0] & type(uint32).max != account) revert PickOfOtherAccount(entry[0] & type(uint32).max, account);
+            uint256 own = entry[0] >> 64;
+            if (own & mask != 0) revert PickOverlaps(account, own & mask);
+            mask |= own;
+            assembly ("memory-safe") {
+                // zero outside the entry's mask, which is a part of the proven statement
+                for { let i := 1 } lt(i, size) { i := add(i, 1) } {
+                    let word := add(deviations, shl(5, sub(i, 1)))
+                    mstore(word, or(mload(word), calldataload(add(entry.offset, shl(5, i)))))
                 }
-                joined[k] = (joined[k] & slots) | (one[1 + k] & ~slots);
             }
         }
+        uint256 known = context.deliveries.recordedOf(context.session, account);
+        if (mask != known) revert RecordsLeftOut(context.session, account, known & ~mask);
+    }
+
+    function _pick(uint256[] calldata picks, uint256 i) private pure returns (uint256) {
+        return (picks[i >> 3] >> (32 * (i & 7))) & type(uint32).max;
     }
 
     /// @dev Settles a buyer's row: its share of what sellers left, rounded down per interval.

@@ -6,15 +6,15 @@ import random
 
 import pytest
 from contracts_harness import Harness
-from contracts_proofs import compress, proof_for, statement
+from contracts_proofs import compress, fake_batch, statement
 from contracts_twin import admissible
 from contracts_world import R, World, address_of, key_of, make_world, order
-from eth_hash.auto import keccak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.artifacts import load
-from contracts.encoding import entry_words
+from contracts.deliveries import ProofBatch, decode_delivery, delivery_hash, recorded_entries
+from contracts.encoding import entry_words, hash_words
 from contracts.events import Delivered
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
@@ -38,17 +38,24 @@ def cleared_session(world: World, days_ahead: int = 20, mask: int = 0b1111 << 10
     return session, terms
 
 
-def entries_for(world: World, terms: Terms, accounts: dict[int, int], seed: int = 1) -> list[int]:
-    """Entries for prove: account to count, with deviations drawn from `seed`."""
+def entries_for(
+    world: World,
+    terms: Terms,
+    accounts: dict[int, int],
+    seed: int = 1,
+    *,
+    mask: int | None = None,
+    masks: dict[int, int] | None = None,
+) -> list[int]:
+    """Entries for prove: account to count, with deviations drawn from `seed`. `mask` is everybody's (the session's by default),
+    `masks` those of some accounts."""
     rng = random.Random(seed)
-    return [
-        word
-        for account, count in accounts.items()
-        for word in (
-            account | count << 32,
-            *world.deviations({t: rng.randrange(-(2**25), 2**25) for t in terms.interval_indices}),
-        )
-    ]
+    words: list[int] = []
+    for account, count in accounts.items():
+        own = (masks or {}).get(account, terms.mask if mask is None else mask)
+        drawn = {t: rng.randrange(-(2**25), 2**25) for t in range(world.day_intervals) if own >> t & 1}
+        words += [account | count << 32 | own << 64, *world.deviations(drawn)]
+    return words
 
 
 def full(world: World, terms: Terms, account: int) -> int:
@@ -62,18 +69,24 @@ def weekday_session(world: World) -> tuple[int, Terms]:
     return cleared_session(world, next(d for d in range(20, 30) if (today + d + 3) % 7 < 5))
 
 
-def prove(world: World, session: int, mask: int, entries: list[int], chain_value: int = 5) -> list[Delivered]:
-    receipt = world.client.prove(
-        world.operator, session, mask, chain_value, entries, proof_for(world, session, mask, chain_value, entries)
-    )
-    return [e for e in world.client.receipt_events(receipt) if isinstance(e, Delivered)]
+def prove(world: World, session: int, *batches: list[int]) -> list[Delivered]:
+    """Proves batches of entries in one call."""
+    call = [fake_batch(world, session, entries, 5 + i) for i, entries in enumerate(batches)]
+    return [
+        e for e in world.client.receipt_events(world.client.prove(world.operator, session, call)) if isinstance(e, Delivered)
+    ]
 
 
-def refused_prove(world: World, session: int, mask: int, entries: list[int], proof: list[int] | None = None) -> ContractRefusal:
-    proof = proof_for(world, session, mask, 5, entries) if proof is None else proof
-    with pytest.raises(ContractRefusal) as refused:
-        world.client.simulate(address_of("operator"), world.client.encode_prove(session, mask, 5, entries, proof))
-    return refused.value
+def refused(world: World, session: int, *batches: ProofBatch) -> ContractRefusal:
+    with pytest.raises(ContractRefusal) as caught:
+        world.client.simulate(address_of("operator"), world.client.encode_prove(session, batches))
+    return caught.value
+
+
+def refused_prove(world: World, session: int, entries: list[int], like: ProofBatch | None = None) -> ContractRefusal:
+    """Refusal of entries with a proof of their own, or with that of the batch `like`."""
+    batch = fake_batch(world, session, entries) if like is None else ProofBatch(like.chain, tuple(entries), like.proof_words)
+    return refused(world, session, batch)
 
 
 @pytest.mark.parametrize("minutes", [60, 30, 15])
@@ -84,92 +97,174 @@ def test_words_are_those_of_the_page(minutes: int) -> None:
         world.chain.advance_to(terms.delivery_end)
         anna, ben = world.accounts["anna"], world.accounts["ben"]
         count = full(world, terms, anna)
-        entries = entries_for(world, terms, {anna: count, ben: count - 2})
-        words = world.client.statement_words(session, terms.mask, entries)
-        assert words == statement(world, session, terms.mask, entries)
-        assert len(words) == 5 + 2 * (5 + -(-(1440 // minutes) // 9)) and max(words) < R
+        part = terms.mask & terms.mask - 1
+        entries = entries_for(world, terms, {anna: count, ben: count - 2}, masks={ben: part})
+        words = world.client.statement_words(session, entries)
+        assert words == statement(world, session, entries)
+        assert len(words) == 5 + 2 * (6 + -(-(1440 // minutes) // 9)) and max(words) < R
         artifact = load("Deliveries").functions["compress"]
         data = world.chain.call(world.client.deployment.contracts["Deliveries"], artifact.call(77, words))
         assert artifact.result(data) == compress(77, words)
-        assert [e.account for e in prove(world, session, terms.mask, entries)] == [anna, ben]
+        (event,) = prove(world, session, entries)
+        assert (event.recorded, list(event.entries)) == (0b11, entries)
+        assert [world.client.recorded(session, account) for account in (anna, ben, ben + 1)] == [terms.mask, part, 0]
 
 
 def test_what_is_proven_is_recorded_once(world: World) -> None:
     session, terms = weekday_session(world)
+    client = world.client
     anna, ben = world.accounts["anna"], world.accounts["ben"]
     part, rest = 0b0011 << 10, 0b1100 << 10
-    end_of_part = world.client.interval_start(1, terms.day, 12)
-    one = entries_for(world, terms, {anna: full(world, terms, anna)})
+    end_of_part = client.interval_start(1, terms.day, 12)
+    days = {account: full(world, terms, account) for account in (anna, ben)}
+    one = entries_for(world, terms, {anna: days[anna]}, mask=part)
+    whole = entries_for(world, terms, {anna: days[anna]})
     world.chain.advance_to(end_of_part - 1)
-    assert refused_prove(world, session, part, one).error_name == "NotDeliveredYet"
+    assert refused_prove(world, session, one).error_name == "NotDeliveredYet"
     world.chain.advance_to(end_of_part)
-    assert world.client.state(session) is SessionState.DELIVERING
-    assert refused_prove(world, session, terms.mask, one).error_name == "NotDeliveredYet"
-    assert prove(world, session, part, one) == [Delivered(session, anna, part, tuple(one[1:]))]
-    first = int.from_bytes(keccak(b"".join(w.to_bytes(32, "big") for w in (0, part, *one[1:]))), "big") % 2**160
-    assert world.client.record(session, anna) == (part, first)
-    assert prove(world, session, part, entries_for(world, terms, {anna: full(world, terms, anna) - 1}, seed=9)) == [], (
-        "recorded already: skipped"
-    )
-    assert world.client.record(session, anna) == (part, first)
+    assert client.state(session) is SessionState.DELIVERING
+    assert refused_prove(world, session, whole).error_name == "NotDeliveredYet"
+    batch = fake_batch(world, session, one)
+    late = fake_batch(world, session, entries_for(world, terms, {ben: days[ben]}, mask=1 << 13))
+    assert refused(world, session, batch, late).error_name == "NotDeliveredYet", "the last of all masks counts"
+    assert prove(world, session, one) == [Delivered(session, 5, 1, tuple(one), batch.proof_words)]
+    assert client.recorded(session, anna) == part and client.proven(session, hash_words(one))
+    again = entries_for(world, terms, {anna: days[anna] - 1}, seed=9, mask=part)
+    assert prove(world, session, again) == [], "recorded already: skipped"
+    less = entries_for(world, terms, {anna: days[anna]}, seed=9, mask=part & -part)
+    assert prove(world, session, less) == [], "a part of what is recorded as well"
+    assert client.recorded(session, anna) == part and not client.proven(session, hash_words(again))
 
     world.chain.advance_to(terms.delivery_end)
-    assert refused_prove(world, session, terms.mask, one).error_name == "RecordOverlaps"
-    assert refused_prove(world, session, 0b0110 << 10, one).error_name == "RecordOverlaps"
-    both = entries_for(world, terms, {anna: full(world, terms, anna), ben: full(world, terms, ben)}, seed=3)
-    assert [(e.account, e.mask) for e in prove(world, session, rest, both)] == [(anna, rest), (ben, rest)]
-    second = int.from_bytes(keccak(b"".join(w.to_bytes(32, "big") for w in (first, rest, *both[1:4]))), "big") % 2**160
-    assert world.client.record(session, anna) == (terms.mask, second)
-    four = entries_for(world, terms, {anna: full(world, terms, anna)}) * 4
-    assert prove(world, session, part, four) == [], "one account may fill every slot"
+    overlap = refused_prove(world, session, whole)
+    assert (overlap.error_name, overlap.arguments["account"], overlap.arguments["recorded"]) == ("RecordOverlaps", anna, part)
     assert (
-        refused_prove(world, session, terms.mask, entries_for(world, terms, {ben: full(world, terms, ben)})).error_name
+        refused_prove(world, session, entries_for(world, terms, {anna: days[anna]}, mask=0b0110 << 10)).error_name
         == "RecordOverlaps"
     )
+    both = entries_for(world, terms, {anna: days[anna], ben: days[ben]}, seed=3, masks={anna: rest})
+    (event,) = prove(world, session, both)
+    assert event.recorded == 0b11 and client.proven(session, hash_words(both))
+    assert [client.recorded(session, account) for account in (anna, ben)] == [terms.mask, terms.mask]
+    four = entries_for(world, terms, {anna: days[anna]}) * 4
+    assert prove(world, session, four) == [], "one account may fill every slot"
 
     world.chain.advance_to(terms.proof_deadline)
-    by_ben = entries_for(world, terms, {ben: full(world, terms, ben)})
-    world.client.simulate(
-        address_of("operator"), world.client.encode_prove(session, part, 5, by_ben, proof_for(world, session, part, 5, by_ben))
-    )
+    batch = fake_batch(world, session, entries_for(world, terms, {ben: days[ben]}))
+    client.simulate(address_of("operator"), client.encode_prove(session, [batch]))
     world.chain.advance_to(terms.proof_deadline + 1)
-    assert (
-        refused_prove(world, session, part, entries_for(world, terms, {ben: full(world, terms, ben)})).error_name
-        == "ProofDeadlinePassed"
-    )
+    assert refused(world, session, batch).error_name == "ProofDeadlinePassed"
+
+
+def test_a_batch_keeps_what_it_records_and_nothing_else(world: World) -> None:
+    """Entries that are recorded already, and one account twice in a batch: only the first counts, in hash and mask."""
+    session, terms = weekday_session(world)
+    client = world.client
+    anna, ben = world.accounts["anna"], world.accounts["ben"]
+    world.chain.advance_to(terms.delivery_end)
+    low, high = terms.mask & 0b11 << 10, terms.mask & 0b1100 << 10
+    days = {account: full(world, terms, account) for account in (anna, ben)}
+    first = entries_for(world, terms, {anna: days[anna]}, seed=1, mask=low)
+    prove(world, session, first)
+    mixed = [
+        *entries_for(world, terms, {anna: days[anna]}, seed=2, mask=low),  # recorded before
+        *entries_for(world, terms, {ben: days[ben]}, seed=3, mask=high),
+        *entries_for(world, terms, {anna: days[anna]}, seed=4, mask=high),
+        *entries_for(world, terms, {ben: days[ben]}, seed=5, mask=high),  # again, with other deviations
+    ]
+    (event,) = prove(world, session, mixed)
+    assert event.recorded == 0b0110 and list(event.entries) == mixed
+    kept = recorded_entries(event.entries, event.recorded, 24)
+    assert [(entry.account, entry.mask) for entry in kept] == [(ben, high), (anna, high)]
+    assert delivery_hash(kept) == hash_words(mixed[4:12]) and client.proven(session, delivery_hash(kept))
+    assert not client.proven(session, hash_words(mixed)) and not client.proven(session + 1, delivery_hash(kept))
+    assert [client.recorded(session, account) for account in (anna, ben)] == [terms.mask, high]
+    assert decode_delivery(mixed, 24)[0].words() == mixed[:4]
+
+
+def test_packed_records_do_not_touch_each_other(world: World) -> None:
+    """Ten accounts share a word at 24 intervals a day: eleven neighbours, each with intervals of its own."""
+    client = world.client
+    accounts = {world.member(f"packed {i}"): 1 + i for i in range(11)}
+    session, terms = weekday_session(world)
+    world.chain.advance_to(terms.delivery_end)
+    batches = [
+        entries_for(world, terms, {account: full(world, terms, account)}, seed=account, mask=bits << 10)
+        for account, bits in accounts.items()
+    ]
+    events = prove(world, session, *batches[::2])
+    assert [e.recorded for e in events] == [1] * 6
+    prove(world, session, *batches[1::2])
+    assert {account: client.recorded(session, account) >> 10 for account in accounts} == accounts
+    assert client.recorded(session, world.accounts["anna"]) == 0
+
+
+def test_several_batches_in_one_call(world: World) -> None:
+    session, terms = weekday_session(world)
+    anna, ben = world.accounts["anna"], world.accounts["ben"]
+    world.chain.advance_to(terms.delivery_end)
+    today = {account: full(world, terms, account) for account in (anna, ben)}
+    pair = entries_for(world, terms, today, mask=1 << 10)
+    single = entries_for(world, terms, {anna: today[anna]}, mask=1 << 11)
+    other = entries_for(world, terms, {ben: today[ben]}, mask=1 << 11)
+    good = [fake_batch(world, session, entries, i) for i, entries in enumerate((single, pair, other))]
+
+    def broken(batch: ProofBatch) -> ProofBatch:
+        return ProofBatch(batch.chain, batch.entries, (batch.proof_words[0] ^ 1, *batch.proof_words[1:]))
+
+    for guilty in range(3):
+        call = [broken(batch) if i == guilty else batch for i, batch in enumerate(good)]
+        refusal = refused(world, session, *call)
+        assert (refusal.error_name, refusal.arguments["batch"]) == ("ProofRefused", guilty)
+    swapped = [ProofBatch(a.chain, a.entries, b.proof_words) for a, b in zip(good[::2], good[::-2], strict=True)]
+    assert refused(world, session, *swapped).error_name == "ProofRefused"
+    clash = fake_batch(world, session, entries_for(world, terms, {anna: today[anna]}, mask=0b110 << 10))
+    assert refused(world, session, *good, clash).error_name == "RecordOverlaps"
+    assert world.client.recorded(session, anna) == 0, "all or none"
+    receipt = world.client.prove(world.operator, session, [*good, good[0]])
+    events = [e for e in world.client.receipt_events(receipt) if isinstance(e, Delivered)]
+    assert [(e.chain, e.recorded, e.entries) for e in events] == [(i, (1, 3, 1)[i], good[i].entries) for i in range(3)]
+    assert world.client.recorded(session, anna) == world.client.recorded(session, ben) == 0b11 << 10
+    assert world.client.receipt_events(world.client.prove(world.operator, session, [])) == []
 
 
 def test_proofs_that_are_refused(world: World) -> None:
     session, terms = weekday_session(world)
     anna, ben, dso = (world.accounts[name] for name in ("anna", "ben", "dso"))
-    uncleared = world.open(days_ahead=40, mask=1)
+    uncleared = world.open(days_ahead=400, mask=1)  # on no other test's day
     world.chain.advance_to(terms.delivery_end)
     good = entries_for(world, terms, {anna: full(world, terms, anna)})
-    proof = proof_for(world, session, terms.mask, 5, good)
-    assert refused_prove(world, session, 0, good, proof).error_name == "MaskNotInSession"
-    assert refused_prove(world, session, terms.mask | 1, good, proof).error_name == "MaskNotInSession"
-    assert refused_prove(world, uncleared, 1, good, proof).error_name == "NotCleared"
-    assert refused_prove(world, 10**6, 1, good, proof).error_name == "UnknownSession"
-    assert refused_prove(world, session, terms.mask, good[:-1], proof).error_name == "NoCircuit"
-    assert refused_prove(world, session, terms.mask, [*good, 0], proof).error_name == "EntriesLength"
-    assert refused_prove(world, session, terms.mask, [], proof).error_name == "NoCircuit"
-    assert refused_prove(world, session, terms.mask, good * 3, proof).error_name == "NoCircuit"
-    assert refused_prove(world, session, terms.mask, [good[0] | 1 << 64, *good[1:]], proof).error_name == "EntryPadding"
-    assert (
-        refused_prove(world, session, terms.mask, [*good[:-1], good[-1] | 1 << 234], proof).error_name == "DeviationOutOfRange"
-    )
-    assert refused_prove(world, session, terms.mask, [dso | 8 << 32, *good[1:]], proof).error_name == "NoMeterKey"
+    like = fake_batch(world, session, good)
+
+    def error(entries: list[int], at: int = session) -> str:
+        return refused(world, at, ProofBatch(like.chain, tuple(entries), like.proof_words)).error_name
+
+    def masked(mask: int) -> list[int]:
+        return [good[0] & 2**64 - 1 | mask << 64, *good[1:]]
+
+    assert error(masked(0)) == "MaskNotInSession"
+    assert error(masked(terms.mask | 1)) == error(masked(1 << 24)) == error(masked(1 << 95)) == "MaskNotInSession"
+    assert error(good, uncleared) == "NotCleared"
+    assert error(good, 10**6) == "UnknownSession"
+    assert error(good[:-1]) == error([]) == error(good * 3) == "NoCircuit"
+    assert error([*good, 0]) == "EntriesLength"
+    assert error([good[0] | 1 << 160, *good[1:]]) == error([good[0] | 1 << 255, *good[1:]]) == "EntryPadding"
+    assert error([*good[:-1], good[-1] | 1 << 234]) == "DeviationOutOfRange"
+    assert error([dso | good[0] >> 32 << 32, *good[1:]]) == "NoMeterKey"
     # the proof binds every word
     for changed in (
         [good[0] - (1 << 32), *good[1:]],
-        [ben | full(world, terms, ben) << 32, *good[1:]],
+        [ben | full(world, terms, ben) << 32 | terms.mask << 64, *good[1:]],
         [*good[:-1], good[-1] ^ 1],
+        masked(0b0111 << 10),
     ):
-        assert refused_prove(world, session, terms.mask, changed, proof).error_name == "ProofRefused"
-    assert refused_prove(world, session, 0b0111 << 10, good, proof).error_name == "ProofRefused"
-    with pytest.raises(ContractRefusal, match="does not hold"):
-        world.client.simulate(address_of("operator"), world.client.encode_prove(session, terms.mask, 6, good, proof))
-    world.client.simulate(address_of("operator"), world.client.encode_prove(session, terms.mask, 5, good, proof))
+        assert error(changed) == "ProofRefused"
+    assert refused(world, session, ProofBatch(6, like.entries, like.proof_words)).error_name == "ProofRefused"
+    with pytest.raises(ContractRefusal, match="proof 0 of the call does not hold"):
+        world.client.simulate(
+            address_of("operator"), world.client.encode_prove(session, [ProofBatch(6, like.entries, like.proof_words)])
+        )
+    world.client.simulate(address_of("operator"), world.client.encode_prove(session, [like]))
 
 
 def test_no_proof_while_an_earlier_day_has_promises_to_commit() -> None:
@@ -190,16 +285,16 @@ def test_no_proof_while_an_earlier_day_has_promises_to_commit() -> None:
     terms = client.terms(session)
     world.chain.advance_to(terms.delivery_end)
     entries = entries_for(world, terms, {anna: full(world, terms, anna)})
-    proof = proof_for(world, session, terms.mask, 5, entries)
+    like = fake_batch(world, session, entries)
 
-    assert refused_prove(world, session, terms.mask, entries, proof).error_name == "EarlierDayUncommitted"
+    assert refused(world, session, like).error_name == "EarlierDayUncommitted"
     before = client.admissible(1, anna, day)
     client.commit(world.operator, earlier, 0, groups_of(book.rows)[0])
     assert client.admissible(1, anna, day) != before, "the promise made its day an event day"
-    assert refused_prove(world, session, terms.mask, entries, proof).error_name == "EarlierDayUncommitted"
+    assert refused(world, session, like).error_name == "EarlierDayUncommitted"
     client.release_auction(key_of("dso"), cancelled)
     entries = entries_for(world, terms, {anna: full(world, terms, anna)})
-    client.prove(world.operator, session, terms.mask, 5, entries, proof_for(world, session, terms.mask, 5, entries))
+    assert len(prove(world, session, entries)) == 1
 
 
 def test_the_count_rule(world: World) -> None:
@@ -210,13 +305,10 @@ def test_the_count_rule(world: World) -> None:
     assert days > 5
     for count in (days - 2, days - 1, days):
         entries = entries_for(world, terms, {anna: count})
-        world.client.simulate(
-            address_of("operator"),
-            world.client.encode_prove(session, terms.mask, 5, entries, proof_for(world, session, terms.mask, 5, entries)),
-        )
+        world.client.simulate(address_of("operator"), world.client.encode_prove(session, [fake_batch(world, session, entries)]))
     for count in (0, days - 3, days + 1, 2**32 - 1):
-        refused = refused_prove(world, session, terms.mask, entries_for(world, terms, {anna: count}))
-        assert refused.error_name == "CountRefused" and refused.arguments["count"] == count
+        refusal = refused_prove(world, session, entries_for(world, terms, {anna: count}))
+        assert refusal.error_name == "CountRefused" and refusal.arguments["count"] == count
 
 
 def test_count_rule_exhaustively(harness: Harness) -> None:
