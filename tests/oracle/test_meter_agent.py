@@ -67,7 +67,7 @@ def test_a_folder_is_set_up_once_and_a_key_never_starts_a_second_log(agent: Agen
     with pytest.raises(MeterError, match="a meter already"):
         Agent.init(folder, SITE, FROM)
     (folder / "1" / "log.json").unlink()
-    with pytest.raises(MeterError, match="log.json"):
+    with pytest.raises(MeterError, match=r"log\.json"):
         Agent(folder)
     with pytest.raises(MeterError, match="a meter already"):
         Agent.init(folder, SITE, FROM)
@@ -78,7 +78,7 @@ def test_a_set_up_that_was_cut_short_goes_on_but_not_for_another_meter(folder: P
         patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
         with pytest.raises(OSError, match="power cut"):
             Agent.init(folder, SITE, FROM)
-    with pytest.raises(MeterError, match="no meter|a folder for each version"):
+    with pytest.raises(MeterError, match="a folder for each version"):
         Agent(folder)
     with pytest.raises(MeterError, match="another meter"):
         Agent.init(folder, Site("home-02", 8, 0, 60), FROM)
@@ -172,7 +172,7 @@ def test_rotation_gives_a_new_key_a_log_of_its_own_and_the_old_one_ends(agent: A
             agent.rotate(wrong)
     made = agent.rotate(FROM + 3)
     assert made.key != agent.versions[0].key
-    with pytest.raises(MeterError, match="wait|comes after"):
+    with pytest.raises(MeterError, match="the next comes after"):
         agent.rotate(FROM + 9)
     agent = Agent(folder)
     agent.take([day(FROM + n) for n in (2, 3, 4)])
