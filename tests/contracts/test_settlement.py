@@ -6,12 +6,14 @@ import random
 
 import pytest
 from contracts_harness import Harness
-from contracts_proofs import proof_for
+from contracts_proofs import fake_batch
 from contracts_twin import ClearedBook, Rules, settle_book, settle_interval
 from contracts_world import RULES, World, address_of, key_of, order, rules_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.calls import Call
+from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
 from contracts.encoding import batch_words, hash_words, row_words
 from contracts.events import BuyerSettled, Delivered, SellerSettled, Settled
 from contracts.orderlog import groups_of
@@ -69,7 +71,7 @@ class Traded:
             world.client.place(key_of(name), self.session, batch_words([self._order(rng, name)], 6))
         self.book: ClearedBook = world.clear(self.session)
         self.rows = groups_of(self.book.rows)
-        self.records: dict[int, list[Delivered]] = {}
+        self.batches: list[tuple[Entry, ...]] = []
         self.delivered = {account: [0] * 6 for account in self.accounts.values()}
 
     def _order(self, rng: random.Random, name: str):  # type: ignore[no-untyped-def]
@@ -86,26 +88,36 @@ class Traded:
         balances = [self.world.client.balance(account) for account in self.accounts.values()]
         return sum(b.available + b.locked for b in balances)
 
-    def deliver(self, rng: random.Random, account: int, mask: int) -> None:
-        """Proves what `account` did in the intervals of `mask`."""
-        world, indices = self.world, self.terms.interval_indices
-        days = world.client.admissible(1, account, self.terms.day).bit_count()
+    def entry(self, rng: random.Random, account: int, mask: int) -> Entry:
+        """What `account` did in the intervals of `mask`, drawn anew."""
+        days = self.world.client.admissible(1, account, self.terms.day).bit_count()
         values = {}
-        for j, t in enumerate(indices):
+        for j, t in enumerate(self.terms.interval_indices):
             if mask >> t & 1:
                 promised = sum(row.fills[j] for row in self.book.rows if row.account == account and row.side is Side.OFFER)
                 self.delivered[account][j] = rng.choice((promised, promised + 7, promised * 19 // 20, promised // 2, 0, -50))
                 values[t] = self.delivered[account][j] * self.direction.sign
-        noise = {t: rng.randrange(-500, 500) for t in range(24) if t not in values}
-        entries = [account | days << 32, *world.deviations({**noise, **values})]
-        receipt = world.client.prove(
-            world.operator, self.session, mask, 1, entries, proof_for(world, self.session, mask, 1, entries)
-        )
-        self.records.setdefault(account, []).extend(e for e in world.client.receipt_events(receipt) if isinstance(e, Delivered))
+        return Entry(account, days, mask, tuple(self.world.deviations(values)))
 
-    def supply(self, account: int) -> list[int]:
-        found = self.records.get(account, [])
-        return [len(found), *(w for record in found for w in (record.mask, *record.deviations))]
+    def prove(self, *entries: Entry) -> Delivered:
+        """Proves entries in one batch."""
+        client = self.world.client
+        batch = fake_batch(self.world, self.session, delivery_words(entries), len(self.batches))
+        (event,) = client.receipt_events(client.prove(self.world.operator, self.session, [batch]))
+        assert isinstance(event, Delivered)
+        self.batches.append(recorded_entries(event.entries, event.recorded, 24))
+        return event
+
+    def deliver(self, rng: random.Random, account: int, mask: int) -> None:
+        self.prove(self.entry(rng, account, mask))
+
+    def picks(self, account: int) -> list[tuple[int, int]]:
+        """Batch and entry of each record of the account."""
+        return [(b, i) for b, batch in enumerate(self.batches) for i, entry in enumerate(batch) if entry.account == account]
+
+    def supply(self, *accounts: int) -> tuple[list[list[int]], list[int]]:
+        """Every batch, and the picks for rows of these accounts."""
+        return [delivery_words(batch) for batch in self.batches], pick_words([self.picks(account) for account in accounts])
 
     def sellers(self, group: int) -> list[int]:
         """Rows of a group that a seller has to settle."""
@@ -116,10 +128,14 @@ class Traded:
         rows = self.book.rows[16 * group : 16 * group + 16]
         return [i for i, row in enumerate(rows) if row.live and row.cost]
 
-    def call(self, group: int, which: list[int], records: list[int]):  # type: ignore[no-untyped-def]
+    def call(self, group: int, which: list[int]) -> Call:
+        """Settles rows of one group, with everything that belongs to them."""
         bits = sum(1 << i for i in which)
+        chosen = [self.book.rows[16 * group + i] for i in which]
+        sellers = [row.account for row in chosen if row.side is Side.OFFER]
+        supplied = self.supply(*sellers) if sellers else ([], [])
         return self.world.client.encode_settle(
-            self.session, group, bits, self.rows[group], self.book.certificate, self.rules, records
+            self.session, group, bits, self.rows[group], self.book.certificate, self.rules, *supplied
         )
 
 
@@ -148,11 +164,10 @@ def test_a_session_balances_to_the_last_cent(world: World, seed: int) -> None:
         for part in (chosen[:3], chosen[3:]):
             part.sort()
             if part:
-                records = [w for i in part for w in traded.supply(traded.book.rows[16 * group + i].account)]
-                events += client.receipt_events(client.send(world.operator, traded.call(group, part, records)))
+                events += client.receipt_events(client.send(world.operator, traded.call(group, part)))
     for group in (0, 1):
         for i in traded.buyers(group):
-            events += client.receipt_events(client.send(world.operator, traded.call(group, [i], [])))
+            events += client.receipt_events(client.send(world.operator, traded.call(group, [i])))
 
     expected = settle_book(traded.book, Rules.of(rules), traded.delivered)
     rows = traded.book.rows
@@ -179,20 +194,19 @@ def test_several_groups_in_one_call(world: World) -> None:
     sellers = [16 * g + i for g in (0, 1) for i in traded.sellers(g)]
     buyers = [16 * g + i for g in (0, 1) for i in traded.buyers(g)]
 
-    def settle(which: list[int], records: list[int]) -> None:
-        client.settle(
-            world.operator, traded.session, 0, sum(1 << i for i in which), rows, traded.book.certificate, RULES, records
-        )
+    def settle(which: list[int], sellers: int) -> None:
+        bits, picks = sum(1 << i for i in which), pick_words([[]] * sellers)
+        client.settle(world.operator, traded.session, 0, bits, rows, traded.book.certificate, RULES, [], picks)
 
-    settle(sellers, [0] * len(sellers))
+    settle(sellers, len(sellers))
     assert client.settled(traded.session, sellers[-1] // 16, sellers[-1] % 16)
-    settle(buyers, [])
+    settle(buyers, 0)
     expected = settle_book(traded.book, Rules.of(RULES), traded.delivered)
     assert client.escrow(traded.session) == expected.rounding
     assert client.state(traded.session) is SessionState.SETTLED
     for which, error in ((sellers[-1:], "RowsAlreadySettled"), ([], "RowOutOfRange")):
         with pytest.raises(ContractRefusal) as caught:
-            settle(which, [0] * len(which))
+            settle(which, len(which))
         assert caught.value.error_name == error
 
 
@@ -205,15 +219,15 @@ def test_refusals(world: World) -> None:
     first = traded.book.rows[sellers[0]].account
     world.chain.advance_to(terms.delivery_end)
 
-    def refused(which: int, records: list[int], **changes: object) -> ContractRefusal:
-        supplied = {"rows": rows, "certificate": certificate, "rules": RULES, **changes}
-        call = client.encode_settle(session, 0, which, supplied["rows"], supplied["certificate"], supplied["rules"], records)  # type: ignore[arg-type]
+    def refused(which: int, supplied: tuple[list[list[int]], list[int]], **changes: object) -> ContractRefusal:
+        fixed = {"rows": rows, "certificate": certificate, "rules": RULES, **changes}
+        call = client.encode_settle(session, 0, which, fixed["rows"], fixed["certificate"], fixed["rules"], *supplied)  # type: ignore[arg-type]
         with pytest.raises(ContractRefusal) as caught:
             client.simulate(address_of("operator"), call)
         return caught.value
 
-    one = 1 << sellers[0]
-    missing = refused(one, [0])
+    one, nothing = 1 << sellers[0], ([], [0])
+    missing = refused(one, nothing)
     assert missing.error_name == "SellerNotFinal" and missing.arguments["account"] == first
     partial = terms.mask & -terms.mask
     traded.deliver(rng, first, partial)
@@ -222,33 +236,127 @@ def test_refusals(world: World) -> None:
     assert refused(one, traded.supply(first)).arguments["missing"] == promised & ~partial
     traded.deliver(rng, first, terms.mask & ~partial)
     good = traded.supply(first)
-    client.simulate(address_of("operator"), traded.call(0, sellers[:1], good))
+    client.simulate(address_of("operator"), traded.call(0, sellers[:1]))
 
-    assert refused(one, []).error_name == "RecordsIncomplete"
-    assert refused(one, [2, *good[1:5]]).error_name == "RecordsIncomplete"
-    assert refused(one, [2**255, *good[1:]]).error_name == "RecordsIncomplete"
-    assert refused(one, [*good, 0]).error_name == "RecordsLeftOver"
-    assert refused(one, [1, *good[1:5]]).error_name == "RecordMismatch"
-    assert refused(one, [0]).error_name == "RecordMismatch"
-    assert refused(one, [2, *good[5:], *good[1:5]]).error_name == "RecordMismatch", "in another order"
-    assert refused(one, [2, good[1], good[2] ^ 1, *good[3:]]).error_name == "RecordMismatch"
-    assert refused(1 << buyers[0], []).error_name == "SellersFirst"
-    assert refused(1 << len(traded.book.rows), []).error_name == "RowOutOfRange"
+    assert refused(1 << buyers[0], ([], [])).error_name == "SellersFirst"
+    assert refused(1 << len(traded.book.rows), ([], [])).error_name == "RowOutOfRange"
     assert refused(one, good, rows=[*rows[:-1], rows[-1] + 1]).arguments["what"] == "rows"
     assert refused(one, good, rows=rows[: len(rows) // 2]).arguments["what"] == "rows"
     assert refused(one, good, certificate=[*certificate[:-1], certificate[-1] ^ 1]).arguments["what"] == "certificate"
     assert refused(one, good, rules=RULES[:-1]).arguments["what"] == "rules"
 
-    client.send(world.operator, traded.call(0, sellers[:1], good))
+    client.send(world.operator, traded.call(0, sellers[:1]))
     assert client.settled(session, 0, sellers[0]) and not client.settled(session, 0, buyers[0])
     assert refused(one, good).error_name == "RowsAlreadySettled"
     world.chain.advance_to(terms.proof_deadline)
-    assert refused(1 << sellers[1], [0]).error_name == "SellerNotFinal", "the deadline itself is still in time"
+    assert refused(1 << sellers[1], nothing).error_name == "SellerNotFinal", "the deadline itself is still in time"
     world.chain.advance_to(terms.proof_deadline + 1)
     for i in sellers[1:]:
-        client.send(world.operator, traded.call(0, [i], [0]))
-    client.send(world.operator, traded.call(0, buyers, []))
+        client.send(world.operator, traded.call(0, [i]))
+    client.send(world.operator, traded.call(0, buyers))
     assert client.state(session) is SessionState.SETTLED
+
+
+def test_no_record_is_left_out_used_twice_or_invented(world: World) -> None:
+    """Whoever settles chooses what to supply; only the seller's own records, each once and all of them, are taken."""
+    rng = random.Random(11)
+    other = Traded(world, rng, RULES, Direction.UP, 3, 2)
+    world.chain.advance_to(other.terms.delivery_end)
+    strange = other.entry(rng, other.book.rows[other.sellers(0)[0]].account, other.terms.mask)
+    other.prove(strange)
+    traded = Traded(world, rng, RULES, Direction.UP, 3, 2)
+    client, terms, session = world.client, traded.terms, traded.session
+    world.chain.advance_to(terms.delivery_end)
+    row, neighbour = traded.sellers(0)[:2]
+    seller, next_to = traded.book.rows[row].account, traded.book.rows[neighbour].account
+    low = terms.mask & -terms.mask
+    high = terms.mask & ~low
+    traded.prove(traded.entry(rng, next_to, terms.mask), traded.entry(rng, seller, low))
+    skipped = Entry(seller, traded.entry(rng, seller, low).count, low, (2**25 + 1, 0, 0))
+    last = traded.entry(rng, seller, high)
+    event = traded.prove(skipped, last)
+    assert event.recorded == 0b10 and traded.batches[1] == (last,)
+    batches = [delivery_words(batch) for batch in traded.batches]
+    right = [(0, 1), (1, 0)]
+
+    def call(
+        picks: list[tuple[int, int]], supplied: list[list[int]] = batches, words: list[int] | None = None, which: int = 1 << row
+    ) -> Call:
+        packed = pick_words([picks]) if words is None else words
+        return client.encode_settle(session, 0, which, traded.rows[0], traded.book.certificate, RULES, supplied, packed)
+
+    def refused(attempt: Call, name: str, **arguments: int) -> None:
+        with pytest.raises(ContractRefusal) as caught:
+            client.simulate(address_of("operator"), attempt)
+        assert caught.value.error_name == name
+        assert {key: caught.value.arguments[key] for key in arguments} == arguments
+
+    client.simulate(address_of("operator"), call(right))
+    client.simulate(address_of("operator"), call(right[::-1]))  # the order of records means nothing
+    client.simulate(address_of("operator"), call([(0, 0), (1, 1)], [batches[1], batches[0]]))
+
+    # records left out, or used twice in their place
+    refused(call(right[:1]), "RecordsLeftOut", account=seller, intervals=high)
+    refused(call(right[1:]), "RecordsLeftOut", account=seller, intervals=low)
+    refused(call([]), "RecordsLeftOut", intervals=terms.mask)
+    refused(call([right[0], right[0]]), "PickOverlaps", account=seller, intervals=low)
+    refused(call([*right, right[1]]), "PickOverlaps", intervals=high)
+    refused(
+        call([(0, 1), (1, 0)], [batches[0], batches[0], batches[1]]), "PickOfOtherAccount", account=next_to, expected=seller
+    )
+    refused(call([(0, 1), (1, 1)], [batches[0], batches[0]]), "PickOverlaps", intervals=low)
+    # another's record
+    refused(call([(0, 0)]), "PickOfOtherAccount", account=next_to, expected=seller)
+    # batches that are none, are another session's, are altered, shortened, joined, or hold what was skipped
+    refused(call(right, [batches[0], delivery_words([strange])]), "BatchNotProven", batch=1)
+    assert client.proven(other.session, hash_words(delivery_words([strange])))
+    better = [*batches[1][:-1], batches[1][-1] + 1]
+    refused(call(right, [batches[0], better]), "BatchNotProven", batch=1)
+    refused(call([(0, 0), (1, 0)], [batches[0][4:], batches[1]]), "BatchNotProven", batch=0)
+    refused(call([(0, 1), (0, 2)], [batches[0] + batches[1]]), "BatchNotProven", batch=0)
+    refused(call([(0, 1), (1, 1)], [batches[0], delivery_words([skipped, last])]), "BatchNotProven", batch=1)
+    refused(call(right, [*batches, delivery_words([skipped])]), "BatchNotProven", batch=2)
+    refused(call(right, [*batches, []]), "BatchNotProven", batch=2)
+    # picks beside the batches
+    refused(call([(0, 1), (2, 0)]), "PickOutOfRange", batch=2, entry=0)
+    refused(call([(0, 1), (1, 1)]), "PickOutOfRange", batch=1, entry=1)
+    refused(call([(0, 2**16 - 1), (1, 0)]), "PickOutOfRange", batch=0, entry=2**16 - 1)
+    refused(call([], words=[]), "PicksIncomplete", needed=1)
+    refused(call([], words=[8]), "PicksIncomplete", needed=8, supplied=7)
+    refused(call([], words=[2**32 - 1]), "PicksIncomplete")
+    (packed,) = pick_words([right])
+    refused(call([], words=[packed, 0]), "PicksLeftOver", used=3, words=2)
+    refused(call([], words=[packed | 1 << 96]), "PicksLeftOver", used=3)
+    refused(call([], words=[packed | 1 << 255]), "PicksLeftOver", used=3)
+    # two rows at once: the second's picks are not the first's
+    both = 1 << row | 1 << neighbour
+    ordered = [right, [(0, 0)]] if row < neighbour else [[(0, 0)], right]
+    client.simulate(address_of("operator"), call([], words=pick_words(ordered), which=both))
+    refused(call([], words=pick_words(ordered[::-1]), which=both), "PickOfOtherAccount")
+    refused(call([], words=pick_words([*ordered, []]), which=both), "PicksLeftOver")
+    client.send(world.operator, call(right))
+    refused(call(right), "RowsAlreadySettled")
+
+
+def test_a_whole_session_of_records_in_one_call(world: World) -> None:
+    """Many sellers from shared batches, each in two records, against the twin."""
+    rng = random.Random(5)
+    traded = Traded(world, rng, RULES, Direction.DOWN, 8, 6)
+    client, terms = world.client, traded.terms
+    world.chain.advance_to(terms.delivery_end)
+    accounts = [traded.book.rows[i].account for i in traded.sellers(0)]
+    assert len(accounts) == 8
+    low = terms.mask & -terms.mask
+    for mask in (low, terms.mask & ~low):
+        for start in range(0, 8, 4):
+            traded.prove(*(traded.entry(rng, account, mask) for account in accounts[start : start + 4]))
+    events = client.receipt_events(client.send(world.operator, traded.call(0, traded.sellers(0))))
+    events += client.receipt_events(client.send(world.operator, traded.call(0, traded.buyers(0))))
+    expected = settle_book(traded.book, Rules.of(RULES), traded.delivered)
+    assert {e.account: (e.earned, e.unpaid, e.penalty) for e in events if isinstance(e, SellerSettled)} == {
+        traded.book.rows[i].account: sums for i, sums in expected.sellers.items()
+    }
+    assert events[-1] == Settled(traded.session, expected.rounding)
 
 
 def test_rows_that_have_nothing_to_settle_and_groups_not_committed(world: World) -> None:
@@ -275,8 +383,8 @@ def test_rows_that_have_nothing_to_settle_and_groups_not_committed(world: World)
     ]
     world.chain.advance_to(client.terms(session).proof_deadline + 1)
 
-    def refused(which: int, records: list[int]) -> str:
-        call = client.encode_settle(session, 0, which, rows, book.certificate, RULES, records)
+    def refused(which: int, picks: list[int]) -> str:
+        call = client.encode_settle(session, 0, which, rows, book.certificate, RULES, [], picks)
         with pytest.raises(ContractRefusal) as caught:
             client.simulate(address_of("operator"), call)
         return caught.value.error_name
@@ -285,9 +393,9 @@ def test_rows_that_have_nothing_to_settle_and_groups_not_committed(world: World)
     client.commit(world.operator, session, 0, rows)
     assert refused(0b00001, [0]) == "RowNotToSettle"
     assert refused(0b01000, [0]) == "RowNotToSettle"
-    client.settle(world.operator, session, 0, 0b10, rows, book.certificate, RULES, [0])
+    client.settle(world.operator, session, 0, 0b10, rows, book.certificate, RULES, [], [0])
     assert refused(0b10000, []) == "RowNotToSettle"
-    client.settle(world.operator, session, 0, 0b100, rows, book.certificate, RULES, [])
+    client.settle(world.operator, session, 0, 0b100, rows, book.certificate, RULES, [], [])
     assert client.state(session) is SessionState.SETTLED
     assert client.group_hash(session, 0) == hash_words([w for row in book.rows for w in row_words(row)])
     assert client.certificate_hash(session) == hash_words(book.certificate)
