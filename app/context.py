@@ -29,9 +29,9 @@ from contracts.client import MarketClient
 from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
 from market.session import Zone
 from oracle.forecast import DayForecast
+from oracle.workers import Workers
 from zk.files import write_whole
 from zk.keys import KeyPaths, ensure_key, read_info
-from zk.prover import Prover, SnarkjsProver
 
 ROLES = ("operator", "metering", "guardian", "relayer")
 """Keys that this process signs with. Each role has its own on a development chain."""
@@ -61,7 +61,10 @@ class Context:
     retry_at: dict[int, float] = field(default_factory=dict)
     _following: threading.Lock = field(default_factory=threading.Lock)
     forecasts: dict[tuple[int, int, int], dict[int, DayForecast]] = field(default_factory=dict)
-    _provers: dict[int, Prover] = field(default_factory=dict)
+    workers: Workers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.settings.proof_workers, timeout=self.settings.proof_timeout_s)
 
     def now(self) -> int:
         """The market's time: the chain's, Unix seconds."""
@@ -119,19 +122,18 @@ class Context:
             sold[row.account] = sold.get(row.account, 0) | int(row.mask, 16)
         return sold
 
-    def prover(self, intervals: int) -> Prover:
-        """The prover for a day of `intervals` intervals, started at first use."""
-        if intervals not in self._provers:
-            self._provers[intervals] = SnarkjsProver(self.key(intervals), timeout=self.settings.proof_timeout_s)
-        return self._provers[intervals]
-
-    def constraints(self, intervals: int) -> int:
-        """Constraints of the circuit behind the prover."""
-        return read_info(self.key(intervals).info).constraints
-
-    def key(self, intervals: int) -> KeyPaths:
-        """The key that proofs are made with."""
-        return proving_key(self.settings.zk_key, intervals)
+    def proving_keys(self, intervals: int) -> tuple[KeyPaths, ...]:
+        """Keys that proofs are made with: of those circuits that are deployed and that the settings want."""
+        sizes = sorted(set(self.deployment.circuits) & set(self.settings.proof_sizes))
+        if not sizes:
+            raise Refused(
+                "No proof can be made with this deployment.",
+                status=409,
+                field="WATTPROOF_PROOF_SIZES",
+                expected=f"one of the deployed circuits, {', '.join(map(str, self.deployment.circuits))}",
+                got=", ".join(map(str, self.settings.proof_sizes)),
+            )
+        return tuple(proving_key(self.settings.zk_key, intervals, size) for size in sizes)
 
     def require_development(self, what: str) -> None:
         """Refuses `what` off development chains."""
@@ -141,9 +143,8 @@ class Context:
             )
 
     def close(self) -> None:
-        """Ends provers and chain; the database stays."""
-        for prover in self._provers.values():
-            prover.close()
+        """Ends proving processes and chain; the database stays."""
+        self.workers.close()
         self.chain.close()
         self.database.close()
 
@@ -198,12 +199,14 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
             raise Refused("Nothing is deployed on this chain.", field="chain", expected="a deployment", got=settings.chain)
         for address in addresses.values():
             chain.fund(address)
-        key = proving_key(settings.zk_key, INTERVALS)
-        circuit = VerifyingKey(1, key.verifying_key().words(), read_info(key.info).development)
+        circuits = []
+        for size in sorted(set(settings.proof_sizes)):
+            key = proving_key(settings.zk_key, INTERVALS, size)
+            circuits.append(VerifyingKey(size, key.verifying_key().words(), read_info(key.info).development))
         deployment = deploy(
             chain,
             keys["operator"],
-            [circuit],
+            circuits,
             zone,
             operator=addresses["operator"],
             metering=addresses["metering"],

@@ -86,6 +86,7 @@ def serve(host: str, port: int, *, seed: bool, console: Console) -> None:
         try:
             _server(ctx, host).run(sockets=[bound])
         finally:
+            ctx.workers.close()  # a proof that is under way is made again by the next process
             runner.stop()
     finally:
         bound.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository, or wherever the packages are installed."""
@@ -36,7 +36,18 @@ class Settings(BaseSettings):
         description="Name of the key that proofs are made with and new deployments get; other names must have been imported "
         "(wattproof zk import). Chains that are not development chains refuse the development key.",
     )
-    proof_timeout_s: float = Field(120.0, gt=0, description="A single proof that takes longer is given up and tried again.")
+    proof_sizes: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], NoDecode] = Field(
+        (1, 10),
+        min_length=1,
+        description="Numbers of accounts that a proof may be for, separated by commas: new deployments get a circuit for each.",
+    )
+    proof_workers: int = Field(1, ge=1, le=64, description="Processes that prove; the native prover uses all cores in each.")
+    proof_timeout_s: float = Field(120.0, gt=0, description="A proof that takes longer is given up, a batch is then split.")
+
+    @field_validator("proof_sizes", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @property
     def url(self) -> str:

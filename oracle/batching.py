@@ -13,12 +13,24 @@ MS_OF_PROOF = 60.0
 MS_OF_CONSTRAINT = 0.017
 """Milliseconds of the native prover on two cores: a constant part and one per constraint (bench/proof.py)."""
 
+GAS_OF_CALL = 150_000
 GAS_OF_PROOF = 120_000
-GAS_OF_ACCOUNT = 25_000
-"""Gas of a proof in a call with others, and of each account in it."""
+GAS_OF_ACCOUNT = 10_000
+GAS_OF_WORD = 3_000
+"""Upper bounds of what `prove` needs: per call, per proof in it, per account of a proof, and per word of its entry."""
 
 GAS_A_MS = 3_000
 """Gas that a chain has in a millisecond: 36 million in a block of twelve seconds."""
+
+MAX_CALL_GAS = 12_000_000
+"""Gas that one transaction may come to; a chain takes up to 2^24 (EIP-7825)."""
+
+MAX_CALL_BYTES = 100_000
+"""Calldata that one transaction may have; nodes pass on no more than 128 KiB."""
+
+_WORD_BYTES = 32
+_DEVIATIONS_A_WORD = 9
+_WORDS_BESIDE_ENTRIES = 12  # C, eight words of proof, and what the encoding adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,22 @@ def alone(accounts: Sequence[int], sizes: Sequence[int]) -> list[Batch]:
     return [Batch(min(sizes), (account,)) for account in accounts]
 
 
-def proof_cost(accounts: int, constraints: int) -> float:
+def proof_cost(accounts: int, constraints: int, intervals: int) -> float:
     """What a proof for so many accounts costs, in milliseconds: the prover's time, and the chain's for its gas."""
-    gas = GAS_OF_PROOF + GAS_OF_ACCOUNT * accounts
-    return MS_OF_PROOF + MS_OF_CONSTRAINT * constraints + gas / GAS_A_MS
+    return MS_OF_PROOF + MS_OF_CONSTRAINT * constraints + _gas(accounts, intervals) / GAS_A_MS
+
+
+def fits_with(sizes: Sequence[int], another: int, intervals: int) -> bool:
+    """Whether one transaction can carry a proof for `another` accounts beside proofs of `sizes`, for days of `intervals`."""
+    carried = (*sizes, another)
+    gas = GAS_OF_CALL + sum(_gas(size, intervals) for size in carried)
+    words = sum(_WORDS_BESIDE_ENTRIES + size * _entry_words(intervals) for size in carried)
+    return gas <= MAX_CALL_GAS and words * _WORD_BYTES <= MAX_CALL_BYTES
+
+
+def _gas(accounts: int, intervals: int) -> int:
+    return GAS_OF_PROOF + accounts * (GAS_OF_ACCOUNT + GAS_OF_WORD * _entry_words(intervals))
+
+
+def _entry_words(intervals: int) -> int:
+    return 1 - -intervals // _DEVIATIONS_A_WORD

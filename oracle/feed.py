@@ -1,72 +1,82 @@
-"""The proof feed: takes signed windows and what the chain says about each account, and proves deliveries account by account.
+"""The proof feed: takes signed windows and what the chain says about each account, and proves deliveries in batches.
 
-An account whose statement or proof fails does not stop the others: its result says why. Only public words and the proof leave a
-result's `proved`; windows stay with the caller.
+An account whose statement or proof fails does not stop the others: it is left out and reported with the reason, and a batch
+whose proof fails is proven account by account. Windows stay with the caller and the processes that prove.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from zk.eddsa import PublicKey
-from zk.prover import Proved, Prover, ProverError
-from zk.statement import AccountInput, AccountResult, Shared, make_statement
-from zk.windows import Window
+from oracle.batching import Batch, alone, plan, proof_cost
+from oracle.jobs import BatchResult, ProvingJob, prove_batch
+from oracle.workers import Lost
+from zk.keys import KeyPaths, read_info
+from zk.statement import AccountInput, Shared
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One account to prove: meter key in force on the day, its 15 windows, the contract's mask of admissible days, and the mask
-    of the intervals to prove."""
-
-    account: int
-    key: PublicKey
-    windows: Sequence[Window] = field(repr=False)
-    admissible: int
-    mask: int
+Run = Callable[[Callable[[ProvingJob], BatchResult], Sequence[ProvingJob]], Iterator[tuple[ProvingJob, BatchResult | Lost]]]
+"""What does jobs: `Workers.map`, `in_process`, or anything that maps a function over values."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedResult:
-    """What came of one account. `done` of `total` counts results so far; `seconds` is the account's own time.
+    """What came of some accounts: a proven `batch` of them, or of one account why there is none. `done` of `total` accounts so
+    far."""
 
-    Either `result` and `proved` are there, or `error` says why not.
-    """
-
-    account: int
+    accounts: tuple[int, ...]
     done: int
     total: int
-    seconds: float
-    result: AccountResult | None = None
-    proved: Proved | None = None
+    batch: BatchResult | None = None
     error: str = ""
 
-    @property
-    def ok(self) -> bool:
-        return self.proved is not None
 
+def prove_deliveries(
+    shared: Shared, deliveries: Sequence[AccountInput], keys: Sequence[KeyPaths], run: Run, *, separately: bool = False
+) -> Iterator[FeedResult]:
+    """Proves each account once, in the batches that cost least for the circuits of `keys`, and yields results as they come.
 
-def prove_deliveries(shared: Shared, deliveries: Sequence[Delivery], prover: Prover) -> Iterator[FeedResult]:
-    """Proves each delivery alone (N = 1), in the given order, and yields its result as soon as it is there.
-
-    `shared` names chain, contract, session, day and the session's intervals. Promises are public (market sessions), so the
-    commitment is the fixed one.
+    With `separately` no two accounts share a proof.
     """
-    for done, delivery in enumerate(deliveries, 1):
-        started = time.monotonic()
-        result, proved, error = _prove(shared, delivery, prover)
-        yield FeedResult(delivery.account, done, len(deliveries), time.monotonic() - started, result, proved, error)
+    by_account = {item.account: item for item in deliveries}
+    costs = {key.circuit.accounts: _cost(key) for key in keys}
+    total, done = len(by_account), 0
+
+    def job(batch: Batch) -> ProvingJob:
+        return ProvingJob(shared, tuple(by_account[account] for account in batch.accounts), batch.size, tuple(keys))
+
+    batches = alone(list(by_account), list(costs)) if separately else plan(list(by_account), costs)
+    while batches:
+        remaining: list[int] = []
+        failed: list[int] = []
+        for asked, result in run(prove_batch, [job(batch) for batch in batches]):
+            accounts = tuple(item.account for item in asked.accounts)
+            refused = dict(result.refused) if isinstance(result, BatchResult) else {}
+            error = f"proof: {result.reason}" if isinstance(result, Lost) else result.error
+            for account, reason in refused.items():
+                done += 1
+                yield FeedResult((account,), done, total, error=reason)
+            if refused:
+                remaining += [account for account in accounts if account not in refused]
+            elif not error:
+                assert isinstance(result, BatchResult)
+                done += len(accounts)
+                yield FeedResult(accounts, done, total, batch=result)
+            elif len(accounts) > 1:
+                failed += accounts
+            else:
+                done += 1
+                yield FeedResult(accounts, done, total, error=error)
+        batches = plan(remaining, costs) + alone(failed, list(costs))
 
 
-def _prove(shared: Shared, delivery: Delivery, prover: Prover) -> tuple[AccountResult | None, Proved | None, str]:
-    item = AccountInput(delivery.account, delivery.key, delivery.windows, delivery.admissible, delivery.mask)
-    try:
-        statement = make_statement(shared, [item])
-    except ValueError as error:
-        return None, None, f"statement: {error}"
-    try:
-        return statement.accounts[0], prover.prove(statement), ""
-    except (ProverError, OSError) as error:
-        return None, None, f"proof: {error}"
+def _cost(key: KeyPaths) -> float:
+    return proof_cost(key.circuit.accounts, read_info(key.info).constraints, key.circuit.intervals)
+
+
+def in_process(
+    function: Callable[[ProvingJob], BatchResult], jobs: Sequence[ProvingJob]
+) -> Iterator[tuple[ProvingJob, BatchResult | Lost]]:
+    """Does jobs one after the other in this process, without a time limit."""
+    for job in jobs:
+        yield job, function(job)

@@ -60,6 +60,11 @@ class Workers:
         self._workers: list[_Worker] = []
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called: there will be no more jobs."""
+        return self._closed
+
+    @property
     def processes(self) -> list[int]:
         """Ids of the processes that there are."""
         return [worker.pid for worker in self._workers]

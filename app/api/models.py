@@ -101,8 +101,13 @@ class SettlementTotals(Model):
 
 
 class ProofCount(Model):
+    """Deliveries that are to be proven, by how far they have come; what is in none of the counts waits for its window."""
+
     expected: int
-    verified: int
+    proving: int
+    proven: int = Field(description="Proven here, and not on the chain yet.")
+    verified: int = Field(description="Verified and recorded by the contract.")
+    failed: int
 
 
 class SessionDetail(SessionSummary):
@@ -186,9 +191,12 @@ class Delivery(Model):
     state: Literal["waiting", "proving", "verified", "failed"]
     error: str | None
     tx: str | None
-    verify_gas: int | None
-    witness_ms: float | None
-    prove_ms: float | None
+    batch: int | None = Field(
+        description="Number of the session's proof that the account was recorded by; others may share it."
+    )
+    verify_gas: int | None = Field(description="Gas of the transaction, divided by the accounts that it recorded.")
+    witness_ms: float | None = Field(description="Milliseconds for the whole proof.")
+    prove_ms: float | None = Field(description="Milliseconds for the whole proof.")
     constraints: int | None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from app.api.depends import Ctx
 from app.api.ids import OrderId, SessionId
 from app.api.times import at
 from app.context import Context
-from app.database import DeliveryProof, Outbox
+from app.database import DeliveryProof, DeliveryRecord, Outbox
 from app.services import accounts, orders, sessions, settling
 from contracts.units import SessionState, Side
 from settlement.records import delivered
@@ -57,7 +58,7 @@ def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
             for row in sent
         ],
         settlement=_totals(ctx, view),
-        proofs=models.ProofCount(expected=len(view.sold), verified=len(recorded)),
+        proofs=_proof_count(ctx, view, recorded.keys()),
     )
 
 
@@ -146,13 +147,21 @@ def list_deliveries(ctx: Ctx, session_id: SessionId) -> models.DeliveryPage:
     recorded = sessions.records(ctx, session_id)
     with ctx.database.session() as db:
         proofs = {row.account: row for row in db.exec(select(DeliveryProof).where(DeliveryProof.session == session_id)).all()}
-        sent = {
-            row.id: row for row in db.exec(select(Outbox).where(Outbox.session == session_id, Outbox.kind == "prove")).all()
-        }
+        rows = db.exec(
+            select(DeliveryRecord).where(DeliveryRecord.session == session_id).order_by(col(DeliveryRecord.id))
+        ).all()
+        gas = dict(
+            db.exec(
+                select(Outbox.transaction, Outbox.gas_used).where(Outbox.session == session_id, Outbox.kind == "prove")
+            ).all()
+        )
+    record_of = {row.account: row for row in rows}
+    recorded_by = Counter(row.transaction for row in rows)
     items = []
     for account, promised in sorted(view.sold.items()):
         proof = proofs.get(account)
-        outbox = sent.get(proof.outbox) if proof else None
+        record = record_of.get(account)
+        spent = gas.get(record.transaction) if record else None
         by_interval = delivered(recorded.get(account, []), view.terms.direction, view.terms.zone.intervals)
         values = [by_interval.get(t, 0) for t in view.terms.intervals] if account in recorded else None
         items.append(
@@ -163,8 +172,9 @@ def list_deliveries(ctx: Ctx, session_id: SessionId) -> models.DeliveryPage:
                 delivered=values,
                 deviations=[d - p for d, p in zip(values, promised, strict=True)] if values is not None else None,
                 **_proof_state(ctx, view, account in recorded, proof),
-                tx=outbox.transaction if outbox else None,
-                verify_gas=outbox.gas_used if outbox else None,
+                tx=record.transaction if record else None,
+                batch=record.batch if record else None,
+                verify_gas=spent // recorded_by[record.transaction] if record and spent is not None else None,
                 witness_ms=proof.witness_ms if proof else None,
                 prove_ms=proof.prove_ms if proof else None,
                 constraints=proof.constraints if proof else None,
@@ -259,6 +269,19 @@ def _proof_state(ctx: Context, view: sessions.SessionView, recorded: bool, proof
     if proof is None:
         return {"state": "waiting", "error": None}
     return {"state": "failed" if proof.status == "failed" else "proving", "error": proof.error}
+
+
+def _proof_count(ctx: Context, view: sessions.SessionView, recorded: Collection[int]) -> models.ProofCount:
+    with ctx.database.session() as db:
+        rows = db.exec(select(DeliveryProof).where(DeliveryProof.session == view.terms.session)).all()
+    states = Counter(row.status for row in rows if row.account not in recorded)
+    return models.ProofCount(
+        expected=len(view.sold),
+        proving=states["proving"],
+        proven=states["proven"] + states["sent"],
+        verified=len(recorded),
+        failed=states["failed"],
+    )
 
 
 def _summary(view: sessions.SessionView) -> models.SessionSummary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,15 +138,18 @@ def hold(
         day.attempts += attempts.at_metering(api, community, plan.day)
 
     with narrator.chapter("Deliveries are proven and verified on chain", "prove"):
-        expected = session["proofs"]["expected"]
-        with narrator.console.status("  proving"):
+        with _proving(api, session["id"], narrator):
             done = api.post(f"/sessions/{session['id']}/proofs")["done"]
         for line in done:
             if "not proven" in line:
                 narrator.say(line)
         deliveries = api.get(f"/sessions/{session['id']}/deliveries")["items"]
-        verified = sum(1 for d in deliveries if d["state"] == "verified")
-        narrator.say(f"{verified} of {expected} deliveries proven; what is missing at the deadline counts as not delivered")
+        for row in report.proofs(deliveries):
+            homes, ms, gas = len(row["accounts"]), row["witness_ms"] + row["prove_ms"], row["verify_gas"]
+            narrator.say(f"a proof for {homes} {'homes' if homes > 1 else 'home'} in {ms / 1000:.1f} s, {gas:,} gas")
+        count = api.get(f"/sessions/{session['id']}")["proofs"]
+        narrator.say(f"{count['verified']} of {count['expected']} deliveries are proven")
+        narrator.say("what is missing at the deadline counts as not delivered")
         day.attempts += attempts.at_proving(ctx, session)
 
     with narrator.chapter("Rewards and penalties are paid", "settle"):
@@ -186,6 +190,26 @@ def hold(
     day.deliveries = deliveries
     day.statements = api.get(f"/sessions/{session['id']}/statements")["items"]
     day.homes = [_home(community, community.members[label], session) for label in shown]
+
+
+@contextmanager
+def _proving(api: Api, session_id: int, narrator: Narrator) -> Iterator[None]:
+    """Shows how many deliveries are proven, as the API tells it, while the block waits for all of them."""
+    ended = threading.Event()
+    with narrator.console.status("  proving") as status:
+
+        def watch() -> None:
+            while not ended.wait(0.5):
+                count = api.get(f"/sessions/{session_id}")["proofs"]
+                status.update(f"  proving: {count['proven'] + count['verified']} of {count['expected']}")
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 def _home(community: Community, member: Member, session: Json) -> Json:

@@ -6,6 +6,7 @@ Works on what the public API returned and on what the demonstration measured its
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,6 @@ class Day:
         for transaction in s["transactions"]:
             kind = transaction["kind"]
             gas[kind] = gas.get(kind, 0) + transaction["gas"]
-        proofs = [
-            {
-                "accounts": [d["account"]],
-                "constraints": d["constraints"],
-                "witness_ms": d["witness_ms"],
-                "prove_ms": d["prove_ms"],
-                "verify_gas": d["verify_gas"],
-                "verified": d["state"] == "verified",
-            }
-            for d in self.deliveries
-            if d["prove_ms"] is not None
-        ]
         return {
             "data": self.data,
             "chain": self.chain,
@@ -67,12 +56,32 @@ class Day:
                     "gas": {kind: gas.get(kind, 0) for kind in ("orders", "clear", "commit", "prove", "settle")},
                 }
             ],
-            "proofs": proofs,
+            "proofs": proofs(self.deliveries),
             "settlement": {k: s["settlement"][k] for k in ("rewards", "penalties", "rounding", "balanced")},
             "alerts": [],
             "replay": self.replay,
             "seconds": self.seconds,
         }
+
+
+def proofs(deliveries: Sequence[Json]) -> list[Json]:
+    """A row a proof: whom it proved, how long it took, and its accounts' part of the gas that verified and recorded them. A
+    proof that did not get onto the chain has no gas."""
+    batches: dict[Any, list[Json]] = {}
+    for d in deliveries:
+        if d["prove_ms"] is not None:
+            batches.setdefault(("batch", d["batch"]) if d["batch"] is not None else ("account", d["account"]), []).append(d)
+    return [
+        {
+            "accounts": [d["account"] for d in batch],
+            "constraints": batch[0]["constraints"],
+            "witness_ms": batch[0]["witness_ms"],
+            "prove_ms": batch[0]["prove_ms"],
+            "verify_gas": sum(d["verify_gas"] or 0 for d in batch),
+            "verified": all(d["state"] == "verified" for d in batch),
+        }
+        for batch in batches.values()
+    ]
 
 
 def write(day: Day, folder: Path) -> tuple[Path, Path]:
@@ -93,6 +102,7 @@ def write(day: Day, folder: Path) -> tuple[Path, Path]:
         attempts=day.attempts,
         hours=f"the hours {intervals[0]:02d}:00 to {intervals[-1] + 1:02d}:00",
         verified=sum(1 for p in report["proofs"] if p["verified"]),
+        delivered=sum(len(p["accounts"]) for p in report["proofs"] if p["verified"]),
         kwh=lambda wh: f"{(wh or 0) / 1000:.2f} kWh",
         eur=lambda micro: f"{micro / 1e6:.2f} EUR",
         amount=lambda micro: f"{micro / 1e6:.4f}" if micro else "",

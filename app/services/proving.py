@@ -7,7 +7,7 @@ between a proof and its transaction is proven again; what stands in the outbox i
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlmodel import col, select
 
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[str]:
     """Proves the delivery of every seller that has a window and no record yet; returns what was done.
 
-    Without `again` those are left out whose proof has failed before: nothing new will come of the same windows. Raises `Refused`
-    where the contract would take no proof of the session now.
+    Without `again` those are left out whose proof has failed before: nothing new will come of the same windows. Raises
+    `Refused` where the contract would take no proof of the session now.
     """
     ctx.relayer.flush()
     view = sessions.view(ctx, session_id)
@@ -48,44 +48,48 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
             expected="a session whose delivery is over",
             got=view.state.name.capitalize(),
         )
-    deliveries = _deliveries(ctx, view, again=again)
-    if not deliveries:
-        return _failures(ctx, session_id) if again else []
-    _require_open(ctx, session_id)
-    refused = _prove(ctx, view, deliveries, separately=False)
-    if refused:  # the chain took another's proof in the meantime, or a key was suspended: the others must not suffer
-        _prove(ctx, view, [item for item in deliveries if item.account in refused], separately=True)
-    ctx.refresh()
-    tried = {item.account for item in deliveries}
-    verified = sorted(tried & sessions.records(ctx, session_id).keys())
-    told = [f"session {session_id}: deliveries of {len(verified)} accounts proven and recorded"] if verified else []
-    return told + _failures(ctx, session_id)
+    due = _due(ctx, view, again=again)
+    deliveries = _deliveries(ctx, view, due)
+    if deliveries:
+        _require_open(ctx, session_id)
+        _store(ctx, session_id, [item.account for item in deliveries], status="proving", error=None)
+        refused = _prove(ctx, view, deliveries, separately=False)
+        if refused:  # the chain took another proof in the meantime, or a key was suspended: the others must not suffer
+            _prove(ctx, view, [item for item in deliveries if item.account in refused], separately=True)
+        ctx.refresh()
+    return _told(ctx, session_id, due)
 
 
-def _deliveries(ctx: Context, view: sessions.SessionView, *, again: bool) -> list[AccountInput]:
-    """What is to be proven of each seller: what it sold and is not recorded, and nothing else, since the deviation of any other
-    interval would tell of consumption for nothing."""
+def _due(ctx: Context, view: sessions.SessionView, *, again: bool) -> dict[int, int]:
+    """Per seller whose window has come in the intervals to prove: what it sold and is not recorded, and nothing else, since the
+    deviation of any other interval would tell of consumption for nothing."""
     terms = view.terms
     with ctx.database.session() as db:
         rows = db.exec(select(DeliveryProof).where(DeliveryProof.session == terms.session)).all()
     given_up = set() if again else {row.account for row in rows if row.status == "failed"}
     recorded = sessions.records(ctx, terms.session)
-    found = []
+    due = {}
     for account, fills in sorted(view.sold.items()):
         mask = sum(1 << t for t, fill in zip(terms.intervals, fills, strict=True) if fill)
         for record in recorded.get(account, ()):
             mask &= ~record.mask
-        windows = metering.windows(ctx, account, terms.day)
-        if not mask or account in given_up or not any(window.day == terms.day and window.final for window in windows):
-            continue
+        if mask and account not in given_up and metering.has_window(ctx, account, terms.day):
+            due[account] = mask
+    return due
+
+
+def _deliveries(ctx: Context, view: sessions.SessionView, due: Mapping[int, int]) -> list[AccountInput]:
+    terms = view.terms
+    found = []
+    for account, mask in due.items():
         try:
             key = accounts.meter_key(ctx, account, terms.day)
             admissible = ctx.client.admissible(terms.zone.number, account, terms.day)
         except (Refused, ContractRefusal) as refusal:
             _store(ctx, terms.session, [account], status="failed", error=str(refusal))
-            continue
-        _store(ctx, terms.session, [account], status="proving", error=None)
-        found.append(AccountInput(account, key, windows, admissible, mask))
+        else:
+            windows = tuple(metering.windows(ctx, account, terms.day))
+            found.append(AccountInput(account, key, windows, admissible, mask))
     return found
 
 
@@ -202,16 +206,23 @@ def _follow_outbox(ctx: Context, session_id: int) -> None:
             db.add(proof)
 
 
-def _failures(ctx: Context, session_id: int) -> list[str]:
+def _told(ctx: Context, session_id: int, due: Mapping[int, int]) -> list[str]:
+    """What came of the deliveries that were due."""
     with ctx.database.session() as db:
         rows = db.exec(
             select(DeliveryProof)
-            .where(DeliveryProof.session == session_id, DeliveryProof.status == "failed")
+            .where(DeliveryProof.session == session_id, col(DeliveryProof.account).in_(due))
             .order_by(col(DeliveryProof.account))
         ).all()
+    verified = [row for row in rows if row.status == "verified"]
+    told = []
+    if verified:
+        told.append(f"session {session_id}: {len(verified)} of {len(due)} deliveries proven and recorded")
     for row in rows:
-        log.warning("session %s: the delivery of account %s could not be proven", session_id, row.account)
-    return [f"session {session_id}: delivery of account {row.account} not proven: {row.error}" for row in rows]
+        if row.status == "failed":
+            log.warning("session %s: the delivery of account %s could not be proven", session_id, row.account)
+            told.append(f"session {session_id}: delivery of account {row.account} not proven: {row.error}")
+    return told
 
 
 def _store(ctx: Context, session_id: int, numbers: Sequence[int], *, status: str, error: str | None) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.batching import Batch, alone, plan, proof_cost
+from oracle.batching import Batch, alone, fits_with, plan, proof_cost
 
 COSTS = st.dictionaries(st.integers(1, 12), st.integers(1, 1000), min_size=1, max_size=4)
 ACCOUNTS = st.lists(st.integers(1, 2**32 - 1), unique=True, max_size=25)
@@ -58,8 +58,22 @@ def test_alone_takes_the_smallest_circuit(accounts: list[int], costs: dict[int, 
 
 
 def test_a_large_proof_pays_when_it_is_filled() -> None:
-    single, ten = proof_cost(1, 12_341), proof_cost(10, 127_705)
+    single, ten = proof_cost(1, 12_341, 24), proof_cost(10, 127_705, 24)
     assert single < ten < 10 * single
+
+
+@pytest.mark.parametrize("intervals", [24, 48, 96])
+@pytest.mark.parametrize("size", [1, 10, 32, 64])
+def test_a_transaction_carries_what_a_chain_takes(size: int, intervals: int) -> None:
+    carried: list[int] = []
+    while fits_with(carried, size, intervals):
+        carried.append(size)
+    assert carried, "any proof can be sent"
+    entry = 1 + -(-intervals // 9)
+    words = len(carried) * (size * entry + 1 + 8 + 3) + 5
+    assert words * 32 < 128 * 1024, "nodes pass on 128 KiB"
+    assert len(carried) < 100
+    assert not fits_with([*carried, size], 1, intervals) or size > 1
 
 
 @pytest.mark.parametrize("costs", [{}, {1: 0.0}, {0: 1.0}, {1: -1.0}])
