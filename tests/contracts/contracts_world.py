@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from contracts_twin import ClearedBook, clear_book
@@ -142,21 +142,30 @@ def order(account: int, side: Side, *steps: Sequence[tuple[int, int]]) -> Schedu
     return ScheduleOrder(account, side, tuple(Step(tuple(q for q, _ in s), tuple(p for _, p in s)) for s in steps))
 
 
-def make_world(backend: str = "tester", minutes: int = 60, circuits: Sequence[int] = (1, 2, 4)) -> World:
+def fake_verifier(chain: Chain, size: int) -> DeployedVerifier:
+    receipt = chain.transact(None, load("test/FakeVerifier").creation(True), key_of("deployer"))
+    assert receipt.contract
+    return DeployedVerifier(size, receipt.contract)
+
+
+def make_world(
+    backend: str = "tester",
+    minutes: int = 60,
+    circuits: Sequence[int] = (1, 2, 4),
+    verifier: Callable[[Chain, int], DeployedVerifier] = fake_verifier,
+    forks: Sequence[int] = (),
+) -> World:
+    """`verifier` puts the verifiers for `circuits` (numbers of accounts) and `forks` (intervals a day) on the chain."""
     chain = open_chain(backend, GENESIS)
     for name in ("deployer", "operator", "metering"):
         chain.fund(address_of(name))
-    verifiers = []
-    for number in circuits:
-        receipt = chain.transact(None, load("test/FakeVerifier").creation(True), key_of("deployer"))
-        assert receipt.contract
-        verifiers.append(DeployedVerifier(number, receipt.contract))
     deployment = deploy(
         chain,
         key_of("deployer"),
-        verifiers,
+        [verifier(chain, size) for size in circuits],
         ZoneSpec(OFFSET, minutes),
         operator=address_of("operator"),
         metering=address_of("metering"),
+        forks=[verifier(chain, size) for size in forks],
     )
     return World(chain, MarketClient(chain, deployment), minutes=minutes)

@@ -333,7 +333,7 @@ def test_no_record_is_left_out_used_twice_or_invented(world: World) -> None:
     ordered = [right, [(0, 0)]] if row < neighbour else [[(0, 0)], right]
     client.simulate(address_of("operator"), call([], words=pick_words(ordered), which=both))
     refused(call([], words=pick_words(ordered[::-1]), which=both), "PickOfOtherAccount")
-    refused(call([], words=pick_words([*ordered, []]), which=both), "PicksLeftOver")
+    refused(call([], words=pick_words([*ordered, right]), which=both), "PicksLeftOver")
     client.send(world.operator, call(right))
     refused(call(right), "RowsAlreadySettled")
 

@@ -49,9 +49,14 @@ def verifier() -> Iterator[tuple[Chain, str]]:
 
 
 def holds(verifier: tuple[Chain, str], words: Sequence[int], signals: Sequence[int]) -> bool:
+    return all_hold(verifier, [[*signals, *words]])
+
+
+def all_hold(verifier: tuple[Chain, str], claims: Sequence[Sequence[int]]) -> bool:
+    """Verdict on claims of three signals and eight proof words each."""
     chain, address = verifier
     function = load("Groth16Verifier").functions["verify"]
-    return bool(function.result(chain.call(address, function.call(words, signals))))
+    return bool(function.result(chain.call(address, function.call(claims))))
 
 
 def test_a_proof_holds_for_its_signals_only(verifier: tuple[Chain, str]) -> None:
