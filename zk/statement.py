@@ -24,7 +24,7 @@ from zk.windows import (
     offset_readings,
     pack_readings,
 )
-from zk.words import DEVIATION_OFFSET, StatementError, commit_promise, compress, pack_deviations
+from zk.words import PROMISE_LIMIT, StatementError, commit_promise, compress, pack_deviations
 
 __all__ = [
     "AccountInput",
@@ -222,15 +222,14 @@ def _evaluate(shared: Shared, item: AccountInput, intervals: int) -> tuple[Accou
     readings = offset_readings(item.windows[-1].readings)
     deviations: list[int | None] = []
     for t in range(intervals):
+        if not -PROMISE_LIMIT <= promise[t] < PROMISE_LIMIT:
+            raise StatementError(f"promise[{t}]: expected -2^24 to 2^24-1 Wh, got a promise outside")
         if promise[t] and not shared.session_mask >> t & 1:
             raise StatementError(f"promise[{t}]: expected 0 outside the session's intervals, got a promise")
         inside = bool(item.mask >> t & 1)
         if inside and item.windows[-1].readings[t] is None:
             raise StatementError(f"mask: interval {t} has no valid reading on day {shared.day}")
-        deviation = means[t] - readings[t] - promise[t]
-        if not -DEVIATION_OFFSET <= deviation < DEVIATION_OFFSET:
-            raise StatementError(f"promise[{t}]: the deviation leaves -2^25 to 2^25-1 Wh")
-        deviations.append(deviation if inside else None)
+        deviations.append(means[t] - readings[t] - promise[t] if inside else None)
 
     hidden = item.promise is not None
     commitment = commit_promise(item.account, shared.session, promise, item.promise_salt) if hidden else 0

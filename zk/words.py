@@ -25,6 +25,9 @@ DEVIATION_OFFSET = 1 << 25
 PROMISE_OFFSET = 1 << 27
 """Added to a promise before packing."""
 
+PROMISE_LIMIT = 1 << 24
+"""A promise lies between minus this and this less 1, Wh: so every deviation fits its slot."""
+
 _DEVIATION_BITS = 26
 _PROMISE_BITS = 28
 _ABSORBED = 15
@@ -80,8 +83,8 @@ def unpack_deviations(words: Sequence[int], mask: int, intervals: int) -> tuple[
 def commit_promise(account: int, session: int, promise: Sequence[int], salt: int) -> int:
     """Commitment to a hidden promise: Wh per interval of the day with the direction's sign, zero outside the session."""
     for t, value in enumerate(promise):
-        if not -PROMISE_OFFSET < value < PROMISE_OFFSET:
-            raise StatementError(f"promise[{t}]: expected a promise strictly between -2^27 and 2^27 Wh, got {value}")
+        if not -PROMISE_LIMIT <= value < PROMISE_LIMIT:
+            raise StatementError(f"promise[{t}]: expected -2^24 to 2^24-1 Wh, got {value}")
     packed = pack_slots([value + PROMISE_OFFSET for value in promise], _PROMISE_BITS)
     owner = require_bits("account", account, 32) + (require_bits("session", session, 64) << 32)
     return poseidon((PROMISE_TAG, require_element("promise_salt", salt), owner, *packed))

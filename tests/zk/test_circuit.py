@@ -75,8 +75,7 @@ def test_two_accounts_of_96_intervals(key: KeyPaths, prover: SnarkjsProver) -> N
 def test_size(key: KeyPaths) -> None:
     one = read_header(key.circuit.r1cs)
     assert one.public == 3
-    # 12,725 for the account and 373 that all accounts of a proof share.
-    assert one.constraints <= 12_800 + 400
+    assert one.constraints <= 11_400
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +94,13 @@ def test_an_honest_witness_satisfies_the_constraints(system: R1cs, witness: list
 
 
 def inverse_wires(key: KeyPaths) -> set[int]:
-    """Wires that only show a difference to be nonzero, as its inverse: where the difference is zero, any value will do.
+    """Wires that only show a day to be incomplete, by an inverse: where it is complete, as all 14 are here, any will do."""
+    return {wire for wire, name in wires(key) if ".counted.inverse[" in name}
 
-    In an honest witness these are the comparisons of the 14 complete days and of the signature's two coordinates.
-    """
+
+def wires(key: KeyPaths) -> list[tuple[int, str]]:
     rows = (line.split(",") for line in key.circuit.sym.read_text().split())
-    return {int(wire) for _, wire, _, name in rows if name.endswith(".isz.inv") and wire != "-1"}
+    return [(int(wire), name) for _, wire, _, name in rows if wire != "-1"]
 
 
 def test_no_wire_is_free(key: KeyPaths, system: R1cs, witness: list[int]) -> None:
@@ -115,8 +115,8 @@ def test_no_wire_is_free(key: KeyPaths, system: R1cs, witness: list[int]) -> Non
         for wire, (da, db, dc) in steps.items():
             if wire in free and ((left + da) * (right + db) - product - dc) % ORDER:
                 free.discard(wire)
-    assert free <= inverse_wires(key)
-    assert len(free) == 16
+    assert free == inverse_wires(key)
+    assert len(free) == 14
 
 
 def test_inputs_leave_no_freedom(key: KeyPaths, system: R1cs, witness: list[int]) -> None:
@@ -160,5 +160,5 @@ def test_inputs_leave_no_freedom(key: KeyPaths, system: R1cs, witness: list[int]
                     del target[wire]
                     users[wire].discard(other)
             heappush(shortest, (len(target), other))
-    assert movable <= inverse_wires(key)
-    assert len(movable) == 16
+    assert movable == inverse_wires(key)
+    assert len(movable) == 14

@@ -178,7 +178,8 @@ GAPS = [[None if t == 3 and k in (1, 2, 5) else 10 for t in range(24)] for k in 
         (account(mask=0b1000000), "mask: expected a non-empty part of 0x3c, got 0x40"),
         (account(promise=(0,) * 23), "promise: expected 24 intervals, got 23"),
         (account(promise=(1,) + (0,) * 23), r"promise\[0\]: expected 0 outside the session's intervals"),
-        (account(promise=(0, 0, 1 << 26) + (0,) * 21), r"promise\[2\]: the deviation leaves"),
+        (account(promise=(0, 0, 1 << 24) + (0,) * 21), r"promise\[2\]: expected -2\^24 to 2\^24-1 Wh"),
+        (account(promise=(0, 0, -(1 << 24) - 1) + (0,) * 21), r"promise\[2\]: expected"),
         (account(promise=(0,) * 24, promise_salt=ORDER), "promise_salt: expected a field element"),
     ],
 )

@@ -4,7 +4,6 @@
 pragma circom 2.1.6;
 
 include "circomlib/circuits/bitify.circom";
-include "circomlib/circuits/comparators.circom";
 include "circomlib/circuits/poseidon.circom";
 include "slots.circom";
 
@@ -26,14 +25,16 @@ template CountedDays(T) {
     // the baseline; a day with gaps would add zeros (that is, huge exports) to the mean.
     // `validity` needs no decomposition: all ones together with the tag and the day of the word under the head can only be the
     // word of that day's final window with all T bits (see WindowHead), and any other value counts nothing.
-    component complete[W];
     signal counted[W];
+    signal inverse[W];
     var total = 0;
     for (var k = 0; k < W; k++) {
-        complete[k] = IsEqual();
-        complete[k].in[0] <== validity[k];
-        complete[k].in[1] <== (1 << T) - 1;
-        counted[k] <== bits.out[k] * complete[k].out;
+        var missing = validity[k] - ((1 << T) - 1);
+        counted[k] <-- missing == 0 ? bits.out[k] : 0;
+        inverse[k] <-- missing == 0 ? 0 : bits.out[k] / missing;
+        // Incomplete: counted is 0. Complete: counted is the day's bit of `admissible`; otherwise the inverse makes up for it.
+        counted[k] * missing === 0;
+        inverse[k] * missing === bits.out[k] - counted[k];
         total += counted[k];
     }
     count <== total;
@@ -82,7 +83,7 @@ template Baseline(T) {
 
 // Commitment to a hidden promise, bound to (account, session), or 0 for a promise that is zero.
 //
-// Takes |promise[t]| < 2^26 from the range check in Deviations, which holds for every t whatever the mask.
+// Promises lie between -2^24 and 2^24 - 1, in every interval of the day.
 template Promise(T) {
     var E = elements(T);
     signal input account;
@@ -96,9 +97,13 @@ template Promise(T) {
     // Without this a fraction of the hash would be a commitment that nobody can compare.
     hidden * (hidden - 1) === 0;
 
+    component bits[T];
     component plain = PackSlots(T, 28);
     component offset = PackSlots(T, 28);
     for (var t = 0; t < T; t++) {
+        // Without the range a promise could borrow from its neighbour in the packed element, and a deviation overflow its slot.
+        bits[t] = Num2Bits(25);
+        bits[t].in <== promise[t] + (1 << 24);
         // A promise outside the session is no promise: without this it would hide there and come back in another proof of the
         // day.
         promise[t] * (1 - sessionMask[t]) === 0;
@@ -106,14 +111,14 @@ template Promise(T) {
         offset.values[t] <== promise[t] + (1 << 27);
     }
 
-    // hidden = 0 forces a zero promise: a sum of numbers below 2^27 in size, 28 bits apart, is zero only if each of them is.
+    // hidden = 0 forces a zero promise: a sum of numbers of at most 2^24 in size, 28 bits apart, is zero only if each of them is.
     // Without this a market session's deviation could be shifted at will, under the commitment 0 that the contract expects.
     for (var e = 0; e < E; e++) {
         (1 - hidden) * plain.packed[e] === 0;
     }
 
     // account < 2^32 and session < 2^64 (the contract's indices), so that their sum names one pair: a commitment cannot be used
-    // for another account or session. 7 is the domain tag; promise + 2^27 lies in 1..2^28-1, so that the packing is injective.
+    // for another account or session. 7 is the domain tag; promise + 2^27 lies below 2^28, so that the packing is injective.
     component hash = Poseidon(3 + E);
     hash.inputs[0] <== 7;
     hash.inputs[1] <== salt;
@@ -126,6 +131,9 @@ template Promise(T) {
 
 // deviation[t] = mean[t] - reading[t] - promise[t], offset by 2^25, packed nine a word, zero outside the mask. The readings'
 // own offsets (2^23 each) cancel.
+//
+// Mean and reading lie between 0 and 2^24 - 1 (Baseline, Account), the promise between -2^24 and 2^24 - 1 (Promise). So the
+// deviation lies between -2^25 + 2 and 2^25 - 1 and fits its slot without a check of its own.
 template Deviations(T) {
     var E = elements(T);
     signal input mask[T];
@@ -134,13 +142,8 @@ template Deviations(T) {
     signal input promise[T];
     signal output words[E];
 
-    component bits[T];
     component pack = PackSlots(T, 26);
     for (var t = 0; t < T; t++) {
-        // The range is checked before the mask is applied. So every deviation fits its slot, and every promise is bounded,
-        // inside the mask or not: mean and reading are below 2^24, hence |promise| <= 2^25 + 2^24 < 2^26.
-        bits[t] = Num2Bits(26);
-        bits[t].in <== mean[t] - reading[t] - promise[t] + (1 << 25);
         // Without the mask a proof of a few intervals would tell the consumption of the whole day.
         pack.values[t] <== mask[t] * (mean[t] - reading[t] - promise[t] + (1 << 25));
     }

@@ -14,6 +14,7 @@ include "circomlib/circuits/bitify.circom";
 include "circomlib/circuits/poseidon.circom";
 include "deviation.circom";
 include "log.circom";
+include "signature.circom";
 include "slots.circom";
 
 // One account: its windows of day - 14 .. day, today's under the meter's signature, and the words that follow from them.
@@ -98,14 +99,18 @@ template Account(T) {
     windows[W].salt <== salts[W];
     windows[W].packed <== today.packed;
 
+    component meter = MeterKey();
+    meter.Ax <== Ax;
+    meter.Ay <== Ay;
+    key <== meter.word;
     component signature = MeterSignature();
     signature.head <== windows[W].head;
     signature.Ax <== Ax;
     signature.Ay <== Ay;
+    signature.minusFour <== meter.minusFour;
     signature.R8x <== R8x;
     signature.R8y <== R8y;
     signature.S <== S;
-    key <== signature.key;
 
     component counted = CountedDays(T);
     counted.admissible <== admissible;
