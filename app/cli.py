@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import meter, zk
+from app.commands import member, meter, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 contracts_app = typer.Typer(no_args_is_help=True, help="Solidity sources and artifacts.")
@@ -23,6 +23,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(db_app, name="db")
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
+app.add_typer(member.app, name="member")
 
 out = Console()
 err = Console(stderr=True)
@@ -168,6 +169,9 @@ def show_session(session: int, url: Url = LOCAL, as_json: Json = False) -> None:
     for row in s["cleared"]:
         price = f"{row['price'] / 1e6:.6f} EUR/kWh" if row["price"] is not None else "no trade"
         out.print(f"  interval {row['interval']:>2}: {row['volume_wh'] / 1000:8.3f} kWh at {price}", highlight=False)
+    if (proofs := s["proofs"])["expected"]:
+        counts = ", ".join(f"{proofs[state]} {state}" for state in ("verified", "proven", "proving", "failed") if proofs[state])
+        out.print(f"  deliveries to prove: {proofs['expected']}; {counts or 'none begun'}", highlight=False)
 
 
 @contracts_app.command("compile")

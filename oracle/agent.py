@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from oracle.meter import Meter, MeterError, keep
 from oracle.readings import DayReadings
@@ -205,17 +206,9 @@ class Agent:
         """Number of readings that are not closed, by day."""
         return self._pending.counts()
 
-    def export(self, day: int) -> dict[str, object]:
+    def export(self, day: int) -> dict[str, Any]:
         """The windows of `day` and the 14 days before under the key that counts on it, salts included: for the owner alone."""
-        version = self.version_on(day)
-        return {
-            "format": _FORMAT,
-            "account": self.site.account,
-            "key": {"x": str(version.key.x), "y": str(version.key.y)},
-            "from_day": version.from_day,
-            "day": day,
-            "windows": [window.to_record() for window in version.meter.windows_for(day)],
-        }
+        return self.version_on(day).meter.export(day, self.site.account)
 
     def _bound(self) -> None:
         for version, following in zip(self.versions, self.versions[1:], strict=False):

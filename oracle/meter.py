@@ -15,7 +15,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 from zk.eddsa import PrivateKey, PublicKey
 from zk.files import locked, write_whole
@@ -26,6 +28,39 @@ _FORMAT = 1
 
 class MeterError(ValueError):
     """What a meter refuses: a forked or foreign log, a day out of order, a changed reading. The message names day and field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What `Meter.export` wrote: the account, its key, and that key's signed windows, private."""
+
+    account: int
+    key: PublicKey
+    windows: tuple[Window, ...] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads the file; every window must be signed by the key. Raises `MeterError` naming file and field."""
+        try:
+            content = json.loads(path.read_bytes())
+            if content["format"] != _FORMAT:
+                raise MeterError(f"{path}: expected windows of format {_FORMAT}, got {content['format']}")
+            key = PublicKey(int(content["key"]["x"]), int(content["key"]["y"]))
+            windows = tuple(Window.from_record(record) for record in content["windows"])
+            account = int(content["account"])
+        except OSError as error:
+            raise MeterError(f"{path}: {error.strerror}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, MeterError):
+                raise
+            raise MeterError(f"{path}: expected windows as `wattproof meter export` writes them, got {error!r:.60}") from error
+        try:
+            key.check()
+            for window in windows:
+                check_window(window, key)
+        except ValueError as error:
+            raise MeterError(f"{path}: {error}") from error
+        return cls(account, key, windows)
 
 
 class Meter:
@@ -139,6 +174,17 @@ class Meter:
             have = f"{self._finals[0].day}..{self._finals[-1].day}"
             raise MeterError(f"day: expected a signed day with {HISTORY_DAYS} before it, got {day}; closed are {have}")
         return found
+
+    def export(self, day: int, account: int) -> dict[str, Any]:
+        """The 15 windows that a proof about `day` takes, salts included, with key and account: for the meter's owner alone."""
+        return {
+            "format": _FORMAT,
+            "account": account,
+            "key": {"x": str(self.key.x), "y": str(self.key.y)},
+            "from_day": self.from_day,
+            "day": day,
+            "windows": [window.to_record() for window in self.windows_for(day)],
+        }
 
     def _closed(self, finals: Sequence[Window], day: int, readings: tuple[int | None, ...]) -> Window | None:
         """The window of a day that is closed already; None for the next day."""
