@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from zk.keys import KeyPaths
+from zk.keys import KeyFileError, KeyPaths
 from zk.prover import Prover, ProverError
 from zk.prover import SnarkjsProver as open_prover
 from zk.statement import AccountInput, Shared, Statement, make_statement, padded
@@ -65,8 +65,8 @@ def prove_batch(job: ProvingJob) -> BatchResult:
         return BatchResult(accounts, job.size, refused=refused, error="" if refused else f"statement: {error}")
     try:
         proved = _prover(job.keys).prove(statement)
-    except (ProverError, OSError) as error:
-        return BatchResult(accounts, job.size, error=f"proof: {error}")
+    except (ProverError, KeyFileError, OSError) as error:
+        return BatchResult(accounts, job.size, error="proof: " + " ".join(str(error).split()))
     return BatchResult(
         accounts,
         job.size,

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from app.settings import Settings
 from zk import ceremony
 from zk.compile import Circuit, compile_circuit
 from zk.keys import KeyInfo, ensure_development_key, present_keys, read_info
@@ -33,15 +34,21 @@ Target = Annotated[Path, typer.Argument(help="The new file; an existing one is n
 
 
 @app.command("setup")
-def setup(intervals: Intervals = 24, accounts: Accounts = 1) -> None:
-    """Compiles a circuit and makes its development key, where they are absent. For development chains only.
+def setup(
+    intervals: Intervals = 24,
+    accounts: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Accounts that one proof covers; all of WATTPROOF_PROOF_SIZES without it.")
+    ] = None,
+) -> None:
+    """Compiles circuits and makes their development keys, where they are absent. For development chains only.
 
     Example: wattproof zk setup --intervals 24 --accounts 1
     """
-    with _steps("circuit and key") as progress:
-        _circuit(intervals, accounts, progress)
-        info = read_info(ensure_development_key(intervals, accounts, progress=progress).info)
-    out.print(f"{info.circuit}: {info.constraints} constraints, development key ready")
+    for size in (accounts,) if accounts is not None else sorted(set(Settings().proof_sizes)):
+        with _steps("circuit and key") as progress:
+            _circuit(intervals, size, progress)
+            info = read_info(ensure_development_key(intervals, size, progress=progress).info)
+        out.print(f"{info.circuit}: {info.constraints} constraints, development key ready")
 
 
 @app.command("import")
