@@ -119,12 +119,12 @@ class Agent:
         """A new version of the key, in force from `from_day` on (by default from the day after the running one); the old
         version goes on closing the days before."""
         current, running = self.current()
-        earliest = max(current.from_day, running - (not current.meter.signed(running))) + 1
+        newest = self.versions[-1]
+        if current is not newest:
+            raise MeterError(f"version {newest.number} counts from day {newest.from_day} on: the next one comes after that day")
         day = running + 1 if from_day is None else from_day
-        if current is not self.versions[-1]:
-            raise MeterError(
-                f"version {self.versions[-1].number} counts from day {self.versions[-1].from_day} only: wait for it"
-            )
+        unsigned = running + 1 if current.meter.signed(running) else running
+        earliest = max(unsigned, current.from_day + 1)
         if day < earliest:
             raise MeterError(f"from_day: expected day {earliest} or later, got {day}: earlier days are signed by the old key")
         made = KeyVersion.make(self.folder / str(len(self.versions) + 1), day, self.site.intervals)

@@ -172,7 +172,7 @@ def test_rotation_gives_a_new_key_a_log_of_its_own_and_the_old_one_ends(agent: A
             agent.rotate(wrong)
     made = agent.rotate(FROM + 3)
     assert made.key != agent.versions[0].key
-    with pytest.raises(MeterError, match="the next comes after"):
+    with pytest.raises(MeterError, match="the next one comes after"):
         agent.rotate(FROM + 9)
     agent = Agent(folder)
     agent.take([day(FROM + n) for n in (2, 3, 4)])
