@@ -175,7 +175,8 @@ class MarketClient(MarketCalls):
         return (key, from_day) if key else None
 
     def meter_on(self, account: int, day: int) -> MeterState:
-        key, packed = self._view("Accounts", "metersOn", day, [account], 1)
+        states = self._view("Accounts", "metersOn", day, [account], 1)
+        key, packed = int.from_bytes(states[:32], "big"), int.from_bytes(states[32:], "big")
         return MeterState(packed & 0xFFFF, key, packed >> 16 & 0xFFFFFFFF, packed >> 48)
 
     def sold(self, account: int, day: int) -> int:

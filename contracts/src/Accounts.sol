@@ -242,34 +242,44 @@ contract Accounts is AccessControl {
 
     /// @notice What proofs of delivery on `day` need of the accounts. Accounts that lie together share reads, best in ascending order.
     /// @param entries each `size` words, the first of them `account:32 | ...`
-    /// @return states per entry two words: meter key in force on `day`, and `zone:16 | first day of that key:32 | event days:14` with bit
-    /// k of the event days for `day - 14 + k`
-    function metersOn(uint256 day, uint256[] calldata entries, uint256 size) external view returns (uint256[] memory states) {
+    /// @return states per entry two words of 32 bytes: meter key in force on `day`, and `zone:16 | first day of that key:32 | event days:14`
+    /// with bit k of the event days for `day - 14 + k`
+    function metersOn(uint256 day, uint256[] calldata entries, uint256 size) external view returns (bytes memory states) {
         uint256 number = entries.length / size;
-        states = new uint256[](2 * number);
-        (uint256 four, uint256 fourHeld) = (type(uint256).max, 0);
+        states = new bytes(64 * number);
+        (uint256 four, uint256 meters) = (type(uint256).max, 0);
         (uint256 eight, uint256 before, uint256 after_) = (type(uint256).max, 0, 0);
         uint256 first = day - 14;
         unchecked {
             for (uint256 i; i < number; ++i) {
-                uint256 account = entries[i * size] & type(uint32).max;
+                uint256 account;
+                assembly ("memory-safe") {
+                    account := and(calldataload(add(entries.offset, shl(5, mul(i, size)))), 0xffffffff)
+                }
                 if (account >> 2 != four) {
                     four = account >> 2;
-                    fourHeld = _meters[four];
+                    meters = _meters[four];
                 }
                 if (account >> 3 != eight) {
                     eight = account >> 3;
                     before = _eventDays[_eventWord(account, first)];
-                    if ((first & 31) > 18) after_ = _eventDays[_eventWord(account, day)];
+                    if (first & 31 > 18) after_ = _eventDays[_eventWord(account, day)];
                 }
-                (uint256 zone, uint256 keys, uint256 fromDay) = _meterIn(fourHeld, account);
+                uint256 meter = meters >> (64 * (account & 3));
+                uint256 keys = (meter >> 16) & type(uint16).max;
+                uint256 fromDay = (meter >> 32) & type(uint32).max;
                 uint256 key;
-                (key, fromDay) = _keyAt(account, day, keys, fromDay);
-                if (key == 0) revert NoMeterKey(account, day);
+                if (keys != 0 && fromDay <= day) key = _keys[_version(account, keys - 1)].key;
+                else (key, fromDay) = _keyAt(account, day, keys, fromDay);
+                if (key == 0 || key & SUSPENDED != 0) revert NoMeterKey(account, day);
                 uint256 lane = 32 * (account & 7);
-                uint256 events = (((before >> lane) & type(uint32).max) | (((after_ >> lane) & type(uint32).max) << 32)) >> (first & 31);
-                states[2 * i] = key;
-                states[2 * i + 1] = zone | (fromDay << 16) | ((events & 0x3fff) << 48);
+                uint256 events = ((before >> lane) & type(uint32).max) | (((after_ >> lane) & type(uint32).max) << 32);
+                events = (events >> (first & 31)) & 0x3fff;
+                assembly ("memory-safe") {
+                    let to := add(add(states, 0x20), shl(6, i))
+                    mstore(to, key)
+                    mstore(add(to, 0x20), or(or(and(meter, 0xffff), shl(16, fromDay)), shl(48, events)))
+                }
             }
         }
     }

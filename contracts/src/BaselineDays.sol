@@ -31,8 +31,8 @@ library BaselineDays {
     }
 
     /// @notice Reverts unless enough admissible days are complete.
-    function requireCount(uint256 account, uint256 count, uint256 mask) internal pure {
-        uint256 days_ = population(mask);
+    /// @param days_ number of days in `mask`
+    function requireCount(uint256 account, uint256 count, uint256 mask, uint256 days_) internal pure {
         if (count < NEEDED || count > days_ || days_ - count > MISSING_ALLOWED) revert CountRefused(account, count, mask);
     }
 

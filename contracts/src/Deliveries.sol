@@ -46,6 +46,13 @@ contract Deliveries {
         uint256 working; // see BaselineDays
     }
 
+    /// @dev Admissible days of the accounts with this state (see Accounts.metersOn); neighbours in a batch mostly share it.
+    struct Days {
+        uint256 state;
+        uint256 admissible;
+        uint256 number;
+    }
+
     Accounts public immutable accounts;
     Zones public immutable zones;
     FlexMarket public immutable market;
@@ -99,8 +106,7 @@ contract Deliveries {
     /// @notice Records proven deviations; by anyone, from the end of the last interval of every mask to the proof deadline. Entries that are
     /// recorded already are skipped. One proof that does not hold refuses them all.
     function prove(uint256 session, Batch[] calldata batches) external {
-        Terms memory terms = market.terms(session);
-        _requireOpen(session, terms);
+        Terms memory terms = _open(session);
         Known memory known = Known(session, terms.zone, terms.day, terms.mask, _working(terms.zone, terms.day));
         address[] memory verifiers = new address[](batches.length);
         uint256[11][] memory claims = new uint256[11][](batches.length);
@@ -148,14 +154,16 @@ contract Deliveries {
         return ENTRY - 1;
     }
 
-    function _requireOpen(uint256 session, Terms memory terms) private view {
+    /// @dev The terms of a session whose proofs are taken now.
+    function _open(uint256 session) private view returns (Terms memory terms) {
+        State state;
+        uint256 auctioned;
+        (terms, state, auctioned) = market.forProofs(session, BaselineDays.DAYS);
         if (terms.deliveries != address(this)) revert NotThisContract(session, terms.deliveries);
-        State state = market.state(session);
         if (state != State.Cleared && state != State.Delivering && state != State.Settling) revert NotCleared(session, state);
         if (block.timestamp > terms.proofDeadline) revert ProofDeadlinePassed(session, terms.proofDeadline, block.timestamp);
         // A promise that is not committed yet is an event day that the baseline would not know of.
-        uint256 open = market.firstAuctioned(terms.zone, terms.day - BaselineDays.DAYS, terms.day);
-        if (open != 0) revert EarlierDayUncommitted(terms.zone, open);
+        if (auctioned != 0) revert EarlierDayUncommitted(terms.zone, auctioned);
     }
 
     /// @dev Reverts before the last interval of `masks` has ended.
@@ -174,54 +182,70 @@ contract Deliveries {
     function _words(Known memory known, uint256[] calldata entries) private view returns (uint256[] memory result, uint256 masks) {
         uint256 size = ENTRY;
         if (entries.length == 0 || entries.length % size != 0) revert EntriesLength(entries.length, size);
-        uint256[] memory meters = accounts.metersOn(known.day, entries, size);
-        result = new uint256[](SHARED_WORDS + meters.length / 2 * (size + 5));
+        uint256 number = entries.length / size;
+        bytes memory meters = accounts.metersOn(known.day, entries, size);
+        result = new uint256[](SHARED_WORDS + number * (size + 5));
         (result[0], result[1], result[2]) = (block.chainid, uint160(address(this)), known.session);
         (result[3], result[4]) = (known.day, known.mask);
-        uint256 to; // memory
+        Days memory days_ = Days(type(uint256).max, 0, 0);
+        (uint256 to, uint256 from, uint256 meter) = (0, 0, 0); // memory, calldata, memory
         assembly ("memory-safe") {
             to := add(result, 0xc0)
+            from := entries.offset
+            meter := add(meters, 0x20)
         }
         unchecked {
-            for (uint256 i; i < meters.length / 2; ++i) {
-                uint256 head = entries[i * size];
-                uint256 mask = head >> 64;
-                uint256 days_ = _admissible(known, i, head, meters[2 * i + 1]);
-                masks |= mask;
-                uint256 key = meters[2 * i];
+            for (uint256 i; i < number; ++i) {
+                (uint256 head, uint256 state) = (0, 0);
+                assembly ("memory-safe") {
+                    head := calldataload(from)
+                    state := mload(add(meter, 0x20))
+                }
+                _check(known, i, head, state, days_);
+                masks |= head >> 64;
                 uint256 bits;
                 assembly ("memory-safe") {
                     mstore(to, and(head, 0xffffffff))
-                    mstore(add(to, 0x20), key)
-                    mstore(add(to, 0x40), days_)
-                    mstore(add(to, 0x60), mask)
+                    mstore(add(to, 0x20), mload(meter))
+                    mstore(add(to, 0x40), mload(add(days_, 0x20)))
+                    mstore(add(to, 0x60), shr(64, head))
                     mstore(add(to, 0x80), and(shr(32, head), 0xffffffff))
                     // the commitment is 0, since a market session's promise is public
-                    to := add(to, 0xc0)
-                    let from := add(entries.offset, shl(5, add(mul(i, size), 1)))
-                    for { let end := add(from, shl(5, sub(size, 1))) } lt(from, end) { from := add(from, 0x20) } {
+                    let end := add(from, shl(5, size))
+                    from := add(from, 0x20)
+                    for { to := add(to, 0xc0) } lt(from, end) { to := add(to, 0x20) } {
                         let word := calldataload(from)
-                        bits := or(bits, word)
                         mstore(to, word)
-                        to := add(to, 0x20)
+                        bits := or(bits, word)
+                        from := add(from, 0x20)
                     }
+                    meter := add(meter, 0x40)
                 }
                 if (bits >> DEVIATION_BITS != 0) revert DeviationOutOfRange(i, bits);
             }
         }
     }
 
-    /// @dev Holds an entry's head against session and account; returns the account's admissible days.
-    function _admissible(Known memory known, uint256 entry, uint256 head, uint256 meter) private pure returns (uint256 days_) {
+    /// @dev Holds an entry's head against session and account, and sets `days_` to the account's.
+    function _check(Known memory known, uint256 entry, uint256 head, uint256 state, Days memory days_) private pure {
         unchecked {
-            uint256 account = head & type(uint32).max;
-            uint256 mask = head >> 64;
-            if (head >> HEAD_BITS != 0) revert EntryPadding(entry, head);
-            if (mask == 0 || mask & ~known.mask != 0) revert MaskNotInSession(known.session, account, mask, known.mask);
-            if (meter & type(uint16).max != known.zone) revert AccountInOtherZone(account, meter & type(uint16).max, known.zone);
-            days_ = BaselineDays.admissible(known.working, meter >> 48, known.day, (meter >> 16) & type(uint32).max);
-            BaselineDays.requireCount(account, (head >> 32) & type(uint32).max, days_);
+            uint256 mask = head >> 64; // with the bits beyond it, which are no session's
+            if (mask == 0 || (mask & ~known.mask) | ((state ^ known.zone) & type(uint16).max) != 0) _explain(known, entry, head, state);
+            if (state != days_.state) {
+                days_.state = state;
+                days_.admissible = BaselineDays.admissible(known.working, state >> 48, known.day, (state >> 16) & type(uint32).max);
+                days_.number = BaselineDays.population(days_.admissible);
+            }
+            BaselineDays.requireCount(head & type(uint32).max, (head >> 32) & type(uint32).max, days_.admissible, days_.number);
         }
+    }
+
+    /// @dev Says why `_check` refused.
+    function _explain(Known memory known, uint256 entry, uint256 head, uint256 state) private pure {
+        uint256 account = head & type(uint32).max;
+        if (head >> HEAD_BITS != 0) revert EntryPadding(entry, head);
+        if (state & type(uint16).max != known.zone) revert AccountInOtherZone(account, state & type(uint16).max, known.zone);
+        revert MaskNotInSession(known.session, account, head >> 64, known.mask);
     }
 
     /// @dev The public signals C, y, gamma, and the proof.
@@ -242,9 +266,18 @@ contract Deliveries {
             gamma := mod(keccak256(statement, shl(5, add(length, 1))), R)
             mstore(statement, length)
             let word := add(statement, 32)
-            for { let end := add(word, shl(5, length)) } lt(word, end) { word := add(word, 32) } {
+            let end := add(word, shl(5, length))
+            for { let bulk := sub(end, and(shl(5, length), 0xff)) } lt(word, bulk) { word := add(word, 0x100) } {
                 y := addmod(mulmod(y, gamma, R), mload(word), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0x20)), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0x40)), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0x60)), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0x80)), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0xa0)), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0xc0)), R)
+                y := addmod(mulmod(y, gamma, R), mload(add(word, 0xe0)), R)
             }
+            for {} lt(word, end) { word := add(word, 0x20) } { y := addmod(mulmod(y, gamma, R), mload(word), R) }
         }
     }
 
@@ -278,42 +311,57 @@ contract Deliveries {
     /// @dev Records a batch's entries, each packed word read and written once as long as its accounts lie together.
     function _record(uint256 session, Batch calldata batch) private {
         uint256[] calldata entries = batch.entries;
+        (uint256 bits, bytes32 kept) = _keep(session, entries);
+        if (bits == 0) return;
+        proven[session][kept] = true;
+        emit Delivered(session, batch.chain, bits, entries, batch.proof);
+    }
+
+    /// @dev Writes the entries' intervals; returns a bit per entry that was recorded and the hash of those entries.
+    function _keep(uint256 session, uint256[] calldata entries) private returns (uint256 bits, bytes32 kept) {
         mapping(uint256 word => uint256) storage recorded = _recorded[session];
-        uint256[] memory kept = new uint256[](entries.length);
-        uint256 length;
-        uint256 bits;
+        (uint256 size, uint256 perDay) = (32 * ENTRY, intervals); // bytes, bits
         (uint256 slot, uint256 before, uint256 word) = (type(uint256).max, 0, 0);
-        (uint256 size, uint256 perDay) = (ENTRY, intervals);
+        uint256 start;
+        uint256 length; // bytes behind `start` in memory
+        assembly ("memory-safe") {
+            start := mload(0x40)
+            mstore(0x40, add(start, shl(5, entries.length)))
+        }
         unchecked {
+            uint256 number = 32 * entries.length / size;
             uint256 lanes = 256 / perDay;
-            for (uint256 cursor; cursor < entries.length; cursor += size) {
-                uint256 mask = entries[cursor] >> 64;
-                uint256 account = entries[cursor] & type(uint32).max;
-                if (account / lanes != slot) {
+            for (uint256 i; i < number; ++i) {
+                uint256 head;
+                assembly ("memory-safe") {
+                    head := calldataload(add(entries.offset, mul(i, size)))
+                }
+                (uint256 account, uint256 mask) = (head & type(uint32).max, head >> 64);
+                (uint256 home, uint256 lane) = (0, 0);
+                assembly ("memory-safe") {
+                    home := div(account, lanes)
+                    lane := mul(mod(account, lanes), perDay)
+                }
+                if (home != slot) {
                     if (word != before) recorded[slot] = word;
-                    slot = account / lanes;
+                    slot = home;
                     before = recorded[slot];
                     word = before;
                 }
-                uint256 lane = account % lanes * perDay;
-                uint256 covered = (word >> lane) & ((1 << perDay) - 1);
-                if (covered & mask == mask) continue;
-                if (covered & mask != 0) revert RecordOverlaps(session, account, covered, mask);
+                uint256 covered = (word >> lane) & ((1 << perDay) - 1) & mask;
+                if (covered == mask) continue;
+                if (covered != 0) revert RecordOverlaps(session, account, (word >> lane) & ((1 << perDay) - 1), mask);
                 word |= mask << lane;
-                bits |= 1 << (cursor / size);
+                bits |= 1 << i;
                 assembly ("memory-safe") {
-                    calldatacopy(add(add(kept, 0x20), shl(5, length)), add(entries.offset, shl(5, cursor)), shl(5, size))
+                    calldatacopy(add(start, length), add(entries.offset, mul(i, size)), size)
                 }
                 length += size;
             }
             if (word != before) recorded[slot] = word;
         }
-        if (bits == 0) return;
-        bytes32 hash;
         assembly ("memory-safe") {
-            hash := keccak256(add(kept, 0x20), shl(5, length))
+            kept := keccak256(start, length)
         }
-        proven[session][hash] = true;
-        emit Delivered(session, batch.chain, bits, entries, batch.proof);
     }
 }

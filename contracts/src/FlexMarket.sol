@@ -364,18 +364,20 @@ contract FlexMarket is AccessControl, EIP712 {
         return _auctioned[zone][day];
     }
 
-    /// @return day the first of the days `from` to `to - 1` on which a session of the zone is still under auction, 0 where none is
-    function firstAuctioned(uint256 zone, uint256 from, uint256 to) external view returns (uint256 day) {
-        uint256 word = from >> 8;
-        uint256 days_ = _auctionDays[zone][word];
-        for (day = from; day < to; ++day) {
+    /// @notice What a contract asks that takes proofs: the session's terms and state, and the first of the `days_` days before the session's
+    /// on which a session of the zone is still under auction, 0 where none is.
+    function forProofs(uint256 session, uint256 days_) external view returns (Terms memory agreed, State reached, uint256 open) {
+        agreed = _known(session);
+        reached = state(session);
+        uint256 word = type(uint256).max;
+        uint256 bits;
+        for (uint256 day = agreed.day - days_; day < agreed.day; ++day) {
             if (day >> 8 != word) {
                 word = day >> 8;
-                days_ = _auctionDays[zone][word];
+                bits = _auctionDays[agreed.zone][word];
             }
-            if ((days_ >> (day & 255)) & 1 == 1) return day;
+            if ((bits >> (day & 255)) & 1 == 1) return (agreed, reached, day);
         }
-        return 0;
     }
 
     /// @notice Whether intake is paused now.

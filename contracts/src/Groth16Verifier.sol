@@ -77,10 +77,19 @@ contract Groth16Verifier {
                     (ok, cx, cy) = _addScaled(cx, cy, claim[9], claim[10], rho);
                     if (!ok) return false;
                 }
-                (pairs[6 * i], pairs[6 * i + 1]) = (ax, ay);
-                for (uint256 k; k < 4; ++k) pairs[6 * i + 2 + k] = claim[5 + k];
-                sums[0] += rho;
-                for (uint256 k; k < 3; ++k) sums[k + 1] = addmod(sums[k + 1], mulmod(rho, claim[k], R), R);
+                assembly ("memory-safe") {
+                    let pair := add(add(pairs, 0x20), mul(i, 192))
+                    mstore(pair, ax)
+                    mstore(add(pair, 0x20), ay)
+                    calldatacopy(add(pair, 0x40), add(claim, 0xa0), 0x80)
+                    mstore(sums, add(mload(sums), rho))
+                    for { let k := 0 } lt(k, 0x60) {} {
+                        let signal := calldataload(add(claim, k))
+                        k := add(k, 0x20)
+                        let sum := add(sums, k)
+                        mstore(sum, addmod(mload(sum), mulmod(rho, signal, R), R))
+                    }
+                }
             }
         }
         return _product(pairs, total, sums, cx, cy);

@@ -8,6 +8,9 @@ import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 contract Zones is AccessControl {
     bytes32 public constant OPERATOR_ROLE = keccak256("OPERATOR");
 
+    /// @dev Bit k: day k of weeks that begin on a Monday is a weekday.
+    uint256 private constant WEEKDAYS = 0x03e7cf9f3e7cf9f3e7cf9f3e7cf9f3e7cf9f3e7cf9f3e7cf9f3e7cf9f3e7cf9f;
+
     struct Zone {
         int32 offset;
         uint8 intervalMinutes;
@@ -85,18 +88,11 @@ contract Zones is AccessControl {
         return workingDays(zone, day, 1) == 1;
     }
 
-    /// @return bits bit k: day `first + k` is a working day, for `days_` days (at most 256)
+    /// @return bits bit k: day `first + k` is a working day, for `days_` days (at most 128)
     function workingDays(uint256 zone, uint256 first, uint256 days_) public view returns (uint256 bits) {
         if (_zones[zone].intervalMinutes == 0) revert UnknownZone(zone);
-        uint256 word = first >> 8;
-        uint256 holidays = _holidays[zone][word];
-        for (uint256 k; k < days_; ++k) {
-            uint256 day = first + k;
-            if (day >> 8 != word) {
-                word = day >> 8;
-                holidays = _holidays[zone][word];
-            }
-            if ((day + 3) % 7 < 5 && (holidays >> (day & 255)) & 1 == 0) bits |= 1 << k;
-        }
+        uint256 holidays = _holidays[zone][first >> 8] >> (first & 255);
+        if ((first & 255) + days_ > 256) holidays |= _holidays[zone][(first >> 8) + 1] << (256 - (first & 255));
+        bits = (WEEKDAYS >> ((first + 3) % 7)) & ~holidays & ((1 << days_) - 1);
     }
 }

@@ -66,7 +66,7 @@ contract LibraryHarness is ISold {
     }
 
     function requireCount(uint256 count, uint256 mask) external pure {
-        BaselineDays.requireCount(1, count, mask);
+        BaselineDays.requireCount(1, count, mask, BaselineDays.population(mask));
     }
 
     function validateRules(uint256[] calldata rules) external pure returns (uint256) {
