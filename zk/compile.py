@@ -1,4 +1,4 @@
-"""Compiles the statement's circuit for one (intervals a day, accounts) with circom, once per state of the sources.
+"""Compiles a circuit, of one kind, intervals a day and accounts, with circom, once per state of the sources.
 
 The result lies in a cache directory named after the circuit and a hash of everything that went into it, so that a second run
 compiles nothing and a changed circuit never meets an old key.
@@ -19,7 +19,7 @@ from zk.files import NODE_MODULES, PACKAGE, default_cache, locked, new_directory
 from zk.windows import INTERVALS
 
 SOURCES = PACKAGE / "circuits"
-"""The circuit's source files."""
+"""The circuits' source files."""
 
 MAX_ACCOUNTS = 64
 """Largest number of accounts of one circuit; beyond it neither key nor proof fits a common machine."""
@@ -27,9 +27,14 @@ MAX_ACCOUNTS = 64
 _OPTIONS = ("--r1cs", "--wasm", "--sym", "--O2")
 _MAIN = """// SPDX-License-Identifier: GPL-3.0
 pragma circom 2.1.6;
-include "statement.circom";
-component main {{public [gamma]}} = Statement({intervals}, {accounts});
+include "{kind}.circom";
+component main {{public [{public}]}} = {template};
 """
+STATEMENT = "statement"
+"""Kind of the circuit of deliveries: public signals (C, y, gamma)."""
+
+FORK = "fork"
+"""Kind of the circuit of fork evidence, one key each: public signals (key word, day, t)."""
 
 
 class CompileError(RuntimeError):
@@ -38,15 +43,16 @@ class CompileError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A compiled circuit: its parameters and its files."""
+    """A compiled circuit: its parameters and its files. A fork's has one account."""
 
     intervals: int
     accounts: int
     directory: Path
+    kind: str = STATEMENT
 
     @property
     def name(self) -> str:
-        return circuit_name(self.intervals, self.accounts)
+        return circuit_name(self.intervals, self.accounts, self.kind)
 
     @property
     def r1cs(self) -> Path:
@@ -64,24 +70,34 @@ class Circuit:
         return self.directory / f"{self.name}.sym"
 
 
-def circuit_name(intervals: int, accounts: int) -> str:
+def circuit_name(intervals: int, accounts: int, kind: str = STATEMENT) -> str:
     """Name of the circuit for T intervals a day and N accounts."""
-    return f"statement_t{intervals}_n{accounts}"
+    return f"{kind}_t{intervals}_n{accounts}"
 
 
 def compile_circuit(
-    intervals: int, accounts: int, cache: Path | None = None, progress: Callable[[str], None] | None = None
+    intervals: int,
+    accounts: int,
+    cache: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+    kind: str = STATEMENT,
 ) -> Circuit:
     """The compiled circuit, from the cache or compiled now. Raises `ValueError` for parameters, `CompileError` otherwise."""
     if intervals not in INTERVALS:
         raise ValueError(f"intervals: expected {', '.join(map(str, INTERVALS))}, got {intervals}")
-    if not 1 <= accounts <= MAX_ACCOUNTS:
-        raise ValueError(f"accounts: expected 1 to {MAX_ACCOUNTS}, got {accounts}")
-    name = circuit_name(intervals, accounts)
-    main = _MAIN.format(intervals=intervals, accounts=accounts)
+    if kind not in (STATEMENT, FORK):
+        raise ValueError(f"kind: expected {STATEMENT} or {FORK}, got {kind}")
+    largest = MAX_ACCOUNTS if kind == STATEMENT else 1
+    if not 1 <= accounts <= largest:
+        raise ValueError(f"accounts: expected 1 to {largest}, got {accounts}")
+    name = circuit_name(intervals, accounts, kind)
+    if kind == STATEMENT:
+        main = _MAIN.format(kind=kind, public="gamma", template=f"Statement({intervals}, {accounts})")
+    else:
+        main = _MAIN.format(kind=kind, public="day, t", template=f"ForkEvidence({intervals})")
     root = cache or default_cache()
     target = root / f"{name}-{_source_hash(main)}"
-    circuit = Circuit(intervals, accounts, target)
+    circuit = Circuit(intervals, accounts, target, kind)
     if target.exists():
         return circuit
     with locked(root / f"{target.name}.lock"):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zk.compile import Circuit, compile_circuit
+from zk.compile import STATEMENT, Circuit, compile_circuit
 from zk.development import make_key
 from zk.files import default_cache, locked, sha256, write_whole
 from zk.groth16 import VerifyingKey
@@ -72,7 +72,11 @@ class KeyPaths:
 
 
 def ensure_development_key(
-    intervals: int, accounts: int, cache: Path | None = None, progress: Callable[[str], None] | None = None
+    intervals: int,
+    accounts: int,
+    cache: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+    kind: str = STATEMENT,
 ) -> KeyPaths:
     """The development key for T intervals a day and N accounts: circuit compiled and key made where they are absent.
 
@@ -80,7 +84,7 @@ def ensure_development_key(
     checked; `KeyFileError` says what is wrong with one that is damaged, because a new key would not fit contracts deployed with
     the old.
     """
-    circuit = compile_circuit(intervals, accounts, cache, progress)
+    circuit = compile_circuit(intervals, accounts, cache, progress, kind)
     paths = KeyPaths(circuit, DEVELOPMENT)
     with locked(circuit.directory / f"{paths.name}.lock"):
         if not paths.info.exists():
@@ -90,12 +94,17 @@ def ensure_development_key(
 
 
 def ensure_key(
-    name: str, intervals: int, accounts: int, cache: Path | None = None, progress: Callable[[str], None] | None = None
+    name: str,
+    intervals: int,
+    accounts: int,
+    cache: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+    kind: str = STATEMENT,
 ) -> KeyPaths:
     """The key called `name`, checked: the development key is made where it is absent, another one must have been imported."""
     if name == DEVELOPMENT:
-        return ensure_development_key(intervals, accounts, cache, progress)
-    paths = KeyPaths(compile_circuit(intervals, accounts, cache, progress), name)
+        return ensure_development_key(intervals, accounts, cache, progress, kind)
+    paths = KeyPaths(compile_circuit(intervals, accounts, cache, progress, kind), name)
     if not paths.info.exists():
         raise KeyFileError(f"no key {name!r} for {paths.circuit.name}; take a ceremony's key in with `wattproof zk import`")
     check_files(paths)
@@ -108,7 +117,8 @@ def present_keys(cache: Path | None = None) -> list[KeyPaths]:
     for path in sorted((cache or default_cache()).glob("*/*.json")):
         if not path.name.endswith(".vkey.json"):
             info = read_info(path)
-            found.append(KeyPaths(Circuit(info.intervals, info.accounts, path.parent), path.stem))
+            kind = info.circuit.partition("_")[0]
+            found.append(KeyPaths(Circuit(info.intervals, info.accounts, path.parent, kind), path.stem))
     return found
 
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from zk.files import PACKAGE
+from zk.forks import ForkStatement
 from zk.groth16 import Proof, VerifyingKey
 from zk.keys import KeyPaths
 from zk.statement import Statement, WitnessInputs
@@ -35,7 +36,7 @@ class ProverTimeout(ProverError):
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """A proof, its public signals (C, y, gamma), and the milliseconds spent."""
+    """A proof, its public signals ((C, y, gamma), a fork's (key word, day, t)), and the milliseconds spent."""
 
     proof: Proof
     public: tuple[int, int, int]
@@ -64,12 +65,12 @@ class SnarkjsProver:
     def __init__(self, *keys: KeyPaths, timeout: float = 600.0) -> None:
         if not keys:
             raise ValueError("keys: expected at least one, got none")
-        self._keys = {(key.circuit.intervals, key.circuit.accounts): key for key in keys}
+        self._keys = {(key.circuit.kind, key.circuit.intervals, key.circuit.accounts): key for key in keys}
         self._timeout = timeout
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
 
-    def prove(self, statement: Statement) -> Proved:
+    def prove(self, statement: Statement | ForkStatement) -> Proved:
         """A proof of `statement` with the key for its intervals and number of accounts; raises `ProverError`."""
         proved = self.prove_inputs(self._key(statement), statement.witness)
         if proved.public != statement.public:
@@ -106,9 +107,9 @@ class SnarkjsProver:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _key(self, statement: Statement) -> KeyPaths:
+    def _key(self, statement: Statement | ForkStatement) -> KeyPaths:
         try:
-            return self._keys[statement.intervals, statement.size]
+            return self._keys[statement.kind, statement.intervals, statement.size]
         except KeyError as error:
             have = ", ".join(key.circuit.name for key in self._keys.values())
             message = f"no key for {statement.intervals} intervals and {statement.size} accounts; there are: {have}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from zk.eddsa import PublicKey
 from zk.field import ORDER, require_bits, require_element
@@ -113,6 +114,8 @@ class AccountResult:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A statement ready to be proven: `public` holds the proof's public signals, `words` what they stand for."""
+
+    kind: ClassVar[str] = "statement"
 
     intervals: int
     shared: Shared
