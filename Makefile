@@ -7,6 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 export HOST PORT
 FRONTEND := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.json -type f 2>/dev/null)
+NATIVE := $(shell find zk/native -path zk/native/target -prune -o -type f -print 2>/dev/null)
 CIRCUITS := $(wildcard zk/circuits/*.circom) zk/compile.py zk/keys.py
 
 .PHONY: help doctor setup demo serve test check bench clean
@@ -18,7 +19,7 @@ help:      ## what can be typed here
 doctor:    ## what this machine lacks, and the command that gets it
 	@sh app/doctor.sh
 
-setup: doctor .venv/stamp contracts/node_modules/stamp zk/node_modules/stamp frontend/dist/stamp .cache/zk/stamp ## everything the project needs, into this folder
+setup: doctor .venv/stamp .venv/native contracts/node_modules/stamp zk/node_modules/stamp frontend/dist/stamp .cache/zk/stamp ## everything the project needs, into this folder
 
 .venv/stamp: requirements.lock pyproject.toml
 	@echo "== Python packages (about a minute)"
@@ -26,6 +27,16 @@ setup: doctor .venv/stamp contracts/node_modules/stamp zk/node_modules/stamp fro
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Where there is no cargo nothing is marked as done, so that it is built as soon as there is one.
+.venv/native: .venv/stamp $(NATIVE)
+	@if sh app/doctor.sh --cargo; then \
+	  echo "== native prover (about a minute)" && rm -rf zk/native/target/wheels && mkdir -p zk/native/target && cd zk/native && \
+	  { ../../$(BIN)/maturin build --release --locked --out target/wheels >target/build.log 2>&1 || \
+	    { cat target/build.log; exit 1; }; } && \
+	  ../../$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/wheels/*.whl && \
+	  touch ../../$@; \
+	else echo "no Rust: proofs by snarkjs, slower"; fi
 
 %/node_modules/stamp: %/package-lock.json
 	@echo "== npm packages of $*"
@@ -37,7 +48,7 @@ frontend/dist/stamp: frontend/node_modules/stamp $(FRONTEND)
 	@cd frontend && npm run --silent build
 	@touch $@
 
-.cache/zk/stamp: .venv/stamp zk/node_modules/stamp $(CIRCUITS)
+.cache/zk/stamp: .venv/stamp zk/node_modules/stamp $(CIRCUITS) | .venv/native
 	@echo "== circuit and development key (about half a minute)"
 	@$(BIN)/wattproof zk setup
 	@mkdir -p .cache/zk && touch $@
@@ -50,11 +61,14 @@ serve: setup ## the marketplace with its pages (HOST and PORT can be set)
 
 test: setup ## every test
 	@cd frontend && npm run --silent check
+	@if test -e .venv/native; then cd zk/native && cargo clippy --quiet --all-targets --locked -- -D warnings && \
+	  cargo test --quiet --locked --no-default-features; fi
 	@$(BIN)/python -m pytest
 
 check: setup ## lint, types, fast tests, under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@if test -e .venv/native; then cd zk/native && cargo fmt --check; fi
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m "not slow" -q
 
@@ -62,4 +76,4 @@ bench: setup ## measured figures, written to bench/results
 	@$(BIN)/wattproof bench all
 
 clean:     ## remove what set-up and runs have made
-	rm -rf .venv .cache out var contracts/node_modules zk/node_modules frontend/node_modules frontend/dist
+	rm -rf .venv .cache out var zk/native/target contracts/node_modules zk/node_modules frontend/node_modules frontend/dist

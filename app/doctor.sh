@@ -1,5 +1,6 @@
 #!/bin/sh
-# Names everything this machine lacks, with the command that gets it. `--python` prints the interpreter that set-up will use.
+# Names everything this machine lacks, with the command that gets it. `--python` prints the interpreter that set-up will use,
+# `--cargo` says by its exit code whether the native prover can be built.
 # Plain sh, because it must run before anything is installed.
 
 find_python() {
@@ -11,6 +12,10 @@ find_python() {
   return 1
 }
 
+# The native prover's sources need this compiler or a newer one.
+find_cargo() { cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }'; }
+
+if [ "$1" = "--cargo" ]; then find_cargo; exit; fi
 if [ "$1" = "--python" ]; then find_python || echo python3; exit 0; fi
 
 missing=0
@@ -25,7 +30,5 @@ command -v npm >/dev/null 2>&1 || need "npm" "apt-get install npm"
 command -v make >/dev/null 2>&1 || need "make" "apt-get install make"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || [ -n "$WATTPROOF_CHROMIUM" ] ||
   note "Chromium (browser tests)" "apt-get install chromium   (or set WATTPROOF_CHROMIUM to its path)"
-if ! cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 85) }'; then
-  note "cargo 1.85 or newer (not used yet: the native prover will)" "apt-get install rustup && rustup default stable"
-fi
+find_cargo || note "cargo 1.89 or newer (native prover; without it snarkjs proves, slower)" "apt-get install rustup && rustup default stable"
 [ "$missing" = 0 ] || { echo "Nothing was changed. Get what is missing, then run the same command again."; exit 1; }

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zk.keys import KeyFileError, KeyPaths
-from zk.prover import Prover, ProverError
-from zk.prover import SnarkjsProver as open_prover
+from zk.prover import Prover, ProverError, open_prover
 from zk.statement import AccountInput, Shared, Statement, make_statement, padded
 
 _ENTRY_COUNT = 32

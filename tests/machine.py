@@ -24,10 +24,17 @@ def _key() -> bool:
     return (ROOT / ".cache" / "zk" / "stamp").exists()
 
 
+def _native() -> bool:
+    from zk import core
+
+    return core.available()
+
+
 MISSING = {
     "chromium": (lambda: chromium() is not None, "no Chromium (apt-get install chromium, or set WATTPROOF_CHROMIUM)"),
     "anvil": (_anvil, "no anvil for this platform in contracts/node_modules"),
     "node": (lambda: shutil.which("node") is not None, "no Node.js"),
+    "native": (_native, "no native prover (needs cargo; run: make setup)"),
     "key": (_key, "no development key (run: make setup)"),
     "pages": (lambda: (ROOT / "frontend" / "dist" / "index.html").exists(), "the pages are not built (run: make setup)"),
 }

@@ -49,20 +49,28 @@ def new_directory(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there with all its content or not at all. The caller holds a lock, as above."""
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """An empty scratch file that becomes `path` if the block ends well, and is removed if it does not; the caller holds a lock,
+    as above."""
     for left in path.parent.glob(f".{path.name}-*"):
         left.unlink()
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(descriptor)
     try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
+        yield Path(name)
+        with open(name, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there with all its content or not at all. The caller holds a lock, as above."""
+    with new_file(path) as scratch:
+        scratch.write_bytes(content)
 
 
 def sha256(path: Path) -> str:

@@ -7,15 +7,19 @@ information. A key without information was never finished and is made again.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from zk import core
 from zk.compile import STATEMENT, Circuit, compile_circuit
-from zk.development import make_key
-from zk.files import default_cache, locked, sha256, write_whole
+from zk.development import write_key
+from zk.files import default_cache, locked, new_file, sha256, write_whole
 from zk.groth16 import VerifyingKey
-from zk.r1cs import read_header, read_r1cs
+from zk.r1cs import R1csError, read_header
 from zk.transcript import Ceremony
 from zk.verifier import check_key
 from zk.zkey import ZkeyError, check_zkey
@@ -65,6 +69,11 @@ class KeyPaths:
     def info(self) -> Path:
         """The key's information."""
         return self.circuit.directory / f"{self.name}.json"
+
+    @property
+    def points_checked(self) -> Path:
+        """SHA-256 of the proving key whose points were all found in their groups."""
+        return self.circuit.directory / f"{self.name}.points"
 
     def verifying_key(self) -> VerifyingKey:
         """The verifying key; raises `KeyFileError`."""
@@ -146,6 +155,35 @@ def check_files(paths: KeyPaths) -> KeyInfo:
     return info
 
 
+def proving_key(paths: KeyPaths) -> core.ProvingKey:
+    """The proving key in memory, once a process; needs the native core. Raises `KeyFileError`.
+
+    Structure and SHA-256 are compared at every load. Every point's curve and subgroup are checked once for a content, which is
+    then remembered beside the key.
+    """
+    with _loading:
+        return _loaded(paths, read_info(paths.info).zkey_sha256)
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=4)
+def _loaded(paths: KeyPaths, sha256: str) -> core.ProvingKey:
+    try:
+        check_zkey(paths.zkey, read_header(paths.circuit.r1cs))
+        known = paths.points_checked.exists() and paths.points_checked.read_text().strip() == sha256
+        key = core.ProvingKey(paths.zkey, sha256, check_points=not known)
+    except OSError as error:
+        raise KeyFileError(f"{error.filename}: cannot be read ({error.strerror}); {_hint(paths)}") from error
+    except (ZkeyError, R1csError, core.CoreError) as error:
+        raise KeyFileError(f"{error}; {_hint(paths)}") from error
+    if not known:
+        with suppress(OSError), locked(paths.points_checked.with_suffix(".points.lock")):
+            write_whole(paths.points_checked, sha256.encode())
+    return key
+
+
 def read_info(path: Path) -> KeyInfo:
     """The information beside a key; raises `KeyFileError`."""
     try:
@@ -171,11 +209,13 @@ def _make(paths: KeyPaths, progress: Callable[[str], None] | None) -> None:
     circuit = paths.circuit
     if progress:
         progress(f"making a development key for {circuit.name}")
-    system = read_r1cs(circuit.r1cs)
-    content, key = make_key(system, progress)
-    write_whole(paths.zkey, content)
+    with new_file(paths.zkey) as scratch:
+        key = write_key(circuit.r1cs, scratch, progress)
     write_whole(paths.verification_key, json.dumps(key.to_snarkjs(), indent=1).encode())
-    write_whole(paths.info, json.dumps(asdict(key_info(paths, development=True)), indent=1).encode())
+    info = key_info(paths, development=True)
+    # These points have just been made by multiplication.
+    write_whole(paths.points_checked, info.zkey_sha256.encode())
+    write_whole(paths.info, json.dumps(asdict(info), indent=1).encode())
 
 
 def key_info(paths: KeyPaths, *, development: bool, ceremony: Ceremony | None = None) -> KeyInfo:

@@ -1,4 +1,7 @@
-"""Proves statements. `Prover` is what the house uses; `SnarkjsProver` does it with snarkjs in one lasting Node process.
+"""Proves statements. `Prover` is what the house uses; `open_prover` gives the fastest that is installed.
+
+`NativeProver` runs circom's witness generator and the native core inside this process, `SnarkjsProver` runs snarkjs in one
+lasting Node process. They read the same keys and make the same proofs.
 
 Witnesses hold readings: nothing of them is logged, and errors tell the template and line of the circuit that refused, not the
 values.
@@ -8,20 +11,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import selectors
 import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from zk import core
 from zk.files import PACKAGE
 from zk.forks import ForkStatement
 from zk.groth16 import Proof, VerifyingKey
-from zk.keys import KeyPaths
+from zk.keys import KeyFileError, KeyPaths, proving_key
 from zk.statement import Statement, WitnessInputs
+from zk.witness import WitnessError, WitnessGenerator
+
+_log = logging.getLogger(__name__)
 
 _START_SECONDS = 60.0
 
@@ -47,13 +56,112 @@ class Proved:
 class Prover(Protocol):
     """Anything that proves statements."""
 
-    def prove(self, statement: Statement) -> Proved:
+    def prove(self, statement: Statement | ForkStatement) -> Proved:
         """A proof of `statement`; raises `ProverError`."""
         ...
 
     def close(self) -> None:
         """Ends the prover; it can be called twice."""
         ...
+
+
+def open_prover(*keys: KeyPaths, timeout: float = 600.0) -> NativeProver | SnarkjsProver:
+    """A prover for the circuits of `keys`: native where the core is installed, snarkjs otherwise, which ends after `timeout`
+    seconds. The log says which."""
+    if core.available():
+        _log.info("proofs by the native core")
+        return NativeProver(*keys)
+    _log.warning("no native core (set-up builds it where there is cargo): proofs by snarkjs, slower")
+    return SnarkjsProver(*keys, timeout=timeout)
+
+
+class NativeProver:
+    """Proves with the native core, for the circuits of the given keys, from any number of threads. A context manager.
+
+    Holds nothing but paths until the first proof, so that it can be sent to another process. Keys are kept for the process.
+    """
+
+    def __init__(self, *keys: KeyPaths) -> None:
+        self._keys = _by_size(keys)
+
+    def prove(self, statement: Statement | ForkStatement) -> Proved:
+        """A proof of `statement` with the key for its intervals and number of accounts; raises `ProverError`."""
+        return _same_public(self.prove_inputs(_key_for(self._keys, statement), statement.witness), statement)
+
+    def prove_inputs(self, key: KeyPaths, inputs: WitnessInputs) -> Proved:
+        """A proof from bare circuit inputs, whatever they state; raises `ProverError` where the circuit refuses them."""
+        proving, generator = self._open(key)
+        start = time.perf_counter()
+        witness = self._calculate(generator, inputs)
+        middle = time.perf_counter()
+        try:
+            proof = proving.prove(witness)
+        except core.CoreError as error:
+            raise ProverError(str(error)) from error
+        end = time.perf_counter()
+        c, y, gamma = (int.from_bytes(witness[at : at + 32], "little") for at in (32, 64, 96))
+        return Proved(proof, (c, y, gamma), (middle - start) * 1000, (end - middle) * 1000)
+
+    def witness(self, key: KeyPaths, inputs: WitnessInputs) -> list[int]:
+        """The circuit's whole witness, private: for checks of circuit and provers against each other."""
+        content = self._calculate(_generator(key.circuit.wasm), inputs)
+        return [int.from_bytes(content[at : at + 32], "little") for at in range(0, len(content), 32)]
+
+    def verify(self, key: VerifyingKey, public: tuple[int, ...], proof: Proof) -> bool:
+        """The native core's verdict on a proof."""
+        return core.verify(key, public, proof)
+
+    def warm(self) -> None:
+        """Loads all keys and witness generators, which otherwise the first proof does."""
+        for key in self._keys.values():
+            self._open(key)
+
+    def close(self) -> None:
+        """Nothing is left running; keys stay with the process."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _open(self, key: KeyPaths) -> tuple[core.ProvingKey, WitnessGenerator]:
+        try:
+            return proving_key(key), _generator(key.circuit.wasm)
+        except (KeyFileError, OSError) as error:
+            raise ProverError(str(error)) from error
+
+    def _calculate(self, generator: WitnessGenerator, inputs: WitnessInputs) -> bytes:
+        try:
+            return generator.calculate(inputs)
+        except WitnessError as error:
+            raise ProverError(str(error)) from error
+
+
+@lru_cache(maxsize=8)
+def _generator(wasm: Path) -> WitnessGenerator:
+    return WitnessGenerator(wasm)
+
+
+def _by_size(keys: tuple[KeyPaths, ...]) -> dict[tuple[str, int, int], KeyPaths]:
+    if not keys:
+        raise ValueError("keys: expected at least one, got none")
+    return {(key.circuit.kind, key.circuit.intervals, key.circuit.accounts): key for key in keys}
+
+
+def _key_for(keys: dict[tuple[str, int, int], KeyPaths], statement: Statement | ForkStatement) -> KeyPaths:
+    try:
+        return keys[statement.kind, statement.intervals, statement.size]
+    except KeyError as error:
+        have = ", ".join(key.circuit.name for key in keys.values())
+        message = f"no key for {statement.intervals} intervals and {statement.size} accounts; there are: {have}"
+        raise ProverError(message) from error
+
+
+def _same_public(proved: Proved, statement: Statement | ForkStatement) -> Proved:
+    if proved.public != statement.public:
+        raise ProverError("the circuit's public signals differ from the statement's: circuit and twin disagree")
+    return proved
 
 
 class SnarkjsProver:
@@ -63,19 +171,14 @@ class SnarkjsProver:
     """
 
     def __init__(self, *keys: KeyPaths, timeout: float = 600.0) -> None:
-        if not keys:
-            raise ValueError("keys: expected at least one, got none")
-        self._keys = {(key.circuit.kind, key.circuit.intervals, key.circuit.accounts): key for key in keys}
+        self._keys = _by_size(keys)
         self._timeout = timeout
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
 
     def prove(self, statement: Statement | ForkStatement) -> Proved:
         """A proof of `statement` with the key for its intervals and number of accounts; raises `ProverError`."""
-        proved = self.prove_inputs(self._key(statement), statement.witness)
-        if proved.public != statement.public:
-            raise ProverError("the circuit's public signals differ from the statement's: circuit and twin disagree")
-        return proved
+        return _same_public(self.prove_inputs(_key_for(self._keys, statement), statement.witness), statement)
 
     def prove_inputs(self, key: KeyPaths, inputs: WitnessInputs) -> Proved:
         """A proof from bare circuit inputs, whatever they state; raises `ProverError` where the circuit refuses them."""
@@ -106,14 +209,6 @@ class SnarkjsProver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _key(self, statement: Statement | ForkStatement) -> KeyPaths:
-        try:
-            return self._keys[statement.kind, statement.intervals, statement.size]
-        except KeyError as error:
-            have = ", ".join(key.circuit.name for key in self._keys.values())
-            message = f"no key for {statement.intervals} intervals and {statement.size} accounts; there are: {have}"
-            raise ProverError(message) from error
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """One request. A process found dead is started again, once."""

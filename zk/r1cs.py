@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zk.binfile import BinFileError, Section, read_section, section_table
 from zk.field import ORDER
 
 Combination = tuple[tuple[int, int], ...]
@@ -50,15 +51,15 @@ def value_of(combination: Combination, witness: Sequence[int]) -> int:
 
 
 def read_header(path: Path) -> R1csHeader:
-    """The sizes alone; fast for any file."""
-    return _header(path, _sections(path, path.read_bytes()))
+    """The sizes alone; fast for any file. Raises `R1csError`."""
+    return _header(path, _sections(path))
 
 
 def read_r1cs(path: Path) -> R1cs:
     """The whole system; raises `R1csError`."""
-    sections = _sections(path, path.read_bytes())
+    sections = _sections(path)
     header = _header(path, sections)
-    data, at = sections[2], 0
+    data, at = memoryview(read_section(path, sections[2])), 0
     constraints = []
     for _ in range(header.constraints):
         row: list[Combination] = []
@@ -71,28 +72,18 @@ def read_r1cs(path: Path) -> R1cs:
     return R1cs(header, tuple(constraints))
 
 
-def _sections(path: Path, content: bytes) -> dict[int, memoryview]:
-    if content[:4] != b"r1cs" or len(content) < 12:
-        raise R1csError(f"{path}: not an r1cs file")
-    sections = {}
-    at, (count,) = 12, struct.unpack_from("<I", content, 8)
-    for _ in range(count):
-        if at + 12 > len(content):
-            raise R1csError(f"{path}: the file ends inside its section table")
-        kind, size = struct.unpack_from("<IQ", content, at)
-        if at + 12 + size > len(content):
-            raise R1csError(f"{path}: section {kind}: expected {size} bytes, the file ends after {len(content) - at - 12}")
-        sections[kind] = memoryview(content)[at + 12 : at + 12 + size]
-        at += 12 + size
-    return sections
+def _sections(path: Path) -> dict[int, Section]:
+    try:
+        return section_table(path, b"r1cs")
+    except BinFileError as error:
+        raise R1csError(str(error)) from error
 
 
-def _header(path: Path, sections: dict[int, memoryview]) -> R1csHeader:
+def _header(path: Path, sections: dict[int, Section]) -> R1csHeader:
     if 1 not in sections or 2 not in sections:
         raise R1csError(f"{path}: sections 1 and 2 are needed")
-    data = sections[1]
-    (width,) = struct.unpack_from("<I", data)
-    if width != 32 or int.from_bytes(data[4:36], "little") != ORDER:
+    data = read_section(path, sections[1])
+    if len(data) < 64 or data[:4] != struct.pack("<I", 32) or int.from_bytes(data[4:36], "little") != ORDER:
         raise R1csError(f"{path}: section 1: expected the scalar field of BN254")
     wires, outputs, inputs, _, _, constraints = struct.unpack_from("<IIIIQI", data, 36)
     return R1csHeader(wires, outputs + inputs, constraints)
