@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from contracts_proofs import proof_for
+from contracts_proofs import fake_batch
 from contracts_twin import Rules, settle_book
 from contracts_world import GENESIS, RULES, World, key_of, make_world, order
 
+from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
 from contracts.encoding import row_words
 from contracts.events import BuyerSettled, Delivered, FlexibilityTargetSet, SellerSettled, Settled
 from contracts.orderlog import groups_of
@@ -44,14 +45,15 @@ def run(world: World) -> None:
     delivered = {anna: [500, 499, 100, 0], ben: [400, 300, -50, 700]}
     for account, values in delivered.items():
         deviations = world.deviations(dict(zip(terms.interval_indices, values, strict=True)))
-        entries = [account | 3 << 32, *deviations]
-        client.prove(world.operator, session, terms.mask, 77, entries, proof_for(world, session, terms.mask, 77, entries))
-    records = {e.account: e for _, e in client.events(None, None, Delivered)}
+        entry = Entry(account, 3, terms.mask, tuple(deviations))
+        client.prove(world.operator, session, [fake_batch(world, session, entry.words())])
+    batches = [recorded_entries(e.entries, e.recorded, 24) for _, e in client.events(None, None, Delivered)]
+    picks = [[(b, 0) for b, (entry,) in enumerate(batches) if entry.account == account] for account in (anna, ben)]
     rows = groups_of(book.rows)[0]
-    supplied = [w for a in (anna, ben) for w in (1, records[a].mask, *records[a].deviations)]
-    client.settle(world.operator, session, 0, 0b1010, rows, book.certificate, RULES, supplied)
+    supplied = [delivery_words(batch) for batch in batches]
+    client.settle(world.operator, session, 0, 0b1010, rows, book.certificate, RULES, supplied, pick_words(picks))
     assert client.state(session) is SessionState.SETTLING
-    receipt = client.settle(world.operator, session, 0, 0b1, rows, book.certificate, RULES, [])
+    receipt = client.settle(world.operator, session, 0, 0b1, rows, book.certificate, RULES, [], [])
 
     expected = settle_book(book, Rules.of(RULES), delivered)
     sellers = {e.account: (e.earned, e.unpaid, e.penalty) for _, e in client.events(None, None, SellerSettled)}
