@@ -95,24 +95,35 @@ def compile_circuit(
         main = _MAIN.format(kind=kind, public="gamma", template=f"Statement({intervals}, {accounts})")
     else:
         main = _MAIN.format(kind=kind, public="day, t", template=f"ForkEvidence({intervals})")
+    return Circuit(intervals, accounts, compile_main(name, main, cache, progress), kind)
+
+
+def compile_main(
+    name: str,
+    main: str,
+    cache: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+    sources: Path = SOURCES,
+) -> Path:
+    """The directory with `name`.r1cs, .wasm and .sym of a main component over the templates in `sources`: from the cache or
+    compiled now. For parts of the circuits, and for changed copies of them in tests. Raises `CompileError`."""
     root = cache or default_cache()
-    target = root / f"{name}-{_source_hash(main)}"
-    circuit = Circuit(intervals, accounts, target, kind)
+    target = root / f"{name}-{_source_hash(main, sources)}"
     if target.exists():
-        return circuit
+        return target
     with locked(root / f"{target.name}.lock"):
         if target.exists():
-            return circuit
+            return target
         if progress:
             progress(f"compiling circuit {name}")
         with new_directory(target) as scratch:
-            _compile(name, main, scratch)
-    return circuit
+            _compile(name, main, scratch, sources)
+    return target
 
 
-def _source_hash(main: str) -> str:
+def _source_hash(main: str, directory: Path) -> str:
     state = hashlib.sha256()
-    sources = [text for path in sorted(SOURCES.glob("*.circom")) for text in (path.name, path.read_text())]
+    sources = [text for path in sorted(directory.glob("*.circom")) for text in (path.name, path.read_text())]
     for part in (*sources, main, *_OPTIONS, _version("circom2"), _version("circomlib")):
         state.update(len(part).to_bytes(8, "big") + part.encode())
     return state.hexdigest()[:16]
@@ -126,11 +137,11 @@ def _version(package: str) -> str:
         raise CompileError(f"{package}: not installed below {NODE_MODULES}; run `npm ci` in {PACKAGE}") from error
 
 
-def _compile(name: str, main: str, directory: Path) -> None:
+def _compile(name: str, main: str, directory: Path, sources: Path) -> None:
     # The compiler reads nothing outside its working directory: sources and library go into a workshop beside the results.
     workshop = directory / "build"
     shutil.copytree(NODE_MODULES / "circomlib" / "circuits", workshop / "circomlib" / "circuits")
-    shutil.copytree(SOURCES, workshop, dirs_exist_ok=True)
+    shutil.copytree(sources, workshop, dirs_exist_ok=True)
     (workshop / f"{name}.circom").write_text(main)
     command = ["node", str(NODE_MODULES / "circom2" / "cli.js"), f"{name}.circom", *_OPTIONS]
     try:
