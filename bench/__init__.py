@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("clearing", "proof")
+NAMES = ("clearing", "proof", "privacy")
 RESULTS = Path(__file__).parent / "results"
 
 
