@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from oracle.batching import Batch, alone, plan, proof_cost
+from oracle.batching import Batch, ProofCost, alone, plan, proof_cost
 from oracle.jobs import BatchResult, ProvingJob, prove_batch
 from oracle.workers import Lost
 from zk.keys import KeyPaths, read_info
@@ -70,7 +70,7 @@ def prove_deliveries(
         batches = plan(remaining, costs) + alone(failed, list(costs))
 
 
-def _cost(key: KeyPaths) -> float:
+def _cost(key: KeyPaths) -> ProofCost:
     return proof_cost(key.circuit.accounts, read_info(key.info).constraints, key.circuit.intervals)
 
 

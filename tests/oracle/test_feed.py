@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from oracle import feed
 from oracle.baseline import baseline_of
+from oracle.batching import ProofCost
 from oracle.feed import FeedResult, in_process, prove_deliveries
 from oracle.jobs import BatchResult, ProvingJob, close_provers, prove_batch
 from oracle.workers import Lost, Workers
@@ -42,7 +43,7 @@ def circuits(monkeypatch: pytest.MonkeyPatch, keys: tuple[KeyPaths, ...]) -> Cal
     """Keys of circuits of any sizes, at the costs given: their files are not there."""
 
     def make(costs: dict[int, float]) -> Sequence[KeyPaths]:
-        monkeypatch.setattr(feed, "_cost", lambda key: costs[key.circuit.accounts])
+        monkeypatch.setattr(feed, "_cost", lambda key: ProofCost(0, costs[key.circuit.accounts]))
         return [replace(keys[0], circuit=replace(keys[0].circuit, accounts=size)) for size in costs]
 
     return make
@@ -76,7 +77,7 @@ def test_whatever_fails_everyone_else_is_proven_once(data: st.DataObject) -> Non
     shared = Shared(1, 2, 3, 20_000, 1)
     items = [AccountInput(number, None, (), 0, 1) for number in numbers]  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feed, "_cost", lambda key: costs[key.circuit.accounts])
+        patch.setattr(feed, "_cost", lambda key: ProofCost(0, costs[key.circuit.accounts]))
         paths = [type("Key", (), {"circuit": type("C", (), {"accounts": n})(), "info": None})() for n in costs]
         proven, errors = collect(prove_deliveries(shared, items, paths, run))  # type: ignore[arg-type]
     assert sorted(account for batch in proven for account in batch) == sorted(set(numbers) - bad - hopeless)
@@ -155,7 +156,7 @@ def test_a_batch_whose_key_is_damaged_is_proven_one_by_one(
     broken = replace(single, circuit=replace(single.circuit, accounts=2))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feed, "_cost", lambda key: 1.0 / key.circuit.accounts)
+        patch.setattr(feed, "_cost", lambda key: ProofCost(0, 1.0 / key.circuit.accounts))
         results = list(prove_deliveries(shared, sellers[:2], (single, broken), in_process))
     close_provers()
     assert collect(iter(results)) == ([(1,), (2,)], {})
@@ -172,7 +173,7 @@ def test_the_job_is_the_one_that_workers_do() -> None:
         return iter(())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feed, "_cost", lambda _: 1.0)
+        patch.setattr(feed, "_cost", lambda _: ProofCost(0, 1.0))
         key = type("Key", (), {"circuit": type("C", (), {"accounts": 1})(), "info": None})()
         item = AccountInput(1, None, (), 0, 1)  # type: ignore[arg-type]
         assert list(prove_deliveries(Shared(1, 2, 3, 20_000, 1), [item], [key], run)) == []  # type: ignore[list-item]
