@@ -106,28 +106,24 @@ contract Deliveries {
     /// @notice Records proven deviations; by anyone, from the end of the last interval of every mask to the proof deadline. Entries that are
     /// recorded already are skipped. One proof that does not hold refuses them all.
     function prove(uint256 session, Batch[] calldata batches) external {
-        Terms memory terms = _open(session);
+        Terms memory terms = _open(session, batches);
         Known memory known = Known(session, terms.zone, terms.day, terms.mask, _working(terms.zone, terms.day));
         address[] memory verifiers = new address[](batches.length);
         uint256[11][] memory claims = new uint256[11][](batches.length);
-        uint256 masks;
         for (uint256 i; i < batches.length; ++i) {
             Batch calldata batch = batches[i];
             verifiers[i] = address(verifierOf[batch.entries.length / ENTRY]);
             if (verifiers[i] == address(0)) revert NoCircuit(batch.entries.length / ENTRY);
-            (uint256[] memory statement, uint256 all) = _words(known, batch.entries);
-            masks |= all;
-            _claim(claims[i], batch, statement);
+            _claim(claims[i], batch, _words(known, batch.entries));
         }
-        _requireDelivered(session, terms, masks);
         _verify(session, verifiers, claims);
         for (uint256 i; i < batches.length; ++i) _record(session, batches[i]);
     }
 
     /// @notice The public words of a batch's statement, as `prove` builds them.
-    function words(uint256 session, uint256[] calldata entries) external view returns (uint256[] memory statement) {
+    function words(uint256 session, uint256[] calldata entries) external view returns (uint256[] memory) {
         Terms memory terms = market.terms(session);
-        (statement,) = _words(Known(session, terms.zone, terms.day, terms.mask, _working(terms.zone, terms.day)), entries);
+        return _words(Known(session, terms.zone, terms.day, terms.mask, _working(terms.zone, terms.day)), entries);
     }
 
     /// @notice gamma and y of the statement for the chain value C.
@@ -155,21 +151,26 @@ contract Deliveries {
     }
 
     /// @dev The terms of a session whose proofs are taken now.
-    function _open(uint256 session) private view returns (Terms memory terms) {
+    function _open(uint256 session, Batch[] calldata batches) private view returns (Terms memory terms) {
         State state;
         uint256 auctioned;
         (terms, state, auctioned) = market.forProofs(session, BaselineDays.DAYS);
         if (terms.deliveries != address(this)) revert NotThisContract(session, terms.deliveries);
         if (state != State.Cleared && state != State.Delivering && state != State.Settling) revert NotCleared(session, state);
         if (block.timestamp > terms.proofDeadline) revert ProofDeadlinePassed(session, terms.proofDeadline, block.timestamp);
+        if (block.timestamp < terms.deliveryEnd) _requireDelivered(session, terms, batches);
         // A promise that is not committed yet is an event day that the baseline would not know of.
         if (auctioned != 0) revert EarlierDayUncommitted(terms.zone, auctioned);
     }
 
-    /// @dev Reverts before the last interval of `masks` has ended.
-    function _requireDelivered(uint256 session, Terms memory terms, uint256 masks) private view {
-        if (block.timestamp >= terms.deliveryEnd) return;
-        uint256 end = zones.intervalStart(terms.zone, terms.day, SessionTerms.length(masks));
+    /// @dev Reverts before the last interval of all masks has ended.
+    function _requireDelivered(uint256 session, Terms memory terms, Batch[] calldata batches) private view {
+        uint256 masks;
+        for (uint256 i; i < batches.length; ++i) {
+            uint256[] calldata entries = batches[i].entries;
+            for (uint256 k; k < entries.length; k += ENTRY) masks |= entries[k] >> 64;
+        }
+        uint256 end = zones.intervalStart(terms.zone, terms.day, SessionTerms.length(masks & terms.mask));
         if (block.timestamp < end) revert NotDeliveredYet(session, end, block.timestamp);
     }
 
@@ -178,8 +179,8 @@ contract Deliveries {
     }
 
     /// @dev Shared: chain id, this contract, session, day, session mask. Per account: index, key, admissible, mask, count, commitment 0,
-    /// deviations. `masks` is what the masks of all entries come to.
-    function _words(Known memory known, uint256[] calldata entries) private view returns (uint256[] memory result, uint256 masks) {
+    /// deviations.
+    function _words(Known memory known, uint256[] calldata entries) private view returns (uint256[] memory result) {
         uint256 size = ENTRY;
         if (entries.length == 0 || entries.length % size != 0) revert EntriesLength(entries.length, size);
         uint256 number = entries.length / size;
@@ -202,7 +203,6 @@ contract Deliveries {
                     state := mload(add(meter, 0x20))
                 }
                 _check(known, i, head, state, days_);
-                masks |= head >> 64;
                 uint256 bits;
                 assembly ("memory-safe") {
                     mstore(to, and(head, 0xffffffff))

@@ -1,7 +1,7 @@
 """What an account's proof costs on chain, at 24 intervals a day, storage and event included.
 
-The verifier is the product's; its key is one whose secrets the test knows, so that a proof for any public signals can be had without
-a circuit: what a call costs does not depend on where its points come from. Deviations are as dense as real ones.
+The verifier is the product's; its key is one whose secrets the test knows, so that a proof for any public signals can be had
+without a circuit: what a call costs does not depend on where its points come from. Deviations are as dense as real ones.
 """
 
 from __future__ import annotations
@@ -63,7 +63,6 @@ def cost(world: World, session: int, batches: Sequence[ProofBatch]) -> int:
 
 def test_gas_by_number_of_accounts(town: tuple[World, int, Terms, list[int]]) -> None:
     world, session, terms, people = town
-    bits = [1 << t for t in terms.interval_indices]
     six = terms.mask
     one = cost(world, session, [batch(world, session, terms, people[40:41], six)])
     ten = cost(world, session, [batch(world, session, terms, people[50:60], six)])

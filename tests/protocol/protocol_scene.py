@@ -17,6 +17,7 @@ from protocol_world import FIRST_DAY, Market, T, bits, key_of, make_market, orde
 
 from contracts.calls import Call
 from contracts.chain import Chain
+from contracts.deliveries import Entry, ProofBatch
 from contracts.deploy import VerifyingKey
 from contracts.units import Side
 from market.clearing.uniform import Clearing
@@ -36,8 +37,8 @@ PROMISE = 600
 ELAPSED = 20
 """Hours of the day that are over when the last of the mask ends."""
 
-SESSION_WORD, DAY_WORD, MASKS_WORD = 2, 3, 4
-ACCOUNT_WORD, KEY_WORD, ADMISSIBLE_WORD, COUNT_WORD, DEVIATION_WORD = 5, 6, 7, 8, 10
+SESSION_WORD, DAY_WORD = 2, 3
+ACCOUNT_WORD, KEY_WORD, ADMISSIBLE_WORD, MASK_WORD, COUNT_WORD, DEVIATION_WORD = 5, 6, 7, 8, 9, 11
 """Places in the public words of a statement about one account."""
 
 
@@ -77,9 +78,9 @@ class Scene:
     second: int
     clearing: Clearing
 
-    def shared(self, session: int, mask: int = MASK, day: int = DAY) -> Shared:
+    def shared(self, session: int, day: int = DAY) -> Shared:
         deployment = self.market.client.deployment
-        return Shared(deployment.chain_id, int(deployment.contracts["Deliveries"], 16), session, day, mask, MASK)
+        return Shared(deployment.chain_id, int(deployment.contracts["Deliveries"], 16), session, day, MASK)
 
     def statement(
         self,
@@ -94,12 +95,8 @@ class Scene:
         """What `meter` lets the account `name` state; about the first session, with the admissible days of the contract."""
         account = self.market.accounts[name]
         days = self.market.client.admissible(1, account, DAY) if admissible is None else admissible
-        item = AccountInput(account, meter.key, meter.windows_for(day), days)
-        return make_statement(self.shared(session or self.first, mask, day), [item])
-
-    def words(self, session: int, mask: int, entries: Sequence[int]) -> list[int]:
-        """The words that the contract holds a proof against."""
-        return self.market.client.statement_words(session, mask, entries)
+        item = AccountInput(account, meter.key, meter.windows_for(day), days, mask)
+        return make_statement(self.shared(session or self.first, day), [item])
 
 
 @dataclass(frozen=True)
@@ -110,36 +107,42 @@ class Claim:
     proof: Proof
 
     @property
-    def entries(self) -> list[int]:
+    def entry(self) -> Entry:
         (one,) = self.statement.accounts
-        return [one.account | one.count << 32, *one.words[5:]]
+        account, _, _, mask, count, _, *deviations = one.words
+        return Entry(account, count, mask, tuple(deviations))
+
+    @property
+    def entries(self) -> list[int]:
+        return self.entry.words()
+
+    @property
+    def batch(self) -> ProofBatch:
+        """The claim as it is."""
+        return ProofBatch(self.statement.c, tuple(self.entries), self.proof.words())
 
     def call(
         self,
         scene: Scene,
         *,
         session: int | None = None,
-        mask: int | None = None,
         chain: int | None = None,
         entries: Sequence[int] | None = None,
         proof: Sequence[int] | None = None,
     ) -> Call:
         """The transaction that puts the claim to the scene's contract, honestly but for what is given."""
-        shared = self.statement.shared
-        return scene.market.client.encode_prove(
-            shared.session if session is None else session,
-            shared.mask if mask is None else mask,
+        batch = ProofBatch(
             self.statement.c if chain is None else chain,
-            self.entries if entries is None else entries,
-            self.proof.words() if proof is None else proof,
+            tuple(self.entries if entries is None else entries),
+            self.proof.words() if proof is None else tuple(proof),
         )
+        return scene.market.client.encode_prove(self.statement.shared.session if session is None else session, [batch])
 
-    def differences(
-        self, scene: Scene, *, session: int | None = None, mask: int | None = None, entries: Sequence[int] | None = None
-    ) -> list[int]:
+    def differences(self, scene: Scene, *, session: int | None = None, entries: Sequence[int] | None = None) -> list[int]:
         """Places of the public words in which the contract's statement differs from the proven one."""
-        shared = self.statement.shared
-        asked = scene.words(session or shared.session, mask or shared.mask, self.entries if entries is None else entries)
+        asked = scene.market.client.statement_words(
+            session or self.statement.shared.session, self.entries if entries is None else entries
+        )
         return [place for place, (a, b) in enumerate(zip(asked, self.statement.words, strict=True)) if a != b]
 
 

@@ -6,6 +6,7 @@ what the contract refuses is the claim and not a broken proof; and where the wor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from protocol_scene import (
     GAP,
     KEY_WORD,
     MASK,
-    MASKS_WORD,
+    MASK_WORD,
     SESSION_WORD,
     Claim,
     Scene,
@@ -44,6 +45,11 @@ from zk.statement import StatementError
 from zk.verifier import verify
 
 pytestmark = [pytest.mark.needs("key", "node"), pytest.mark.slow]
+
+
+def masked(claim: Claim, mask: int) -> list[int]:
+    """The claim's entries for other intervals."""
+    return replace(claim.entry, mask=mask).words()
 
 
 def holds(claim: Claim, key: KeyPaths) -> bool:
@@ -104,13 +110,13 @@ def test_a_gap_sold_as_a_delivery(scene: Scene, meters: dict[str, Meter], claims
         scene.statement("bob", meters["bob"])
     honest = claims["bob"]
     scene.market.accepts(honest.call(scene))
-    entries = [*honest.entries]
-    assert honest.differences(scene, mask=MASK) == [MASKS_WORD]
-    assert scene.market.refuses(honest.call(scene, mask=MASK)).error_name == "ProofRefused"
+    entries = masked(honest, MASK)
+    assert honest.differences(scene, entries=entries) == [MASK_WORD]
+    assert scene.market.refuses(honest.call(scene, entries=entries)).error_name == "ProofRefused"
     entries[3] += 2**25 + 600  # as if all of the promise had been delivered in hour 18
-    assert honest.differences(scene, mask=MASK, entries=entries) == [MASKS_WORD, DEVIATION_WORD + 2]
-    assert scene.market.refuses(honest.call(scene, mask=MASK, entries=entries)).error_name == "ProofRefused"
-    assert scene.market.client.record(scene.first, honest.statement.accounts[0].account)[0] == MASK & ~GAP
+    assert honest.differences(scene, entries=entries) == [MASK_WORD, DEVIATION_WORD + 2]
+    assert scene.market.refuses(honest.call(scene, entries=entries)).error_name == "ProofRefused"
+    assert scene.market.client.recorded(scene.first, honest.entry.account) == MASK & ~GAP
 
 
 def test_a_wrong_day(scene: Scene, meters: dict[str, Meter], key: KeyPaths, prover: SnarkjsProver) -> None:
@@ -132,8 +138,7 @@ def test_an_event_day_in_the_baseline(scene: Scene, meters: dict[str, Meter], ke
     with_event = claim(prover, scene.statement("alice", meters["alice"], admissible=admissible | event))
     assert holds(with_event, key)
     assert scene.market.refuses(with_event.call(scene)).error_name == "CountRefused"
-    account, count = with_event.statement.accounts[0].account, with_event.statement.accounts[0].count
-    entries = [account | count - 1 << 32, *with_event.entries[1:]]
+    entries = replace(with_event.entry, count=with_event.entry.count - 1).words()
     assert with_event.differences(scene, entries=entries) == [ADMISSIBLE_WORD, COUNT_WORD]
     assert scene.market.refuses(with_event.call(scene, entries=entries)).error_name == "ProofRefused"
 
@@ -150,15 +155,14 @@ def test_an_admissible_day_left_out(scene: Scene, meters: dict[str, Meter], key:
 @pytest.mark.parametrize("count", [0, 2, 6, 10, 2**32 - 1])
 def test_a_count_that_makes_no_baseline(scene: Scene, claims: dict[str, Claim], count: int) -> None:
     honest = claims["alice"]
-    account = honest.statement.accounts[0].account
-    refusal = scene.market.refuses(honest.call(scene, entries=[account | count << 32, *honest.entries[1:]]))
+    refusal = scene.market.refuses(honest.call(scene, entries=replace(honest.entry, count=count).words()))
     assert refusal.error_name == "CountRefused"
     assert refusal.arguments["admissible"].bit_count() == 9
 
 
 def test_a_count_that_would_do_but_is_not_the_proven_one(scene: Scene, claims: dict[str, Claim]) -> None:
     honest = claims["alice"]
-    entries = [honest.statement.accounts[0].account | 8 << 32, *honest.entries[1:]]
+    entries = replace(honest.entry, count=8).words()
     assert honest.differences(scene, entries=entries) == [COUNT_WORD]
     assert scene.market.refuses(honest.call(scene, entries=entries)).error_name == "ProofRefused"
 
@@ -186,8 +190,32 @@ def test_an_altered_proof(scene: Scene, claims: dict[str, Claim]) -> None:
     scene.market.accepts(honest.call(scene))
     for proof in altered:
         assert scene.market.refuses(honest.call(scene, proof=proof)).error_name == "ProofRefused", proof
+        # nor does it pass in the company of good ones, wherever it stands
+        bad = replace(honest.batch, proof_words=tuple(proof))
+        for batches, guilty in (([bad, other.batch], 0), ([other.batch, honest.batch, bad], 2)):
+            refusal = scene.market.refuses(scene.market.client.encode_prove(scene.first, batches))
+            assert (refusal.error_name, refusal.arguments["batch"]) == ("ProofRefused", guilty), proof
     for chain_value in (honest.statement.c + 1, honest.statement.c + ORDER, 0):
         assert scene.market.refuses(honest.call(scene, chain=chain_value)).error_name == "ProofRefused"
+
+
+def test_two_wrong_proofs_that_would_cancel_each_other(scene: Scene, claims: dict[str, Claim]) -> None:
+    """C of the one raised and C of the other lowered by the same point: with fixed coefficients their product would be one."""
+    from py_ecc.bn128 import FQ, G1, add, multiply, neg
+
+    def moved(words: tuple[int, ...], by: tuple[FQ, FQ]) -> tuple[int, ...]:
+        point = add((FQ(words[6]), FQ(words[7])), by)
+        return (*words[:6], int(point[0]), int(point[1]))
+
+    alice, bob = claims["alice"].batch, claims["bob"].batch
+    shift = multiply(G1, 12_345)
+    client = scene.market.client
+    scene.market.accepts(client.encode_prove(scene.first, [alice, bob]))
+    up = replace(alice, proof_words=moved(alice.proof_words, shift))
+    down = replace(bob, proof_words=moved(bob.proof_words, neg(shift)))
+    for batches in ([up, down], [down, up]):
+        refusal = scene.market.refuses(client.encode_prove(scene.first, batches))
+        assert (refusal.error_name, refusal.arguments["batch"]) == ("ProofRefused", 0)
 
 
 def test_a_proof_replayed_for_another_session(scene: Scene, claims: dict[str, Claim]) -> None:
@@ -196,23 +224,24 @@ def test_a_proof_replayed_for_another_session(scene: Scene, claims: dict[str, Cl
     scene.market.accepts(honest.call(scene))
     assert honest.differences(scene, session=scene.second) == [SESSION_WORD]
     assert scene.market.refuses(honest.call(scene, session=scene.second)).error_name == "ProofRefused"
-    assert scene.market.client.record(scene.second, honest.statement.accounts[0].account) == (0, 0)
+    assert scene.market.client.recorded(scene.second, honest.entry.account) == 0
 
 
 def test_a_proof_replayed_for_another_account(scene: Scene, claims: dict[str, Claim]) -> None:
     honest, carol = claims["alice"], scene.market.accounts["carol"]
-    entries = [carol | honest.statement.accounts[0].count << 32, *honest.entries[1:]]
+    entries = replace(honest.entry, account=carol).words()
     assert honest.differences(scene, entries=entries) == [ACCOUNT_WORD, KEY_WORD, ADMISSIBLE_WORD]
     assert scene.market.refuses(honest.call(scene, entries=entries)).error_name == "ProofRefused"
-    assert scene.market.client.record(scene.first, carol) == (0, 0)
+    assert scene.market.client.recorded(scene.first, carol) == 0
 
 
 def test_a_proof_for_another_part_of_the_session(scene: Scene, claims: dict[str, Claim]) -> None:
     """Fewer intervals than were proven, to leave out a bad one."""
     honest = claims["alice"]
-    assert honest.differences(scene, mask=bits(17)) == [MASKS_WORD]
-    assert scene.market.refuses(honest.call(scene, mask=bits(17))).error_name == "ProofRefused"
-    assert scene.market.refuses(honest.call(scene, mask=MASK | bits(20))).error_name == "MaskNotInSession"
+    assert honest.differences(scene, entries=masked(honest, bits(17))) == [MASK_WORD]
+    assert scene.market.refuses(honest.call(scene, entries=masked(honest, bits(17)))).error_name == "ProofRefused"
+    for mask in (MASK | bits(20), MASK | bits(24), 0):
+        assert scene.market.refuses(honest.call(scene, entries=masked(honest, mask))).error_name == "MaskNotInSession"
 
 
 def test_another_deliveries_contract(scenes: list[Scene], claims: dict[str, Claim]) -> None:

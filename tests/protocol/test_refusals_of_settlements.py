@@ -15,11 +15,12 @@ from protocol_scene import GAP, MASK, Claim, Scene
 from protocol_world import RULES, Market, group_words, key_of
 
 from contracts.calls import Call
+from contracts.deliveries import Entry, ProofBatch, pick_words
 from contracts.encoding import ResultRow
 from contracts.events import BuyerSettled, SellerSettled, Settled
 from contracts.units import SessionState, Side
 from market.clearing.uniform import Clearing
-from settlement.records import records_words
+from settlement.records import Batch, supply
 from settlement.rules import Curve
 
 
@@ -39,13 +40,12 @@ def sold(people: Market, closed: int) -> tuple[int, Clearing]:
     return closed, people.clear(closed)
 
 
-def settle(market: Market, session: int, clearing: Clearing, *positions: int, records: Sequence[int] | None = None) -> Call:
+def settle(market: Market, session: int, clearing: Clearing, *positions: int) -> Call:
     """The settlement of rows without a record."""
-    sellers = sum(clearing.rows[position].side is Side.OFFER for position in positions)
+    sellers = [clearing.rows[p].account for p in positions if clearing.rows[p].side is Side.OFFER]
     which = sum(1 << position for position in positions)
-    words = records_words([[]] * sellers) if records is None else records
     (rows,) = group_words(clearing)
-    return market.client.encode_settle(session, 0, which, rows, clearing.certificate_words, RULES.words(), words)
+    return market.client.encode_settle(session, 0, which, rows, clearing.certificate_words, RULES.words(), *supply([], sellers))
 
 
 def test_silence_counts_as_nothing_delivered_and_costs_the_penalty(people: Market, sold: tuple[int, Clearing]) -> None:
@@ -57,7 +57,7 @@ def test_silence_counts_as_nothing_delivered_and_costs_the_penalty(people: Marke
     refusal = people.refuses(settle(people, session, clearing, 1))
     assert (refusal.error_name, refusal.arguments["missing"]) == ("SellerNotFinal", PAIR)
     people.chain.advance_to(terms.proof_deadline + 1)
-    too_late = client.encode_prove(session, PAIR, 1, [ann | 3 << 32, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0])
+    too_late = client.encode_prove(session, [ProofBatch(1, tuple(Entry(ann, 3, PAIR, (0, 0, 0)).words()), (1,) * 8)])
     assert people.refuses(too_late).error_name == "ProofDeadlinePassed"
 
     # 500 Wh at 0.12 EUR/kWh in two hours are worth 0.12 EUR; the penalty of a ratio of 0 is 45 % of that
@@ -112,14 +112,12 @@ def test_settling_before_all_groups_are_committed(people: Market, closed: int) -
 
 def test_proofs_before_their_time(people: Market, closed: int) -> None:
     def prove(mask: int) -> Call:
-        return people.client.encode_prove(
-            closed, mask, 1, [people.accounts["ann"] | 3 << 32, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]
-        )
+        entry = Entry(people.accounts["ann"], 3, mask, (0, 0, 0))
+        return people.client.encode_prove(closed, [ProofBatch(1, tuple(entry.words()), (1,) * 8)])
 
     assert people.refuses(prove(PAIR)).error_name == "NotCleared"
     people.clear(closed)
     assert people.refuses(prove(PAIR)).error_name == "NotDeliveredYet"
-    assert people.refuses(prove(0)).error_name == "MaskNotInSession"
 
 
 @pytest.mark.slow
@@ -127,18 +125,20 @@ def test_proofs_before_their_time(people: Market, closed: int) -> None:
 def test_altered_rows_records_rules_or_certificate(scene: Scene, claims: dict[str, Claim]) -> None:
     """A delivery that is proven for real is settled by nothing but what the chain holds."""
     market, clearing = scene.market, scene.clearing
-    record, strange = ([1, MASK & ~gap, *claims[name].entries[1:]] for name, gap in (("alice", 0), ("bob", GAP)))
+    batches: list[Batch] = [[claims["alice"].entry], [claims["bob"].entry]]
+    alice_, bob_ = (claims[name].entry.account for name in ("alice", "bob"))
     right = clearing.certificate_words
 
     def call(
         rows: Sequence[ResultRow] = clearing.rows,
         certificate: Sequence[int] = right,
         rules: Sequence[int] = tuple(RULES.words()),
-        records: Sequence[int] = record,
+        records: tuple[Sequence[Sequence[int]], Sequence[int]] | None = None,
         which: int = 0b10,
         group: int = 0,
     ) -> Call:
-        return market.client.encode_settle(scene.first, group, which, rows_of(rows), certificate, rules, records)
+        supplied = supply(batches, [alice_]) if records is None else records
+        return market.client.encode_settle(scene.first, group, which, rows_of(rows), certificate, rules, *supplied)
 
     market.accepts(call())
     bid, alice, bob = clearing.rows
@@ -155,18 +155,22 @@ def test_altered_rows_records_rules_or_certificate(scene: Scene, claims: dict[st
     ):
         refusal = market.refuses(altered)
         assert (refusal.error_name, refusal.arguments["what"]) == ("SuppliedDataMismatch", what)
-    better = [*record[:3], record[3] + (1 << 26 * 8), *record[4:]]  # a watt-hour more in hour 17
+    honest, strange = (entry.words() for batch in batches for entry in batch)
+    better = [*honest[:2], honest[2] + (1 << 26 * 8), *honest[3:]]  # a watt-hour more in hour 17
     for records, error in (
-        (better, "RecordMismatch"),
-        ([0], "RecordMismatch"),
-        ([1, MASK & ~GAP, *record[2:]], "RecordMismatch"),
-        ([2, *record[1:], *record[1:]], "RecordMismatch"),
-        (strange, "RecordMismatch"),
-        ([], "RecordsIncomplete"),
-        (record[:-1], "RecordsIncomplete"),
-        ([*record, 0], "RecordsLeftOver"),
+        (([better], pick_words([[(0, 0)]])), "BatchNotProven"),
+        (([replace(claims["alice"].entry, mask=MASK & ~GAP).words()], pick_words([[(0, 0)]])), "BatchNotProven"),
+        (([honest + strange], pick_words([[(0, 0)]])), "BatchNotProven"),
+        (([strange], pick_words([[(0, 0)]])), "PickOfOtherAccount"),
+        (([], pick_words([[]])), "RecordsLeftOut"),
+        (([honest], pick_words([[]])), "RecordsLeftOut"),
+        (([honest], pick_words([[(0, 0), (0, 0)]])), "PickOverlaps"),
+        (([honest, honest], pick_words([[(0, 0), (1, 0)]])), "PickOverlaps"),
+        (([honest], pick_words([[(1, 0)]])), "PickOutOfRange"),
+        (([honest], []), "PicksIncomplete"),
+        (([honest], [*pick_words([[(0, 0)]]), 0]), "PicksLeftOver"),
     ):
         assert market.refuses(call(records=records)).error_name == error
-    refusal = market.refuses(call(records=strange, which=0b100))
+    refusal = market.refuses(call(records=supply(batches, [bob_]), which=0b100))
     assert (refusal.error_name, refusal.arguments["missing"]) == ("SellerNotFinal", GAP)
     assert market.refuses(call(which=0b1000)).error_name == "RowOutOfRange"

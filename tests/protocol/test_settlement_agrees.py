@@ -19,14 +19,15 @@ from protocol_world import CAP, FIRST_DAY, RULES, Market, group_words, key_of, o
 
 from contracts.calls import Call
 from contracts.chain import anvil_binary
+from contracts.deliveries import Entry, ProofBatch, delivery_hash, delivery_words, recorded_entries
 from contracts.encoding import GROUP_ROWS, ScheduleOrder
-from contracts.events import BuyerSettled, SellerSettled, Settled
+from contracts.events import BuyerSettled, Delivered, SellerSettled, Settled
 from contracts.refusals import ContractRefusal
 from contracts.units import Direction, SessionState, Side
 from market.clearing.uniform import Clearing
 from market.session import SessionTerms
 from settlement.performance import perform
-from settlement.records import Record, record_hash, record_of, records_words
+from settlement.records import Record, record_of, records_of, supply
 from settlement.rules import Curve, RulesError, RuleSet, from_words
 from settlement.statements import SessionStatement, settle
 from zk.words import compress
@@ -56,16 +57,18 @@ def rule_sets(draw: st.DrawFn) -> RuleSet:
 
 @dataclass(frozen=True)
 class Example:
-    """A session and what becomes of it. `parts` are the calls of prove: mask and deviation by seller and interval, `padded` to
-    three accounts by the last one again; `chunk` is how many rows one call of settle takes, of one group or, with `together`,
-    of all; `early` are sellers settled before the deadline for proofs."""
+    """A session and what becomes of it. `parts` are the proofs: deviation by seller and interval, each seller's own intervals,
+    `padded` to three accounts by the last one again, and all `at_once` in one call or each in its own; `chunk` is how many rows
+    one call of settle takes, of one group or, with `together`, of all; `early` are sellers settled before the deadline for
+    proofs."""
 
     mask: int
     direction: Direction
     rules: RuleSet
     entries: tuple[ScheduleOrder, ...]
-    parts: tuple[tuple[int, Mapping[int, Mapping[int, int]]], ...]
+    parts: tuple[Mapping[int, Mapping[int, int]], ...]
     padded: bool
+    at_once: bool
     chunk: int
     together: bool
     early: bool
@@ -88,16 +91,17 @@ def examples(draw: st.DrawFn) -> Example:
                 entries.append(order(account, side, *priced))
     entries = draw(st.permutations(entries))
     given_ = st.one_of(st.integers(0, 3_000), st.integers(-100, 9_000), st.integers(-(2**25), 2**25 - 1))
-    owner = {t: draw(st.integers(0, 3)) for t in intervals}  # the call that proves an interval, 0 is none
-    parts: list[tuple[int, dict[int, dict[int, int]]]] = []
+    # for each seller and interval the proof that tells of it, 0 is none
+    owner = {a: {t: draw(st.integers(0, 3)) for t in intervals} for a in SELLERS if draw(st.booleans())}
+    parts: list[dict[int, dict[int, int]]] = []
     for number in (1, 2, 3):
-        own = [t for t in intervals if owner[t] == number]
-        if own:
-            proven = draw(st.lists(st.sampled_from(SELLERS), min_size=1, max_size=3, unique=True))
-            parts.append((sum(1 << t for t in own), {a: {t: draw(given_) for t in own} for a in proven}))
+        part = {a: {t: draw(given_) for t in intervals if places[t] == number} for a, places in owner.items()}
+        told = [(a, values) for a, values in part.items() if values]
+        parts += [dict(chosen) for chosen in (told[:3], told[3:]) if chosen]
     mask = sum(1 << t for t in intervals)
-    padded, together, early = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
-    return Example(mask, direction, rules, tuple(entries), tuple(parts), padded, draw(st.integers(1, 4)), together, early)
+    padded, at_once, together, early = (draw(st.booleans()) for _ in range(4))
+    chunk = draw(st.integers(1, 4))
+    return Example(mask, direction, rules, tuple(entries), tuple(parts), padded, at_once, chunk, together, early)
 
 
 @dataclass
@@ -143,28 +147,39 @@ def trade(bank: Bank, example: Example) -> tuple[int, Clearing]:
     return session, clearing
 
 
-def deliver(bank: Bank, session: int, example: Example) -> dict[int, list[Record]]:
-    """Proves the parts; returns the records by account, in the order of the chain."""
+def deliver(bank: Bank, session: int, example: Example) -> list[tuple[Entry, ...]]:
+    """Proves the parts, each seller its own intervals of the part; returns the recorded entries of each proof, as the chain's
+    events tell them."""
     market, client = bank.market, bank.market.client
     terms = market.terms(session)
-    records: dict[int, list[Record]] = defaultdict(list)
-    for mask, deviations in example.parts:
+    proofs: list[ProofBatch] = []
+    expected: dict[int, list[Record]] = defaultdict(list)
+    for deviations in example.parts:
         entries = []
         for account, values in deviations.items():
             record = record_of(values, 24)
             days = client.admissible(1, account, terms.day).bit_count()
-            entries += [account | days << 32, *record.words]
-            records[account].append(record)
+            entries.append(Entry(account, days, record.mask, record.words))
+            expected[account].append(record)
         if example.padded:
-            entries += entries[-4:] * (3 - len(deviations))
+            entries += entries[-1:] * (3 - len(deviations))
+        words = delivery_words(entries)
         # the fake verifier takes exactly (C, y, gamma): a wrong compression of the contract would be refused here
-        c, gamma, y = compress(client.statement_words(session, mask, entries), 24)
-        client.prove(key_of("anyone"), session, mask, c, entries, [c, y, gamma, 0, 0, 0, 0, 0])
+        c, gamma, y = compress(client.statement_words(session, words), 24)
+        proofs.append(ProofBatch(c, tuple(words), (c, y, gamma, 0, 0, 0, 0, 0)))
+    calls = [proofs] if example.at_once else [[proof] for proof in proofs]
+    found: list[tuple[Entry, ...]] = []
+    for call in calls:
+        receipt = client.prove(key_of("anyone"), session, call)
         bank.check(session)
+        for event in client.receipt_events(receipt):
+            assert isinstance(event, Delivered)
+            found.append(recorded_entries(event.entries, event.recorded, 24))
+    assert records_of(found) == expected
+    assert all(client.proven(session, delivery_hash(batch)) for batch in found)
     for account in SELLERS:
-        mask = sum(record.mask for record in records[account])
-        assert client.record(session, account) == (mask, record_hash(records[account]))
-    return records
+        assert client.recorded(session, account) == sum(record.mask for record in expected[account])
+    return found
 
 
 @dataclass(frozen=True)
@@ -175,7 +190,7 @@ class Cashier:
     session: int
     example: Example
     clearing: Clearing
-    records: Mapping[int, list[Record]]
+    batches: Sequence[Sequence[Entry]]
 
     def call(self, positions: Sequence[int]) -> Call:
         """The settlement of rows from the first one's group on, as far as the last one's, or of one group."""
@@ -183,9 +198,9 @@ class Cashier:
         which = sum(1 << position - first * GROUP_ROWS for position in positions)
         rows = [word for group in group_words(self.clearing)[first : last + 1] for word in group]
         makers = [self.clearing.rows[position] for position in positions]
-        records = records_words([self.records[row.account] for row in makers if row.side is Side.OFFER])
+        supplied = supply(self.batches, [row.account for row in makers if row.side is Side.OFFER])
         certificate, rules = self.clearing.certificate_words, self.example.rules.words()
-        return self.bank.market.client.encode_settle(self.session, first, which, rows, certificate, rules, records)
+        return self.bank.market.client.encode_settle(self.session, first, which, rows, certificate, rules, *supplied)
 
     def refused(self, position: int) -> str:
         return self.bank.market.refuses(self.call([position])).error_name
@@ -212,12 +227,12 @@ def hold(bank: Bank, example: Example) -> SessionStatement | None:
     if client.state(session) is SessionState.SETTLED:  # nothing was traded for money
         assert client.escrow(session) == 0
         return None
-    records = deliver(bank, session, example)
-    statement: SessionStatement = settle(terms, clearing.certificates, clearing.rows, records, example.rules)
+    batches = deliver(bank, session, example)
+    statement: SessionStatement = settle(terms, clearing.certificates, clearing.rows, records_of(batches), example.rules)
     sellers, buyers = {s.position: s for s in statement.sellers}, {b.position for b in statement.buyers}
     final = {position for position, seller in sellers.items() if seller.final}
     waiting = sellers.keys() - final
-    cashier = Cashier(bank, session, example, clearing, records)
+    cashier = Cashier(bank, session, example, clearing, batches)
     if waiting:
         assert cashier.refused(min(waiting)) == "SellerNotFinal"
     if buyers and sellers:
@@ -261,8 +276,8 @@ def test_a_lock_that_the_rounded_penalties_exceed(bank: Bank, direction: Directi
     """At the cap a watt-hour's penalty is 166.67 micro-euro, which makes 167 an hour; the lock of six hours is 1000."""
     rules = RuleSet(Curve(((0, 0), (1_000_000, 1_000_000))), Curve(((0, 333_333),)), 0, 333_333)
     offer, bid = order(1, Side.OFFER, [(1, CAP)] * 6), order(5, Side.BID, [(1, CAP)] * 6)
-    proven = (1 << 10, {1: {10: direction.sign}, 2: {10: 5}})
-    statement = hold(bank, Example(0b111111 << 10, direction, rules, (offer, bid), (proven,), False, 4, True, True))
+    proven = {1: {10: direction.sign}, 2: {10: 5}}
+    statement = hold(bank, Example(0b111111 << 10, direction, rules, (offer, bid), (proven,), False, True, 4, True, True))
     assert statement is not None
     (seller,) = statement.sellers
     assert [line.penalty for line in seller.lines] == [167, 167, 167, 167, 167, 165]

@@ -13,6 +13,7 @@ from protocol_scene import DAY, EVENT_DAY, GAP, MASK, Claim, Scene, readings_of,
 from protocol_world import FIRST_DAY, Market, T, bits, key_of
 
 from contracts.artifacts import load
+from contracts.deliveries import Entry, delivery_hash, recorded_entries
 from contracts.events import Delivered
 from oracle.baseline import admissible_days, baseline_of
 from oracle.meter import Meter
@@ -47,10 +48,11 @@ def test_the_contract_builds_the_statement_s_words(
     homes: Market, meters: dict[str, Meter], names: list[str], session_mask: int, part: int, seed: int, final: bool
 ) -> None:
     client = homes.client
-    mask = session_mask & part or session_mask
     draw = random.Random(seed)
     items = []
     for name in names:
+        mask = session_mask & part or session_mask  # everybody's own
+        part = draw.getrandbits(T)
         # any readings on the day, with gaps wherever nothing is proven
         today = [draw.randrange(-(2**23) + 1, 2**23) if mask >> t & 1 or draw.randrange(3) else None for t in range(T)]
         log = meters[name].windows_for(DAY)[:-1]
@@ -59,14 +61,18 @@ def test_the_contract_builds_the_statement_s_words(
         assert events == (1 << EVENT_DAY - DAY + 14 if name == "alice" else 0)
         admissible = admissible_days(DAY, homes.zone.is_working_day, events, FIRST_DAY)
         window = close_window(secret_of(name), DAY, today, log[-1].head, final=final)
-        items.append(AccountInput(account, meters[name].key, [*log, window], admissible))
+        items.append(AccountInput(account, meters[name].key, [*log, window], admissible, mask))
     session = homes.open(DAY, session_mask)
     try:
         deliveries = client.deployment.contracts["Deliveries"]
-        shared = Shared(homes.chain.chain_id, int(deliveries, 16), session, DAY, mask, session_mask)
+        shared = Shared(homes.chain.chain_id, int(deliveries, 16), session, DAY, session_mask)
         statement = make_statement(shared, items)
-        entries = [word for one in statement.accounts for word in (one.account | one.count << 32, *one.words[5:])]
-        assert client.statement_words(session, mask, entries) == list(statement.words)
+        entries = [
+            word
+            for one, item in zip(statement.accounts, items, strict=True)
+            for word in (one.account | one.count << 32 | item.mask << 64, *one.words[6:])
+        ]
+        assert client.statement_words(session, entries) == list(statement.words)
         assert compressed(homes, statement.c, statement.words) == (statement.gamma, statement.y)
     finally:
         client.cancel(key_of("operator"), session, "the words were all that was asked for")
@@ -97,11 +103,13 @@ def test_any_words_are_compressed_alike(homes: Market, chain_value: int, words: 
 
 
 @pytest.fixture(scope="module")
-def records(scene: Scene, claims: dict[str, Claim]) -> dict[int, Delivered]:
+def records(scene: Scene, claims: dict[str, Claim]) -> dict[int, Entry]:
     """What the contract announced when it took the two honest claims, by account."""
     assert set(claims) == {"alice", "bob"}
     events = [event for _, event in scene.market.client.events(None, None, Delivered) if isinstance(event, Delivered)]
-    return {event.account: event for event in events if event.session == scene.first}
+    assert all(event.recorded == 1 for event in events)
+    entries = [entry for e in events if e.session == scene.first for entry in recorded_entries(e.entries, e.recorded, T)]
+    return {entry.account: entry for entry in entries}
 
 
 @pytest.mark.slow
@@ -121,7 +129,7 @@ def test_an_honest_proof_is_taken_by_the_contract_by_py_ecc_and_by_snarkjs(
 @pytest.mark.slow
 @pytest.mark.needs("key", "node")
 @pytest.mark.parametrize(("name", "mask"), [("alice", MASK), ("bob", MASK & ~GAP)])
-def test_recorded_deviations_are_plain_integers(scene: Scene, records: dict[int, Delivered], name: str, mask: int) -> None:
+def test_recorded_deviations_are_plain_integers(scene: Scene, records: dict[int, Entry], name: str, mask: int) -> None:
     """Computed again from nothing but the readings: the mean of the comparable days, rounded down, less what was metered."""
     friday = (DAY + 3) % 7
     assert friday == 4
@@ -142,7 +150,8 @@ def test_recorded_deviations_are_plain_integers(scene: Scene, records: dict[int,
     found = records[account]
     recorded = unpack_deviations(found.deviations, mask, T)
     assert {t: value for t, value in enumerate(recorded) if value is not None} == expected
-    assert found.mask == mask == scene.market.client.record(scene.first, account)[0]
+    assert found.mask == mask == scene.market.client.recorded(scene.first, account)
+    assert scene.market.client.proven(scene.first, delivery_hash([found]))
     line = baseline_of(
         [readings_of(name, DAY - 14 + k) for k in range(14)], scene.market.client.admissible(1, account, DAY), DAY
     )
@@ -157,13 +166,13 @@ def test_a_proof_made_anew_or_turned_round_records_nothing_twice(
 ) -> None:
     """Groth16 proofs can be altered without becoming false; what counts is the (session, account), not the proof."""
     honest, market = claims["alice"], scene.market
-    before = market.client.record(scene.first, market.accounts["alice"])
+    before = market.client.recorded(scene.first, market.accounts["alice"])
     again = prover.prove(honest.statement).proof
     assert again != honest.proof
     for words in (honest.proof.words(), again.words(), mirrored(honest.proof.words())):
         receipt = market.client.send(key_of("anyone"), honest.call(scene, proof=words))
         assert receipt.logs == ()
-    assert market.client.record(scene.first, market.accounts["alice"]) == before
+    assert market.client.recorded(scene.first, market.accounts["alice"]) == before == MASK
 
 
 def mirrored(words: tuple[int, ...]) -> list[int]:

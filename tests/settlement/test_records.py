@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.encoding import hash_words
+from contracts.deliveries import Entry
 from contracts.units import Direction
-from settlement.records import Record, RecordError, delivered, record_hash, record_of, records_words
+from settlement.records import Record, RecordError, delivered, record_of, records_of, supply
 
 DEVIATIONS = st.dictionaries(st.integers(0, 95), st.integers(-(1 << 25), (1 << 25) - 1), max_size=20)
 
@@ -38,10 +38,15 @@ def test_masks_do_not_overlap_and_nothing_lies_outside() -> None:
     assert delivered([one, record_of({5: 7}, 24)], Direction.UP, 24) == {3: 5, 4: 6, 5: 7}
 
 
-def test_hash_and_words_for_the_contract() -> None:
-    one, two = record_of({3: 5}, 24), record_of({4: 6}, 24)
-    assert record_hash([]) == 0
-    first = int.from_bytes(hash_words([0, one.mask, *one.words]), "big") % 2**160
-    assert record_hash([one]) == first
-    assert record_hash([one, two]) == int.from_bytes(hash_words([first, two.mask, *two.words]), "big") % 2**160
-    assert records_words([[one, two], [], [two]]) == [2, one.mask, *one.words, two.mask, *two.words, 0, 1, two.mask, *two.words]
+def test_batches_become_records_and_supply() -> None:
+    one, two, three = record_of({3: 5}, 24), record_of({4: 6}, 24), record_of({3: 7, 4: 8}, 24)
+    first = (Entry(7, 5, one.mask, one.words), Entry(9, 6, three.mask, three.words))
+    second = (Entry(8, 4, three.mask, three.words),)
+    third = (Entry(8, 4, 1 << 9, record_of({9: 1}, 24).words), Entry(7, 5, two.mask, two.words))
+    batches = [first, second, third]
+    assert records_of(batches)[7] == [one, two] and records_of([]) == {}
+    words, picks = supply(batches, [9, 5, 7])
+    # the second batch holds nothing of theirs: the third takes its number
+    assert words == [[w for e in batch for w in e.words()] for batch in (first, third)]
+    assert picks == [1 | (0 | 1 << 16) << 32 | 0 << 64 | 2 << 96 | (0 | 0 << 16) << 128 | (1 | 1 << 16) << 160]
+    assert supply(batches, []) == ([], []) and supply(batches, [1] * 9) == ([], [0, 0])
