@@ -42,6 +42,7 @@ def main() -> None:
     from contracts.refusals import ContractRefusal
     from oracle.meter import MeterError
     from zk.compile import CompileError
+    from zk.forks import ForkError
     from zk.keys import KeyFileError
     from zk.prover import ProverError
 
@@ -59,6 +60,7 @@ def main() -> None:
         CompileError,
         ContractRefusal,
         DeploymentError,
+        ForkError,
         KeyFileError,
         MeterError,
         ProverError,

@@ -30,6 +30,7 @@ from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
 from market.session import Zone
 from oracle.forecast import DayForecast
 from oracle.workers import Workers
+from zk.compile import FORK
 from zk.files import write_whole
 from zk.keys import KeyPaths, ensure_key, read_info
 
@@ -155,6 +156,12 @@ def proving_key(name: str, intervals: int, accounts: int = 1) -> KeyPaths:
     return ensure_key(name, intervals, accounts)
 
 
+@cache
+def fork_key(name: str, intervals: int) -> KeyPaths:
+    """The key called `name` of the circuit of fork evidence for days of `intervals` intervals, checked once a process."""
+    return ensure_key(name, intervals, 1, kind=FORK)
+
+
 def build(
     settings: Settings, *, start_time: int | None = None, zone: tuple[int, int] = (-28800, 60), persist: bool = True
 ) -> Context:
@@ -203,6 +210,7 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
         for size in sorted(set(settings.proof_sizes)):
             key = proving_key(settings.zk_key, INTERVALS, size)
             circuits.append(VerifyingKey(size, key.verifying_key().words(), read_info(key.info).development))
+        fork = fork_key(settings.zk_key, INTERVALS)
         deployment = deploy(
             chain,
             keys["operator"],
@@ -211,6 +219,7 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
             operator=addresses["operator"],
             metering=addresses["metering"],
             guardian=addresses["guardian"],
+            forks=[VerifyingKey(INTERVALS, fork.verifying_key().words(), read_info(fork.info).development)],
         )
         database.set_meta("deployment", deployment.to_json())
     else:

@@ -19,8 +19,10 @@ from contracts.client import MarketClient
 from contracts.deliveries import ProofBatch
 from contracts.deploy import Deployment, verify
 from contracts.events import FlexibilityTargetSet
+from oracle.evidence import ForkReport, find_fork, prove_fork
 from oracle.jobs import ProvingJob, close_provers, prove_batch
 from oracle.meter import Exported
+from zk.compile import FORK
 from zk.keys import DEVELOPMENT, ensure_key
 from zk.statement import AccountInput, Shared
 from zk.windows import HISTORY_DAYS, Window
@@ -98,6 +100,29 @@ def prove(
     receipt = send(client, call, wallet, tell)
     intervals = tuple(t for t in range(mask.bit_length()) if mask >> t & 1)
     return OwnProof(session, account, intervals, receipt.transaction, receipt.gas_used)
+
+
+def report_fork(
+    client: MarketClient,
+    one: Exported,
+    other: Exported,
+    wallet: bytes,
+    *,
+    zk_key: str = DEVELOPMENT,
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[ForkReport, Receipt]:
+    """Finds the first contradiction between two exports of one meter, proves it and sends it from `wallet`; the chain suspends
+    the key.
+
+    No reading leaves this machine. Raises `ForkError` where they do not contradict each other, `Refused`, `ContractRefusal`.
+    """
+    if one.key != other.key:
+        raise _wrong("windows", f"windows of one key, {one.key.word()}", f"others of key {other.key.word()}")
+    a, b = find_fork(one.windows, other.windows)
+    tell("proving")
+    report = prove_fork(a, b, one.key, ensure_key(zk_key, len(a.readings), 1, progress=tell, kind=FORK))
+    call = client.encode_report_fork(report.key, report.day, report.interval, report.proof)
+    return report, send(client, call, wallet, tell)
 
 
 def send(client: MarketClient, call: Call, wallet: bytes, tell: Callable[[str], None]) -> Receipt:

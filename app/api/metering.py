@@ -10,7 +10,7 @@ from app.api import models
 from app.api.accounts import meter_key
 from app.api.depends import OPERATOR, Ctx
 from app.errors import Refused
-from app.services import accounts, metering
+from app.services import accounts, forks, metering
 from zk.eddsa import PublicKey
 from zk.windows import Window
 
@@ -44,6 +44,12 @@ def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max
         ],
     )
     return models.Done(done=[f"{len(batch)} windows stored"])
+
+
+@router.get("/forks")
+def list_forks(ctx: Ctx) -> models.ForkList:
+    """Meters that signed two histories. The windows themselves are private and not shown."""
+    return models.ForkList(items=[models.Fork(**vars(fork)) for fork in forks.listed(ctx)])
 
 
 def _window(number: int, record: dict[str, object]) -> Window:

@@ -306,6 +306,22 @@ class SignedWindow(Model):
     window: dict[str, object]
 
 
+class Fork(Model):
+    """Two contradicting windows that a meter signed for a day, and what became of their report to the chain."""
+
+    account: int | None = Field(description="Holder of the key; null where the chain has it no longer.")
+    key: Word
+    day: int
+    interval: int = Field(description="The first in which they differ; the number of intervals where two final heads differ.")
+    status: Literal["kept", "failed", "sent", "suspended"]
+    error: str | None
+    tx: str | None
+
+
+class ForkList(Model):
+    items: list[Fork]
+
+
 class NewSession(Model):
     """A session to open. Delivery start and end follow from the day and the intervals."""
 

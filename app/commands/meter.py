@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from app.commands.wallet import KeyFile, Manifest, Rpc, wallet_key
+
 app = typer.Typer(no_args_is_help=True, help="The meter agent: keeps a meter's key and log where its readings arise.")
 
 out = Console()
@@ -199,6 +201,37 @@ def export(
     target = to or Path(f"windows-{agent.site.account}-{number}.json")
     keep(target, agent.export(number))
     out.print(f"15 windows up to {_named(number)} written to {target}; they are private", highlight=False, soft_wrap=True)
+
+
+@app.command("report-fork")
+def report_fork(
+    one: Annotated[Path, typer.Argument(help="Windows of a meter, as `wattproof meter export` writes them.")],
+    other: Annotated[Path, typer.Argument(help="Windows of the same key that contradict them.")],
+    rpc: Rpc,
+    deployment: Manifest,
+    key_file: KeyFile = None,
+    zk_key: Annotated[str, typer.Option(envvar="WATTPROOF_ZK_KEY", help="Name of the proving key.")] = "development",
+    as_json: Json = False,
+) -> None:
+    """Proves to the chain that a meter signed two histories, showing no reading; the chain suspends its key. Anyone may.
+
+    Example: wattproof meter report-fork A.json B.json --rpc http://127.0.0.1:8545 --deployment deployment.json
+    --key-file wallet.key
+    """
+    from app import owner
+    from oracle.meter import Exported
+
+    wallet = wallet_key(key_file)
+    first, second = Exported.read(one), Exported.read(other)
+    with err.status("reading the chain") as status, owner.market(rpc, deployment) as client:
+        report, receipt = owner.report_fork(client, first, second, wallet, zk_key=zk_key, tell=status.update)
+    found = {"key": str(report.key), "day": report.day, "interval": report.interval, "transaction": receipt.transaction}
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    where = f"interval {report.interval}" if report.interval < len(first.windows[0].readings) else "two final heads"
+    print(f"key {report.key} is suspended: two histories of {_named(report.day)}, {where}")
+    print(f"transaction {receipt.transaction}, {receipt.gas_used} gas")
 
 
 def _registration(version: Any, account: int, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 
 from app.context import Context
-from app.services import clearing, proving, sessions, settling, unwinding
+from app.services import clearing, forks, proving, sessions, settling, unwinding
 from contracts.units import SessionState
 
 log = logging.getLogger(__name__)
@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 600.0
 """Wall-clock seconds for which a session that failed is left alone in the background: it would fail again at once."""
+
+
+FORKS = 0
+"""Number under which fork reports are served, since no session has it."""
 
 
 def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
@@ -25,19 +29,22 @@ def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
     """
     done: list[str] = []
     with ctx.working:
-        for session_id in sessions.all_ids(ctx):
+        for session_id in [FORKS, *sessions.all_ids(ctx)]:
             if patient and time.monotonic() < ctx.retry_at.get(session_id, 0.0):
                 continue
             try:
                 done += _serve(ctx, session_id)
             except Exception as error:
-                log.exception("session %s: background work failed", session_id)
+                what = "fork reports" if session_id == FORKS else f"session {session_id}"
+                log.exception("%s: background work failed", what)
                 ctx.retry_at[session_id] = time.monotonic() + RETRY_AFTER_S
-                done.append(f"session {session_id}: failed, will be tried again: {error}")
+                done.append(f"{what}: failed, will be tried again: {error}")
     return done
 
 
 def _serve(ctx: Context, session_id: int) -> list[str]:
+    if session_id == FORKS:
+        return forks.report_forks(ctx)
     state = ctx.client.state(session_id)
     if state is SessionState.CLOSED:
         return clearing.clear_session(ctx, session_id)
