@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zk.field import require_element
 from zk.groth16 import G1, G2, Proof, VerifyingKey
 
 if TYPE_CHECKING:
@@ -94,17 +93,11 @@ def verify_many(key: VerifyingKey, proofs: Sequence[tuple[Sequence[int], Proof]]
 
 
 def poseidon_many(rows: Sequence[Sequence[int]]) -> list[int]:
-    """Poseidon of every row, all of one length (1 to 16)."""
+    """Poseidon of every row of field elements, all of one length (1 to 16)."""
     if not rows:
         return []
-    width = len(rows[0])
-    if any(len(row) != width for row in rows):
-        raise CoreError(f"inputs: expected rows of one length, {width}")
-    for row in rows:
-        for i, value in enumerate(row):
-            require_element(f"inputs[{i}]", value)
     try:
-        return _integers(_native.poseidon(b"".join(map(_elements, rows)), width))
+        return _integers(_native.poseidon(b"".join(map(_elements, rows)), len(rows[0])))
     except ValueError as error:
         raise CoreError(str(error)) from error
 

@@ -2,18 +2,20 @@
 
 `S * B8 = R8 + 8 * h * A` with `h = Poseidon(R8x, R8y, Ax, Ay, message)`. Coordinates and messages are elements of BN254's
 scalar field, scalars live modulo the prime order of B8. Nonces are derived from the secret and the message, so that no random
-generator can leak a key. Python's integers do not run in constant time: a signer that an attacker can time belongs in a device
-of its own.
+generator can leak a key. Neither Python's integers nor the native core run in constant time: a signer that an attacker can time
+belongs in a device of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn, Self
 
+from zk import core
 from zk.field import ORDER, require_element
 from zk.poseidon import poseidon
 
@@ -81,7 +83,11 @@ class PrivateKey:
         wide = hashlib.blake2b(b"scalar", key=self._seed, person=b"wattproof-meter").digest()
         self._scalar = int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1
         self._nonce_key = hashlib.blake2b(b"nonce", key=self._seed, person=b"wattproof-meter").digest()
-        self.public = PublicKey(*_affine(_multiply_fixed(_BASE, self._scalar)))
+        if core.available():
+            ((x, y),) = core.public_points([self._scalar])
+        else:
+            x, y = _affine(_multiply_fixed(_BASE, self._scalar))
+        self.public = PublicKey(x, y)
 
     @classmethod
     def generate(cls) -> Self:
@@ -94,9 +100,14 @@ class PrivateKey:
 
     def sign(self, message: int) -> Signature:
         """Signature over one field element; the same message gives the same signature."""
-        require_element("message", message)
+        return sign_many([self], [message])[0]
+
+    def _nonce(self, message: int) -> int:
         wide = hashlib.blake2b(message.to_bytes(32, "little"), key=self._nonce_key).digest()
-        nonce = int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1
+        return int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1
+
+    def _sign(self, message: int) -> Signature:
+        nonce = self._nonce(message)
         r8x, r8y = _affine(_multiply_fixed(_BASE, nonce))
         challenge = poseidon((r8x, r8y, self.public.x, self.public.y, message))
         return Signature(r8x, r8y, (nonce + 8 * challenge * self._scalar) % SUBGROUP_ORDER)
@@ -108,8 +119,31 @@ class PrivateKey:
         raise TypeError("a private key is not pickled; store seed() instead")
 
 
+def sign_many(keys: Sequence[PrivateKey], messages: Sequence[int]) -> list[Signature]:
+    """Signatures, key i's over message i, on all cores where the native core is installed."""
+    for message in messages:
+        require_element("message", message)
+    if not core.available():
+        return [key._sign(message) for key, message in zip(keys, messages, strict=True)]
+    nonces = [key._nonce(message) for key, message in zip(keys, messages, strict=True)]
+    points = [(key.public.x, key.public.y) for key in keys]
+    return [Signature(*values) for values in core.sign_many([key._scalar for key in keys], nonces, points, messages)]
+
+
 def verify(key: PublicKey, message: int, signature: Signature) -> bool:
     """Whether `signature` is `key`'s over `message`. A key that `check` would refuse verifies nothing that can be relied on."""
+    return verify_many([key], [message], [signature])[0]
+
+
+def verify_many(keys: Sequence[PublicKey], messages: Sequence[int], signatures: Sequence[Signature]) -> list[bool]:
+    """`verify` for each, on all cores where the native core is installed."""
+    if not core.available():
+        return [_verify(*row) for row in zip(keys, messages, signatures, strict=True)]
+    points = [(key.x, key.y) for key in keys]
+    return core.verify_signatures(points, messages, [(s.r8x, s.r8y, s.s) for s in signatures])
+
+
+def _verify(key: PublicKey, message: int, signature: Signature) -> bool:
     elements = (signature.r8x, signature.r8y, key.x, key.y, message)
     if not all(0 <= value < ORDER for value in elements) or not 0 <= signature.s < SUBGROUP_ORDER:
         return False

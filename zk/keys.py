@@ -138,7 +138,7 @@ def check_files(paths: KeyPaths) -> KeyInfo:
         check_zkey(paths.zkey, read_header(paths.circuit.r1cs))
     except FileNotFoundError as error:
         raise KeyFileError(f"{error.filename}: missing; {_hint(paths)}") from error
-    except ZkeyError as error:
+    except (ZkeyError, R1csError) as error:
         raise KeyFileError(f"{error}; {_hint(paths)}") from error
     recorded = {
         paths.circuit.r1cs: info.r1cs_sha256,

@@ -117,12 +117,6 @@ pub fn verify(key: (Fr, Fr), message: Fr, r8: (Fr, Fr), s: &Scalar) -> bool {
     multiply_base(s).equals(&start.add(&eight.multiply(&challenge.into_bigint().0)))
 }
 
-/// Whether the point generates the subgroup of prime order.
-pub fn of_prime_order(key: (Fr, Fr)) -> bool {
-    let Some(point) = Point::new(key.0, key.1) else { return false };
-    !point.x.is_zero() && point.multiply(&Subgroup::MODULUS.0).equals(&Point::NEUTRAL)
-}
-
 fn reduce(value: &Scalar) -> Subgroup {
     let bytes: Vec<u8> = value.iter().flat_map(|limb| limb.to_le_bytes()).collect();
     Subgroup::from_le_bytes_mod_order(&bytes)
@@ -137,7 +131,6 @@ mod tests {
     fn a_signature_is_of_one_key_and_one_message() {
         let (secret, message) = ([5, 6, 7, 8], Fr::from(77u64));
         let key = public(&secret);
-        assert!(of_prime_order(key));
         let (x, y, s) = sign(&secret, &[1, 2, 3, 4], key, message);
         let s = s.into_bigint().0;
         assert!(verify(key, message, (x, y), &s));
@@ -147,16 +140,5 @@ mod tests {
         let mut beyond = Subgroup::MODULUS;
         ark_ff::BigInteger::add_with_carry(&mut beyond, &BigInt::new(s));
         assert!(!verify(key, message, (x, y), &beyond.0));
-    }
-
-    #[test]
-    fn points_outside_the_subgroup() {
-        assert!(!of_prime_order((Fr::zero(), Fr::one())));
-        assert!(!of_prime_order((Fr::zero(), -Fr::one())));
-        let generator = (
-            MontFp!("995203441582195749578291179787384436505546430278305826713579947235728471134"),
-            MontFp!("5472060717959818805561601436314318772137091100104008585924551046643952123905"),
-        );
-        assert!(Point::new(generator.0, generator.1).is_some() && !of_prime_order(generator));
     }
 }

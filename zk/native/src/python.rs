@@ -207,12 +207,6 @@ fn verify_signatures<'py>(py: Python<'py>, keys: &[u8], messages: &[u8], signatu
     Ok(PyBytes::new(py, &verdicts))
 }
 
-/// Whether a key's point generates the subgroup of prime order.
-#[pyfunction]
-fn of_prime_order(py: Python<'_>, key: &[u8]) -> PyResult<bool> {
-    outside(py, || Ok(babyjub::of_prime_order(pairs("key", key, 1)?[0])))
-}
-
 #[pymodule]
 fn wattproof_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ProvingKey>()?;
@@ -221,6 +215,5 @@ fn wattproof_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(poseidon, module)?)?;
     module.add_function(wrap_pyfunction!(public_keys, module)?)?;
     module.add_function(wrap_pyfunction!(sign, module)?)?;
-    module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
-    module.add_function(wrap_pyfunction!(of_prime_order, module)?)
+    module.add_function(wrap_pyfunction!(verify_signatures, module)?)
 }
