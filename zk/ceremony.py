@@ -26,7 +26,7 @@ from zk.files import PACKAGE, locked, sha256, write_whole
 from zk.groth16 import VerifyingKey
 from zk.keys import DEVELOPMENT, KeyFileError, KeyInfo, KeyPaths, check_files, key_info
 from zk.ptau import PtauError, read_ptau, require_room
-from zk.r1cs import R1csHeader, read_header
+from zk.r1cs import R1csError, R1csHeader, read_header
 from zk.transcript import Ceremony, Contribution, Transcript, TranscriptError, read_transcript
 from zk.verifier import check_key
 from zk.zkey import ZkeyError, check_zkey
@@ -167,7 +167,7 @@ def _checked() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise CeremonyError(f"{error.filename}: there is no such file") from error
-    except (ZkeyError, PtauError, TranscriptError) as error:
+    except (ZkeyError, R1csError, PtauError, TranscriptError) as error:
         raise CeremonyError(str(error)) from error
 
 
