@@ -73,6 +73,8 @@ class FileLines:
                 self._handle = self._path.open("rb")
             except FileNotFoundError:
                 return []
+            except OSError as error:
+                raise MeterError(f"readings: {self._path} cannot be read: {error.strerror}") from error
         lines: list[str] = []
         while len(lines) < BATCH:
             piece = self._handle.readline()

@@ -55,7 +55,7 @@ def list_forks(ctx: Ctx) -> models.ForkList:
 def _window(number: int, record: dict[str, object]) -> Window:
     try:
         return Window.from_record(record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Refused(
             "This is no signed window.",
             field=f"[{number}].window",

@@ -106,7 +106,7 @@ def run(
 
     if clock not in ("wall", "readings"):
         raise typer.BadParameter(f"expected wall or readings, got {clock}", param_hint="--clock")
-    token = token_file.read_text().strip() if token_file else os.environ.get(TOKEN)
+    token = _token(token_file)
     with alone(folder):
         agent = Agent(folder)
         if again:
@@ -232,6 +232,17 @@ def report_fork(
     where = f"interval {report.interval}" if report.interval < len(first.windows[0].readings) else "two final heads"
     print(f"key {report.key} is suspended: two histories of {_named(report.day)}, {where}")
     print(f"transaction {receipt.transaction}, {receipt.gas_used} gas")
+
+
+def _token(path: Path | None) -> str | None:
+    from oracle.meter import MeterError
+
+    if path is None:
+        return os.environ.get(TOKEN)
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeterError(f"token_file: {path}: expected a token, got {type(error).__name__}") from None
 
 
 def _registration(version: Any, account: int, as_json: bool) -> None:

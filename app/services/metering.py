@@ -3,6 +3,7 @@ owner, the forecast and the prover."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from app.readings import reading_rows
 from app.services import accounts
 from oracle.ingest.csv import parse_csv
 from zk.windows import HISTORY_DAYS, Window, WindowError, check_head, check_window, contradictions
+
+_storing = threading.Lock()
+"""Held while windows are compared and stored: two that contradict each other must not come in past each other."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,18 @@ def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> None:
     contradicts a stored one is refused, and both are kept as evidence of the fork; the same window again is harmless.
     """
     ctx.refresh()
-    try:
-        with ctx.database.session() as db:
-            for item in items:
-                _store_window(db, item)
-                db.flush()
-    except _ForkError as fork:
-        with ctx.database.session() as db:
-            found = db.exec(select(Fork).where(Fork.key == fork.evidence.key, Fork.day == fork.evidence.day)).first()
-            if found is None:
-                db.add(fork.evidence)
-        raise fork.refused from fork
+    with _storing:
+        try:
+            with ctx.database.session() as db:
+                for item in items:
+                    _store_window(db, item)
+                    db.flush()
+        except _ForkError as fork:
+            with ctx.database.session() as db:
+                found = db.exec(select(Fork).where(Fork.key == fork.evidence.key, Fork.day == fork.evidence.day)).first()
+                if found is None:
+                    db.add(fork.evidence)
+            raise fork.refused from fork
 
 
 def _store_window(db: Session, item: SignedWindow) -> None:

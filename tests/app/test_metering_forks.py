@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from app_house import House
 from eth_account import Account as Signer
@@ -132,6 +134,38 @@ def test_nobody_can_frame_a_meter(metered: Metered) -> None:
     rehashed = replace(other, signature=good.signature)
     for window in (other, changed, rehashed, replace(good, final=False), replace(good, salt=good.salt + 1)):
         assert metered.refused(window)["status"] == 422
+    assert metered.evidence() == []
+
+
+def test_two_windows_that_come_in_at_once_do_not_pass_each_other(metered: Metered) -> None:
+    """Each of many answers is a yes or a refusal, and one window is stored in the end."""
+    candidates = [metered.sign((wh, *DAY[1:])) for wh in range(8)]
+    before = metered.stored()
+
+    def hand_in(window: Window) -> int:
+        try:
+            metered.hand_in(window)
+        except ApiError as error:
+            return error.status
+        return 201
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(hand_in, candidates))
+    assert answers == [201] + [409] * 7
+    assert metered.stored() == before + 1
+    assert len(metered.evidence()) == 1
+
+
+def test_numbers_that_are_none_are_refused(metered: Metered) -> None:
+    record = metered.sign(DAY).to_record()
+    for change in (
+        {"day": 1e400}, {"day": -1}, {"readings": [float("nan")] * 24}, {"salt": "9" * 5000}, {"head": str(1 << 300)},
+        {"previous": "-1"}, {"signature": ["1", "2"]}, {"signature": ["-1", "0", str(1 << 255)]}, {"readings": [1 << 23] * 24},
+    ):  # fmt: skip
+        body = json.dumps([{"account": metered.account, "window": {**record, **change}}])
+        headers = {"Authorization": f"Bearer {metered.house.ctx.operator_token}", "Content-Type": "application/json"}
+        answer = httpx.post(metered.house.url + "/api/v1/windows", content=body, headers=headers)
+        assert answer.status_code == 422, (change, answer.text)
     assert metered.evidence() == []
 
 
