@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from contracts_world import OFFSET, R, World, address_of, key_of
+from contracts_world import OFFSET, R, World, address_of, key_of, order
 
-from contracts.events import AccountRegistered, DelegateSet, HolidaySet, MeterBound, ZoneAdded
+from contracts.artifacts import load
+from contracts.calls import Call
+from contracts.deploy import FORKS_ROLE
+from contracts.encoding import entry_words
+from contracts.events import AccountRegistered, DelegateSet, HolidaySet, KeySuspended, MeterBound, ZoneAdded
 from contracts.refusals import ContractRefusal
+from contracts.units import Side
 
 
 def refused(world: World, name: str, call: tuple[str, bytes]) -> ContractRefusal:
-    from contracts.calls import Call
-
     with pytest.raises(ContractRefusal) as caught:
         world.client.simulate(address_of(name), Call(*call))
     return caught.value
@@ -62,6 +65,95 @@ def test_meter_keys_are_versions(world: World) -> None:
         assert client.key_at(carl, day) == next((v for v in reversed(expected) if v[1] <= day), None)
     other = client.add_zone(world.operator, 0, 60)
     assert refused(world, "metering", client.encode_bind_meter(carl, other, 7, today + 50)).error_name == "WrongZone"
+
+
+def suspension(world: World, key: int) -> Call:
+    return Call(world.client.deployment.contracts["Accounts"], load("Accounts").functions["suspendKey"].call(key))
+
+
+@pytest.fixture(scope="module")
+def judge(world: World) -> World:
+    """Somebody may suspend keys, as the contract Forks may."""
+    grant = load("Accounts").functions["grantRole"].call(FORKS_ROLE, address_of("judge"))
+    world.chain.transact(world.client.deployment.contracts["Accounts"], grant, key_of("deployer"))
+    world.chain.fund(address_of("judge"))
+    return world
+
+
+def test_a_suspended_key_is_in_force_on_no_day(judge: World) -> None:
+    client, metering = judge.client, key_of("metering")
+    emil = judge.member("emil", meter=False)
+    today = judge.chain.now() // 86400
+    keys = {7001: today, 7002: today + 10, 7003: today + 20}
+    for key, day in keys.items():
+        client.bind_meter(metering, emil, 1, key, day)
+
+    def in_force(suspended: set[int]) -> None:
+        for day in range(today - 2, today + 45):
+            last = next(((key, first) for key, first in reversed(keys.items()) if first <= day), None)
+            assert client.key_at(emil, day) == (None if last is None or last[0] in suspended else last), day
+
+    in_force(set())
+    assert refused(judge, "operator", suspension(judge, 7002)).error_name == "AccessControlUnauthorizedAccount"
+    assert refused(judge, "metering", suspension(judge, 7002)).error_name == "AccessControlUnauthorizedAccount"
+    assert refused(judge, "judge", suspension(judge, 9_999_999)).error_name == "UnknownKey"
+    gone: set[int] = set()
+    for key in (7002, 7001, 7003):  # one in the middle, the first, the last
+        receipt = client.send(key_of("judge"), suspension(judge, key))
+        assert client.receipt_events(receipt) == [KeySuspended(emil, key)]
+        gone.add(key)
+        in_force(gone)
+        assert refused(judge, "judge", suspension(judge, key)).error_name == "KeyAlreadySuspended"
+        assert client.account_of_key(key) == emil
+        for account in (emil, judge.member("fritz", meter=False)):
+            assert refused(judge, "metering", client.encode_bind_meter(account, 1, key, today + 40)).error_name == "KeyTaken"
+    with pytest.raises(ContractRefusal, match="no meter key in force"):
+        client.meter_on(emil, today + 30)
+    client.bind_meter(metering, emil, 1, 7004, today + 40)
+    keys[7004] = today + 40
+    in_force(gone)
+    assert client.meter_on(emil, today + 44).key == 7004
+
+
+def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
+    client, metering = judge.client, key_of("metering")
+    gina = judge.member("gina", meter=False)
+    neighbour = judge.member("gina's neighbour")  # shares the packed word
+    today = judge.chain.now() // 86400
+    client.bind_meter(metering, gina, 1, 8001, today)
+    session = judge.open(days_ahead=20)
+    day, terms = client.terms(session).day, client.terms(session)
+
+    def place(account: int, side: Side) -> Call:
+        return client.encode_place(session, entry_words(order(account, side, [(500, 80_000)] * 4), terms.intervals))
+
+    def offers() -> str:
+        try:
+            client.simulate(address_of("gina"), place(gina, Side.OFFER))
+        except ContractRefusal as refusal:
+            return refusal.error_name
+        return "taken"
+
+    assert offers() == "taken"
+    client.bind_meter(metering, gina, 1, 8002, day + 5)  # a later version, not in force on the day
+    assert offers() == "taken"
+    client.send(key_of("judge"), suspension(judge, 8002))
+    assert offers() == "NoMeterKey", "the account offers nothing, not even before that key's first day"
+    client.simulate(address_of("gina"), place(gina, Side.BID))
+    client.simulate(address_of("gina's neighbour"), place(neighbour, Side.OFFER))
+    client.bind_meter(metering, gina, 1, 8003, day + 6)
+    assert offers() == "NoMeterKey", "the new key is not in force yet"
+
+    hugo = judge.member("hugo", meter=False)
+    client.bind_meter(metering, hugo, 1, 8101, today)
+    client.bind_meter(metering, hugo, 1, 8102, day)
+    client.send(key_of("judge"), suspension(judge, 8101))
+    client.simulate(address_of("hugo"), place(hugo, Side.OFFER))  # the version of the day is another one
+    client.send(key_of("judge"), suspension(judge, 8102))
+    assert refused(judge, "hugo", place(hugo, Side.OFFER)).error_name == "NoMeterKey"
+    client.bind_meter(metering, hugo, 1, 8103, day + 1)
+    assert refused(judge, "hugo", place(hugo, Side.OFFER)).error_name == "NoMeterKey"
+    client.cancel(judge.operator, session, "it was only asked about")
 
 
 def test_zones(world: World) -> None:

@@ -15,6 +15,7 @@ from contracts.client import MarketClient
 from contracts.deploy import (
     DEFAULT_ADMIN_ROLE,
     DELIVERIES_ROLE,
+    FORKS_ROLE,
     METERING_ROLE,
     OPERATOR_ROLE,
     Deployment,
@@ -49,6 +50,7 @@ def deployment(chain: Chain) -> Deployment:
         metering=address_of("metering"),
         admin=address_of("timelock"),
         guardian=address_of("guardian"),
+        forks=[VerifyingKey(48, tuple(KEY), True)],
     )
 
 
@@ -59,6 +61,7 @@ def has_role(chain: Chain, deployment: Deployment, name: str, role: bytes, holde
 
 def test_what_is_deployed(chain: Chain, deployment: Deployment) -> None:
     client = MarketClient(chain, deployment)
+    assert "ForkVerifier48" in deployment.contracts
     assert deployment.circuits == (1, 32) and deployment.day_intervals == 48 and deployment.zone == 1
     assert client.day_of(1, GENESIS) == TODAY
     assert client.interval_start(1, TODAY, 1) - client.interval_start(1, TODAY, 0) == 1800
@@ -73,6 +76,8 @@ def test_the_deployer_keeps_nothing(chain: Chain, deployment: Deployment) -> Non
         assert has_role(chain, deployment, name, DEFAULT_ADMIN_ROLE, address_of("timelock"))
     assert has_role(chain, deployment, "FlexMarket", OPERATOR_ROLE, address_of("operator"))
     assert not has_role(chain, deployment, "FlexMarket", METERING_ROLE, address_of("metering"))
+    assert has_role(chain, deployment, "Accounts", FORKS_ROLE, deployment.contracts["Forks"])
+    assert not has_role(chain, deployment, "Accounts", FORKS_ROLE, address_of("timelock"))
 
 
 def test_the_manifest_survives_json(chain: Chain, deployment: Deployment) -> None:
@@ -86,6 +91,13 @@ def test_another_chain_code_or_role_is_noticed(chain: Chain, deployment: Deploym
     swapped = {**deployment.contracts, "Vault": deployment.contracts["Zones"]}
     with pytest.raises(DeploymentError, match="Vault: expected code"):
         verify(chain, dataclasses.replace(deployment, contracts=swapped))
+    older = {name: address for name, address in deployment.contracts.items() if name != "Forks"}
+    with pytest.raises(DeploymentError, match="Forks: not in the manifest"):
+        verify(chain, dataclasses.replace(deployment, contracts=older))
+    powerless = {**deployment.contracts, "Forks": deployment.contracts["Settlement"]}
+    hashes = {**deployment.code_hashes, "Forks": deployment.code_hashes["Settlement"]}
+    with pytest.raises(DeploymentError, match=r"Accounts: expected .* to hold the role"):
+        verify(chain, dataclasses.replace(deployment, contracts=powerless, code_hashes=hashes))
     holders = dataclasses.replace(deployment.holders, operator=address_of("anna"))
     with pytest.raises(DeploymentError, match=r"Zones: expected .* to hold the role"):
         verify(chain, dataclasses.replace(deployment, holders=holders))
@@ -113,6 +125,10 @@ def test_development_keys_and_money_stay_on_development_chains(chain: Chain, mon
             create("Deliveries", nobody, nobody, nobody, 24, [(1, verifiers[False]), (32, verifiers[True])])
         assert caught.value.error_name == "DevelopmentKeyRefused" and caught.value.arguments["chainId"] == 1
         create("Deliveries", nobody, nobody, nobody, 24, [(1, verifiers[False])])
+        with pytest.raises(ContractRefusal) as caught:
+            create("Forks", nobody, nobody, [(24, verifiers[False]), (48, verifiers[True])])
+        assert caught.value.error_name == "DevelopmentKeyRefused" and caught.value.arguments["verifier"] == verifiers[True]
+        create("Forks", nobody, nobody, [(24, verifiers[False])])
         with pytest.raises(ChainError, match="without a token"):
             deploy(public, key_of("deployer"), [], ZONE, operator=nobody, metering=nobody)
         with pytest.raises(ChainError, match="development chain"):
@@ -121,7 +137,11 @@ def test_development_keys_and_money_stay_on_development_chains(chain: Chain, mon
 
 def test_circuits_are_told_apart(chain: Chain, deployment: Deployment) -> None:
     verifier, nobody = deployment.contracts["Verifier1"], address_of("nobody")
-    for circuits, error in (([(0, verifier)], "CircuitRefused"), ([(1, verifier), (1, verifier)], "CircuitRefused")):
+    for circuits, error in (
+        ([(0, verifier)], "CircuitRefused"),
+        ([(257, verifier)], "CircuitRefused"),
+        ([(1, verifier), (1, verifier)], "CircuitRefused"),
+    ):
         with pytest.raises(ContractRefusal) as caught:
             chain.transact(None, load("Deliveries").creation(nobody, nobody, nobody, 24, circuits), key_of("deployer"))
         assert caught.value.error_name == error

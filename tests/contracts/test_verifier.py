@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 from contracts_harness import fast_backend
 from contracts_world import R, address_of, key_of
-from py_ecc.optimized_bn128 import G1, G2, multiply, normalize
+from eth_hash.auto import keccak
+from py_ecc.optimized_bn128 import FQ, G1, G2, add, multiply, normalize
 
 from contracts.artifacts import load
 from contracts.chain import Chain, open_chain
@@ -86,6 +87,63 @@ def test_points_at_infinity(verifier: tuple[Chain, str]) -> None:
     c = (-ALPHA * BETA - total * GAMMA) * pow(DELTA, -1, R) % R
     assert holds(verifier, [0, 0, *g2(3), *g1(c)], [5, 6, 7]), "A at infinity is a valid point"
     assert not holds(verifier, [0, 0, *g2(3), *g1(c + 1)], [5, 6, 7])
+
+
+def moved(words: Sequence[int], by: int) -> list[int]:
+    """The proof with `by` times the generator added to C."""
+    point = add((FQ(words[6]), FQ(words[7]), FQ(1)), multiply(G1, by % R))
+    return [*words[:6], *(int(c) for c in normalize(point))]
+
+
+def test_many_claims_hold_together_and_none_hides_among_them(verifier: tuple[Chain, str]) -> None:
+    claims = []
+    for _ in range(5):
+        signals = [RNG.randrange(R) for _ in range(3)]
+        claims.append([*signals, *proof(signals)])
+    assert not all_hold(verifier, [])
+    for number in range(1, 6):
+        assert all_hold(verifier, claims[:number])
+    assert all_hold(verifier, [claims[0]] * 3)
+    for guilty in range(5):
+        for place in range(11):
+            bad = [w + 1 if i == place else w for i, w in enumerate(claims[guilty])]
+            assert not all_hold(verifier, [bad if i == guilty else claim for i, claim in enumerate(claims)]), (guilty, place)
+    for i in range(3):
+        for claim in (
+            [*claims[1][:i], claims[1][i] + R, *claims[1][i + 1 :]],
+            [*claims[1][:4], claims[1][4] + Q, *claims[1][5:]],
+        ):
+            assert not all_hold(verifier, [claims[0], claim]), "not reduced"
+    swapped = [[*claims[0][:3], *claims[1][3:]], [*claims[1][:3], *claims[0][3:]]]
+    assert not all_hold(verifier, swapped), "their product is that of two good claims"
+
+
+def test_wrong_claims_do_not_cancel_each_other(verifier: tuple[Chain, str]) -> None:
+    """What plain multiplication would let through, and what coefficients would that depend on less than every word."""
+    signals = [[RNG.randrange(R) for _ in range(3)] for _ in range(3)]
+    good = [[*s, *proof(s)] for s in signals]
+
+    def shifted(*by: int) -> list[list[int]]:
+        return [[*c[:3], *moved(c[3:], k)] if k else c for c, k in zip(good, by, strict=True)]
+
+    assert all_hold(verifier, shifted(0, 0, 0))
+    k = RNG.randrange(R)
+    for by in ((k, -k, 0), (0, k, -k), (k, k, -2 * k)):
+        assert not all_hold(verifier, shifted(*by))
+    # fitted to the coefficients of another call: of the honest one, and of the first attempt
+    for known in (shifted(0, 0, 0), shifted(0, k, -k)):
+        rho = coefficients(known)
+        fitted = [0, k, -k * rho[1] * pow(rho[2], -1, R)]
+        assert not all_hold(verifier, shifted(*fitted))
+    # signals that sum up to the honest ones
+    wrong = [[c[0] + d, *c[1:]] for c, d in zip(good[:2], (1, -1), strict=True)]
+    assert not all_hold(verifier, wrong)
+
+
+def coefficients(claims: Sequence[Sequence[int]]) -> list[int]:
+    """rho, from docs/protocol.md section 9."""
+    seed = keccak(b"".join(w.to_bytes(32, "big") for claim in claims for w in claim))
+    return [1, *(int.from_bytes(keccak(seed + i.to_bytes(32, "big"))[16:], "big") for i in range(1, len(claims)))]
 
 
 @pytest.mark.parametrize(("word", "point"), [(0, "alpha"), (3, "beta"), (6, "gamma"), (13, "delta"), (14, "IC"), (21, "IC")])
