@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app.settings import Settings
 from zk import ceremony
-from zk.compile import Circuit, compile_circuit
+from zk.compile import FORK, STATEMENT, Circuit, compile_circuit
 from zk.keys import KeyInfo, ensure_development_key, present_keys, read_info
 from zk.transcript import Transcript
 
@@ -37,17 +37,20 @@ Target = Annotated[Path, typer.Argument(help="The new file; an existing one is n
 def setup(
     intervals: Intervals = 24,
     accounts: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Accounts that one proof covers; all of WATTPROOF_PROOF_SIZES without it.")
+        int | None, typer.Option(min=1, max=64, help="Accounts a proof; without it all of WATTPROOF_PROOF_SIZES, and forks.")
     ] = None,
 ) -> None:
     """Compiles circuits and makes their development keys, where they are absent. For development chains only.
 
     Example: wattproof zk setup --intervals 24 --accounts 1
     """
-    for size in (accounts,) if accounts is not None else sorted(set(Settings().proof_sizes)):
+    wanted = [(STATEMENT, size) for size in ((accounts,) if accounts is not None else sorted(set(Settings().proof_sizes)))]
+    if accounts is None:
+        wanted.append((FORK, 1))
+    for kind, size in wanted:
         with _steps("circuit and key") as progress:
-            _circuit(intervals, size, progress)
-            info = read_info(ensure_development_key(intervals, size, progress=progress).info)
+            _circuit(intervals, size, progress, kind)
+            info = read_info(ensure_development_key(intervals, size, progress=progress, kind=kind).info)
         out.print(f"{info.circuit}: {info.constraints} constraints, development key ready")
 
 
@@ -162,9 +165,9 @@ def verify(
     _tell(as_json, {"valid": True, **asdict(found)}, _record(found) + "\nvalid")
 
 
-def _circuit(intervals: int, accounts: int, progress: Callable[[str], None]) -> Circuit:
+def _circuit(intervals: int, accounts: int, progress: Callable[[str], None], kind: str = STATEMENT) -> Circuit:
     try:
-        return compile_circuit(intervals, accounts, progress=progress)
+        return compile_circuit(intervals, accounts, progress=progress, kind=kind)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
