@@ -49,7 +49,7 @@ frontend/dist/stamp: frontend/node_modules/stamp $(FRONTEND)
 	@touch $@
 
 .cache/zk/stamp: .venv/stamp zk/node_modules/stamp $(CIRCUITS) | .venv/native
-	@echo "== circuit and development key (about half a minute)"
+	@echo "== circuits and development keys (about a minute, two without Rust)"
 	@$(BIN)/wattproof zk setup
 	@mkdir -p .cache/zk && touch $@
 

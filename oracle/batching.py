@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-MS_OF_PROOF = 60.0
-MS_OF_CONSTRAINT = 0.017
+MS_OF_PROOF = 80.0
+MS_OF_CONSTRAINT = 0.0175
 """Milliseconds of the native prover on two cores: of each proof, and of each constraint of its circuit."""
 
 GAS_OF_CALL = 40_000

@@ -6,7 +6,7 @@ whose proof fails is proven account by account. Windows stay with the caller and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from oracle.batching import Batch, ProofCost, alone, plan, proof_cost
@@ -33,7 +33,7 @@ class FeedResult:
 
 def prove_deliveries(
     shared: Shared, deliveries: Sequence[AccountInput], keys: Sequence[KeyPaths], run: Run, *, separately: bool = False
-) -> Iterator[FeedResult]:
+) -> Generator[FeedResult, None, None]:
     """Proves each account once, in the batches that cost least for the circuits of `keys`, and yields results as they come.
 
     With `separately` no two accounts share a proof.

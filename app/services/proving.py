@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 from sqlmodel import col, select
 
@@ -116,16 +117,17 @@ def _prove(ctx: Context, view: sessions.SessionView, deliveries: Sequence[Accoun
     waiting: list[BatchResult] = []
     refused: set[int] = set()
     try:
-        for result in prove_deliveries(shared, deliveries, keys, ctx.workers.map, separately=separately):
-            log.info("session %s: %s of %s deliveries tried", terms.session, result.done, result.total)
-            if result.batch is None:
-                _store(ctx, terms.session, result.accounts, status="failed", error=result.error)
-                continue
-            _proven(ctx, terms.session, result.batch, constraints[result.batch.size])
-            if not fits_with([batch.size for batch in waiting], result.batch.size, terms.zone.intervals):
-                refused |= _send(ctx, terms.session, waiting)
-                waiting = []
-            waiting.append(result.batch)
+        with closing(prove_deliveries(shared, deliveries, keys, ctx.workers.map, separately=separately)) as results:
+            for result in results:
+                log.info("session %s: %s of %s deliveries tried", terms.session, result.done, result.total)
+                if result.batch is None:
+                    _store(ctx, terms.session, result.accounts, status="failed", error=result.error)
+                    continue
+                _proven(ctx, terms.session, result.batch, constraints[result.batch.size])
+                if not fits_with([batch.size for batch in waiting], result.batch.size, terms.zone.intervals):
+                    refused |= _send(ctx, terms.session, waiting)
+                    waiting = []
+                waiting.append(result.batch)
     except WorkersError:
         if not ctx.workers.closed:
             raise
