@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("clearing", "proof", "privacy")
+NAMES = ("clearing", "proof", "gas", "privacy")
 RESULTS = Path(__file__).parent / "results"
 
 

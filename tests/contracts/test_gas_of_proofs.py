@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import pytest
 from contracts_harness import fast_backend
@@ -23,7 +24,7 @@ from contracts.deploy import DeployedVerifier
 from contracts.sessions import Terms
 
 SIZES = (1, 10, 32)
-PEOPLE = 64
+PEOPLE = 140 + 32 * 10
 pytestmark = pytest.mark.slow
 
 
@@ -57,14 +58,33 @@ def batch(world: World, session: int, terms: Terms, accounts: Sequence[int], mas
     return ProofBatch(chain_value, tuple(words), tuple(proof([chain_value, y, gamma])))
 
 
-def cost(world: World, session: int, batches: Sequence[ProofBatch]) -> int:
+def cost(world: World, session: int, *batches: ProofBatch) -> int:
     return world.client.prove(world.operator, session, batches).gas_used
 
 
 def test_gas_by_number_of_accounts(town: tuple[World, int, Terms, list[int]]) -> None:
     world, session, terms, people = town
-    six = terms.mask
-    one = cost(world, session, [batch(world, session, terms, people[40:41], six)])
-    ten = cost(world, session, [batch(world, session, terms, people[50:60], six)])
-    many = cost(world, session, [batch(world, session, terms, people[:32], six)])
-    print(one, ten / 10, many / 32)
+    homes = iter(people)
+
+    def batches(size: int, number: int) -> list[ProofBatch]:
+        return [batch(world, session, terms, list(islice(homes, size)), terms.mask) for _ in range(number)]
+
+    found = {(size, number): cost(world, session, *batches(size, number)) for size in SIZES[::-1] for number in (1, 2)}
+    scattered = cost(world, session, batch(world, session, terms, people[140::10], terms.mask))
+    for (size, number), used in found.items():
+        print(f"N = {size}, {number} proofs a call: {used:,} gas, {used / size / number:,.0f} an account")
+    print(f"N = 32, no two accounts in one word: {scattered:,} gas, {scattered / 32:,.0f} an account")
+    assert found[32, 1] / 32 <= 20_000
+    assert found[32, 2] / 64 <= 17_000
+    assert found[1, 1] <= 345_000
+    for size in SIZES:
+        # a proof more costs a pairing and two scaled points, not a verification
+        assert found[size, 2] - found[size, 1] < found[size, 1] - 140_000
+    assert max(found.values()) < 2**24, "a transaction is capped (EIP-7825)"
+
+
+def test_entries_that_are_skipped_cost_no_storage(town: tuple[World, int, Terms, list[int]]) -> None:
+    world, session, terms, people = town
+    ten = batch(world, session, terms, people[129:139], terms.mask)
+    first, again = cost(world, session, ten), cost(world, session, ten)
+    assert first - again > 22_100 + 2_900, "neither record nor hash is written again"
