@@ -114,7 +114,7 @@ def _large() -> Row:
         round(_total(proved) / 1000, 2),
         "s",
         60.0,
-        f"{read_info(key.info).constraints} constraints, witness {proved.witness_ms:.0f} ms; opening the key {made / 1000:.0f} s",
+        f"{read_info(key.info).constraints} constraints, witness {proved.witness_ms:.0f} ms; key opened in {made / 1000:.0f} s",
     )
 
 
