@@ -19,6 +19,7 @@ from contracts.calls import Call
 from contracts.chain import Chain
 from contracts.deliveries import Entry, ProofBatch
 from contracts.deploy import VerifyingKey
+from contracts.encoding import row_words
 from contracts.units import Side
 from market.clearing.uniform import Clearing
 from oracle.meter import Meter
@@ -180,3 +181,8 @@ def trade(market: Market, day: int, mask: int, *sellers: str) -> tuple[int, Clea
 def record(scene: Scene, claim: Claim) -> None:
     """Has the contract take the claim, in a transaction."""
     scene.market.client.send(key_of("anyone"), claim.call(scene))
+
+
+def rows_of_scene(scene: Scene) -> list[int]:
+    """Words of the first session's result rows."""
+    return [word for row in scene.clearing.rows for word in row_words(row)]
