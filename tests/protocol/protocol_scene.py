@@ -151,11 +151,13 @@ def claim(prover: Prover, statement: Statement) -> Claim:
     return Claim(statement, prover.prove(statement).proof)
 
 
-def make_scenes(chain: Chain, key: VerifyingKey, meters: Mapping[str, Meter], number: int = 1) -> list[Scene]:
+def make_scenes(
+    chain: Chain, key: VerifyingKey, meters: Mapping[str, Meter], number: int = 1, forks: Sequence[VerifyingKey] = ()
+) -> list[Scene]:
     """`number` markets alike on one chain, at the hour at which their deliveries have ended."""
     scenes = []
     for _ in range(number):
-        market = make_market(chain, [key])
+        market = make_market(chain, [key], forks=forks)
         for name in ("alice", "bob", "carol"):
             market.member(name, meters[name].key.word() if name in meters else 7_000, from_day=FIRST_DAY)
         market.member("dso")

@@ -170,9 +170,11 @@ def group_words(clearing: Clearing) -> list[list[int]]:
     return [[word for row in group for word in row_words(row)] for group in clearing.groups]
 
 
-def make_market(chain: Chain, circuits: Sequence[VerifyingKey] = (), fake: Sequence[int] = ()) -> Market:
-    """Deploys a market of hourly intervals. `circuits` are real keys; for the numbers of accounts in `fake` a contract answers
-    that takes a proof which repeats the public signals (contracts/src/test/FakeVerifier.sol)."""
+def make_market(
+    chain: Chain, circuits: Sequence[VerifyingKey] = (), fake: Sequence[int] = (), forks: Sequence[VerifyingKey] = ()
+) -> Market:
+    """Deploys a market of hourly intervals. `circuits` and `forks` are real keys; for the numbers of accounts in `fake` a
+    contract answers that takes a proof which repeats the public signals (contracts/src/test/FakeVerifier.sol)."""
     for name in ("deployer", "operator", "metering", "anyone"):
         chain.fund(address_of(name))
     listed: list[VerifyingKey | DeployedVerifier] = list(circuits)
@@ -187,5 +189,6 @@ def make_market(chain: Chain, circuits: Sequence[VerifyingKey] = (), fake: Seque
         ZoneSpec(OFFSET, 60),
         operator=address_of("operator"),
         metering=address_of("metering"),
+        forks=forks,
     )
     return Market(chain, MarketClient(chain, deployment), Zone(1, OFFSET, 60))

@@ -1,4 +1,4 @@
-"""A session is replayed from its events: how its proofs came to the contract does not matter, and nothing in them is alterable."""
+"""A session is replayed from its events: how its proofs came to the contract does not matter, altering one is found."""
 
 from __future__ import annotations
 
