@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,11 +104,15 @@ def compile_main(
     cache: Path | None = None,
     progress: Callable[[str], None] | None = None,
     sources: Path = SOURCES,
+    options: Sequence[str] = _OPTIONS,
 ) -> Path:
-    """The directory with `name`.r1cs, .wasm and .sym of a main component over the templates in `sources`: from the cache or
-    compiled now. For parts of the circuits, and for changed copies of them in tests. Raises `CompileError`."""
+    """The directory of a main component over the templates in `sources`, from the cache or compiled now.
+
+    It holds what `options` ask for of `name`.r1cs, .wasm and .sym. For parts of the circuits, and for changed copies of them in
+    tests. Raises `CompileError`.
+    """
     root = cache or default_cache()
-    target = root / f"{name}-{_source_hash(main, sources)}"
+    target = root / f"{name}-{_source_hash(main, sources, options)}"
     if target.exists():
         return target
     with locked(root / f"{target.name}.lock"):
@@ -117,14 +121,14 @@ def compile_main(
         if progress:
             progress(f"compiling circuit {name}")
         with new_directory(target) as scratch:
-            _compile(name, main, scratch, sources)
+            _compile(name, main, scratch, sources, options)
     return target
 
 
-def _source_hash(main: str, directory: Path) -> str:
+def _source_hash(main: str, directory: Path, options: Sequence[str]) -> str:
     state = hashlib.sha256()
     sources = [text for path in sorted(directory.glob("*.circom")) for text in (path.name, path.read_text())]
-    for part in (*sources, main, *_OPTIONS, _version("circom2"), _version("circomlib")):
+    for part in (*sources, main, *options, _version("circom2"), _version("circomlib")):
         state.update(len(part).to_bytes(8, "big") + part.encode())
     return state.hexdigest()[:16]
 
@@ -137,13 +141,13 @@ def _version(package: str) -> str:
         raise CompileError(f"{package}: not installed below {NODE_MODULES}; run `npm ci` in {PACKAGE}") from error
 
 
-def _compile(name: str, main: str, directory: Path, sources: Path) -> None:
+def _compile(name: str, main: str, directory: Path, sources: Path, options: Sequence[str]) -> None:
     # The compiler reads nothing outside its working directory: sources and library go into a workshop beside the results.
     workshop = directory / "build"
     shutil.copytree(NODE_MODULES / "circomlib" / "circuits", workshop / "circomlib" / "circuits")
     shutil.copytree(sources, workshop, dirs_exist_ok=True)
     (workshop / f"{name}.circom").write_text(main)
-    command = ["node", str(NODE_MODULES / "circom2" / "cli.js"), f"{name}.circom", *_OPTIONS]
+    command = ["node", str(NODE_MODULES / "circom2" / "cli.js"), f"{name}.circom", *options]
     try:
         done = subprocess.run(command, cwd=workshop, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
@@ -151,7 +155,7 @@ def _compile(name: str, main: str, directory: Path, sources: Path) -> None:
     if done.returncode:
         message = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr + done.stdout).strip()
         raise CompileError(f"circuit {name}: {message}")
-    shutil.move(workshop / f"{name}.r1cs", directory / f"{name}.r1cs")
-    shutil.move(workshop / f"{name}.sym", directory / f"{name}.sym")
-    shutil.move(workshop / f"{name}_js" / f"{name}.wasm", directory / f"{name}.wasm")
+    for made in (workshop / f"{name}.r1cs", workshop / f"{name}.sym", workshop / f"{name}_js" / f"{name}.wasm"):
+        if made.exists():
+            shutil.move(made, directory / made.name)
     shutil.rmtree(workshop)

@@ -64,11 +64,12 @@ def test_extreme_values(key: KeyPaths, prover: SnarkjsProver) -> None:
         assert tuple(prover.witness(key, statement.witness)[1:4]) == statement.public
 
 
-def test_two_accounts_of_96_intervals(key: KeyPaths, prover: SnarkjsProver) -> None:
-    # 16 words an account: the chain absorbs each in two blocks.
-    large = KeyPaths(compile_circuit(96, 2), "none")
+@pytest.mark.parametrize(("intervals", "size"), [(48, 1), (96, 2)])
+def test_half_and_quarter_hours(intervals: int, size: int, prover: SnarkjsProver) -> None:
+    # 96 intervals are 17 words an account: the chain absorbs each in two blocks.
+    large = KeyPaths(compile_circuit(intervals, size), "none")
     for seed in (1, 2):
-        statement = random_statement(seed, intervals=96, size=2)
+        statement = random_statement(seed, intervals, size)
         assert tuple(prover.witness(large, statement.witness)[1:4]) == statement.public
 
 

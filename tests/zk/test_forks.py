@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from zk_cases import DAY, METER, OTHER_METER, random_days
+from zk_mutants import FORK as FORK_MAIN
+from zk_mutants import Change, refusing_template, run
 
 from zk.compile import FORK
 from zk.field import ORDER
@@ -228,3 +230,44 @@ class TestNobodyAccusesAnHonestMeter:
         accuse(inputs, "MeterSignature")
         inputs["final"][0] = 2
         accuse(inputs, "ForkEvidence")
+
+    def test_a_mixture_of_intervals(self, fork_prover: SnarkjsProver) -> None:
+        """Intervals 2 and 5 for interval 7: with two places marked, the sums of other intervals are compared."""
+        hint: Change = ("fork.circom", "hot[i] <-- index == i;", "hot[i] <-- index == 7 ? (i == 2 || i == 5) : index == i;")
+        number: Change = ("fork.circom", "    number === 1;\n", "")
+        # Low readings, of which two together still have 24 bits.
+        low: list[int | None] = [-5_000_000 - t for t in range(24)]
+        inputs = evidence(window([*low]), window([*low[:2], -5_000_100, *low[3:]]), 7)
+        self.refused(fork_prover, [hint], inputs, "OneHot")
+        run(fork_prover, FORK_MAIN, [hint, number], inputs)
+
+    def test_a_place_that_is_not_the_index(self, fork_prover: SnarkjsProver) -> None:
+        hint: Change = ("fork.circom", "hot[i] <-- index == i;", "hot[i] <-- index == 7 ? i == 2 : index == i;")
+        place: Change = ("fork.circom", "    place === index;\n", "")
+        inputs = evidence(EARLY, window(changed(2, 1)), 7)
+        self.refused(fork_prover, [hint], inputs, "OneHot")
+        run(fork_prover, FORK_MAIN, [hint, place], inputs)
+
+    def test_slots_that_borrow_from_each_other(self, fork_prover: SnarkjsProver) -> None:
+        """Equal windows, of which the second is unpacked in another way: 2^28 more in interval 7, 1 less in interval 8."""
+        old = "slots[j] <-- (chosen[E] >> (28 * j)) & ((1 << 28) - 1);"
+        # The windows' last element has no ninth slot, their first has: only the provisional window's is 0 in interval 20.
+        new = old.replace("<-- ", "<-- (").replace(";", ") + (packed[E - 1] != 0) * ((j == 7) * (1 << 28) - (j == 8));")
+        inputs = evidence(EARLY, FINAL, 7)
+        ranges: Change = ("fork.circom", "        bits[j] = Num2Bits(24);\n        bits[j].in <== slots[j];\n", "")
+        self.refused(fork_prover, [("fork.circom", old, new)], inputs, "ReadingAt")
+        run(fork_prover, FORK_MAIN, [("fork.circom", old, new), ranges], inputs)
+
+    def test_free_slots(self, fork_prover: SnarkjsProver) -> None:
+        old = "slots[j] <-- (chosen[E] >> (28 * j)) & ((1 << 28) - 1);"
+        new = "slots[j] <-- packed[E - 1] == 0 ? 5 : 6;"
+        tie: Change = ("fork.circom", "    pack.packed[0] === chosen[E];\n", "")
+        inputs = evidence(EARLY, FINAL, 7)
+        self.refused(fork_prover, [("fork.circom", old, new)], inputs, "ReadingAt")
+        run(fork_prover, FORK_MAIN, [("fork.circom", old, new), tie], inputs)
+
+    @staticmethod
+    def refused(prover: SnarkjsProver, changes: list[Change], inputs: Inputs, template: str) -> None:
+        with pytest.raises(ProverError) as caught:
+            run(prover, FORK_MAIN, changes, inputs)
+        assert refusing_template(caught.value) == template

@@ -35,9 +35,13 @@ TEMPLATES = (
     "Deviations",
     "Account",
     "Statement",
+    "OneHot",
+    "ReadingAt",
+    "ForkEvidence",
 )
 
 STATEMENT = 'pragma circom 2.1.6;\ninclude "statement.circom";\ncomponent main {public [gamma]} = Statement(24, 1);\n'
+FORK = 'pragma circom 2.1.6;\ninclude "fork.circom";\ncomponent main {public [day, t]} = ForkEvidence(24);\n'
 SIGNATURE = """pragma circom 2.1.6;
 include "signature.circom";
 template Signed() {
@@ -74,7 +78,7 @@ def run(prover: SnarkjsProver, main: str, changes: Sequence[Change], inputs: Any
             text = (sources / file).read_text()
             assert text.count(old) == 1, (file, old)
             (sources / file).write_text(text.replace(old, new))
-        directory = compile_main("mutant", main, default_cache() / "mutants", sources=sources)
+        directory = compile_main("mutant", main, default_cache() / "mutants", sources=sources, options=("--wasm", "--O0"))
     circuit: Any = SimpleNamespace(circuit=SimpleNamespace(wasm=directory / "mutant.wasm"))
     return prover.witness(circuit, inputs)
 
