@@ -17,10 +17,12 @@ from zk_cases import DAY, METER, OTHER_METER, account, build_log, random_days, s
 
 from zk.field import ORDER, horner
 from zk.groth16 import G1, VerifyingKey
-from zk.keys import KeyPaths
+from zk.keys import KeyPaths, ensure_development_key
+from zk.poseidon import poseidon
 from zk.prover import Proved, ProverError, SnarkjsProver
 from zk.statement import Statement, make_statement
 from zk.verifier import verify
+from zk.windows import pack_slots, unpack_slots
 from zk.words import challenge, commit_promise
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
@@ -94,14 +96,14 @@ def test_honest_inputs_pass(key: KeyPaths, prover: SnarkjsProver, honest: Statem
     assert tuple(prover.witness(key, honest.witness)[1:4]) == honest.public
 
 
-def test_altered_reading(refused: Any) -> None:
+def test_an_altered_reading(refused: Any) -> None:
     refused(moving(readings=(2, 100)), "MeterSignature")
     # Also where it is not proven, and where it is not valid.
     refused(moving(readings=(20, 1)), "MeterSignature")
     refused(setting("readings", 0, 9, value=1 << 23), "MeterSignature")
 
 
-def test_altered_history(refused: Any, honest: Statement) -> None:
+def test_an_altered_history(refused: Any, honest: Statement) -> None:
     count = honest.accounts[0].count
 
     def raise_the_past(inputs: Inputs) -> None:
@@ -112,7 +114,7 @@ def test_altered_history(refused: Any, honest: Statement) -> None:
     refused(raise_the_past, "MeterSignature")
 
 
-def test_a_log_of_the_attackers_own(key: KeyPaths, prover: SnarkjsProver, honest: Statement, refused: Any) -> None:
+def test_an_invented_history_under_a_new_key(key: KeyPaths, prover: SnarkjsProver, honest: Statement, refused: Any) -> None:
     forged_days = [[reading if k == 14 else 5_000 for reading in day] for k, day in enumerate(DAYS)]
     forged = make_statement(
         shared(),
@@ -134,7 +136,7 @@ def test_a_log_of_the_attackers_own(key: KeyPaths, prover: SnarkjsProver, honest
     refused(with_the_attackers_signature, "MeterSignature")
 
 
-def test_wrong_day(refused: Any) -> None:
+def test_a_wrong_day(refused: Any) -> None:
     for day in (DAY - 1, DAY + 1):
         refused(lambda inputs, day=day: inputs.update(day=day), "MeterSignature")
 
@@ -148,7 +150,7 @@ def test_windows_in_another_order(refused: Any) -> None:
     refused(swap, "MeterSignature")
 
 
-def test_gap_inside_the_mask(refused: Any) -> None:
+def test_a_gap_read_as_an_export(refused: Any) -> None:
     # Interval 9 has no reading; the prover names it proven all the same.
     refused(setting("mask", 0, value=0b1100 | 1 << 9), "Account")
     # Or claims a reading for it.
@@ -188,7 +190,7 @@ def test_admissible_days_outside_the_fourteen(refused: Any) -> None:
     refused(setting("admissible", 0, value=1 << 14 | 0b11111), "CountedDays")
 
 
-def test_no_counted_day(refused: Any) -> None:
+def test_too_few_days(refused: Any) -> None:
     def none(inputs: Inputs) -> None:
         inputs["admissible"] = [0]
         inputs["mean"] = [[0] * 24]
@@ -229,7 +231,7 @@ def test_readings_that_borrow_from_each_other(refused: Any) -> None:
     refused(borrow, "Account")
 
 
-def test_provisional_and_final(refused: Any, key: KeyPaths, prover: SnarkjsProver) -> None:
+def test_a_partial_window_passed_off_as_whole(refused: Any, key: KeyPaths, prover: SnarkjsProver) -> None:
     refused(setting("final", 0, value=0), "MeterSignature")
     # 6 - final would give the head any tag.
     refused(setting("final", 0, value=2), "Account")
@@ -256,12 +258,12 @@ def test_a_provisional_window_is_no_history(key: KeyPaths, prover: SnarkjsProver
         prover.witness(key, inputs)
 
 
-def test_promise_outside_the_session(refused: Any) -> None:
+def test_a_promise_outside_the_session_mask(refused: Any) -> None:
     refused(setting("promise", 0, 10, value=100), "Promise")
     refused(setting("promise", 0, 6, value=ORDER - 1), "Promise")
 
 
-def test_promise_behind_another_commitment(refused: Any, honest: Statement) -> None:
+def test_a_promise_behind_another_commitment(refused: Any, honest: Statement) -> None:
     refused(lambda inputs: inputs.update(hidden=[0]), "Promise")
 
     # No promise at all, and a factor that turns its hash into the commitment of the real one.
@@ -281,7 +283,7 @@ def test_promise_behind_another_commitment(refused: Any, honest: Statement) -> N
     refused(cancel, "Promise")
 
 
-def test_promise_too_large_for_its_slot(refused: Any) -> None:
+def test_a_deviation_out_of_range(refused: Any) -> None:
     # Inside the proven mask, and outside it where the deviation is blanked.
     for t in (2, 4):
         refused(setting("promise", 0, t, value=1 << 24), "Promise")
@@ -321,11 +323,30 @@ def test_a_proof_verifies_here_and_with_snarkjs(
     assert prover.verify(verifying, proved.public, proved.proof)
 
 
-@pytest.mark.parametrize("position", list(range(14)))
+WORDS = (
+    "chain",
+    "contract",
+    "session",
+    "day",
+    "session mask",
+    "account",
+    "key",
+    "admissible",
+    "mask",
+    "count",
+    "commitment",
+    "deviations 0 to 8",
+    "deviations 9 to 17",
+    "deviations 18 to 23",
+)
+
+
+@pytest.mark.parametrize("position", range(len(WORDS)), ids=WORDS)
 def test_words_changed_after_c(
     position: int, proved: Proved, honest: Statement, verifying: VerifyingKey, prover: SnarkjsProver
 ) -> None:
-    """Another chain, contract, session, day, mask, account, key, admissible mask, count, commitment, deviation than proven."""
+    """A replay for another chain, contract, session, day or account; other masks, key, count, commitment or deviations."""
+    assert len(honest.words) == len(WORDS)
     words = list(honest.words)
     words[position] += 1
     assert not prover.verify(verifying, contract_signals(honest, words), proved.proof)
@@ -354,3 +375,103 @@ def test_verifier_refuses_what_is_not_a_proof(proved: Proved, verifying: Verifyi
     assert not verify(verifying, proved.public, replace(proved.proof, a=G1(0, 0)))
     assert not verify(verifying, proved.public, replace(proved.proof, b=replace(proved.proof.b, x0=proved.proof.b.x1)))
     assert not verify(verifying, proved.public, replace(proved.proof, c=proved.proof.a))
+
+
+@pytest.mark.parametrize(
+    ("position", "change"),
+    [
+        # Day 6 was an event day, or one of another kind; day 4 is admissible, and the prover would rather not count it.
+        (7, lambda word: word & ~(1 << 6)),
+        (7, lambda word: word & ~(1 << 4)),
+        # Interval 4, in the session, outside the mask: its deviation told, or claimed to be proven.
+        (11, lambda word: word + (1 << 25 << 26 * 4)),
+        (8, lambda word: word | 1 << 4),
+        # Interval 2, inside: one Wh more; taken out of the mask.
+        (11, lambda word: word + (1 << 26 * 2)),
+        (8, lambda word: word & ~(1 << 2)),
+    ],
+    ids=[
+        "event day used",
+        "admissible day left out",
+        "interval outside the mask disclosed",
+        "interval outside the mask claimed",
+        "interval inside the mask altered",
+        "interval inside the mask left out",
+    ],
+)
+def test_masks_that_the_contract_does_not_have(
+    position: int, change: Any, proved: Proved, honest: Statement, verifying: VerifyingKey
+) -> None:
+    """The proof is of the prover's words; the contract holds it against its own."""
+    words = list(honest.words)
+    words[position] = change(words[position])
+    assert words != list(honest.words)
+    assert not verify(verifying, contract_signals(honest, words), proved.proof)
+
+
+def test_outside_the_mask_nothing_is_told(honest: Statement) -> None:
+    assert [t for t, value in enumerate(unpack_slots(honest.words[11:], 26, 24)) if value] == [2, 3]
+
+
+def test_another_meters_signature(refused: Any, honest: Statement) -> None:
+    """The other meter signs the very same head, or vouches for it with its own key."""
+    head = make_head(honest)
+    signature = OTHER_METER.sign(head)
+
+    def signed_by_another(inputs: Inputs) -> None:
+        inputs |= {"R8x": [signature.r8x], "R8y": [signature.r8y], "S": [signature.s]}
+
+    refused(signed_by_another, "MeterSignature")
+
+    def key_of_another(inputs: Inputs) -> None:
+        signed_by_another(inputs)
+        inputs |= {"Ax": [METER.public.x], "Ay": [OTHER_METER.public.y]}
+
+    refused(key_of_another, "MeterKey")
+
+
+def make_head(honest: Statement) -> int:
+    """Today's head, from the circuit's inputs."""
+    inputs: Inputs = honest.witness
+    days = [*zip(inputs["validity"][0], inputs["packed"][0], strict=True)]
+    head = inputs["firstHead"][0]
+    for k, (validity, packed) in enumerate(days):
+        head = poseidon((head, 5 + 8 * (DAY - 14 + k) + (validity << 40), inputs["salts"][0][k], *packed))
+    validity = sum(bit << t for t, bit in enumerate(inputs["valid"][0]))
+    head = poseidon((head, 5 + 8 * DAY + (validity << 40), inputs["salts"][0][14], *pack_slots(inputs["readings"][0], 28)))
+    assert METER.sign(head).s == inputs["S"][0]
+    return head
+
+
+def test_values_next_to_the_fields_order(refused: Any) -> None:
+    """-1 for a bit, a reading, a quotient, a remainder, a promise; and what looks like it once it is reduced."""
+    for name, at, template in (
+        ("readings", (0, 2), "Account"),
+        ("valid", (0, 2), "Account"),
+        ("mean", (0, 2), "Baseline"),
+        ("remainder", (0, 2), "Baseline"),
+        ("mask", (0,), "Mask"),
+        ("admissible", (0,), "CountedDays"),
+        ("hidden", (0,), "Promise"),
+    ):
+        for value in (ORDER - 1, 2 * ORDER - 1):
+            refused(setting(name, *at, value=value), template)
+
+
+def test_swapped_accounts() -> None:
+    """Two accounts of one proof: the words of one for the other's, all of them or some."""
+    first, second = account(5), account(6, mask=0b100)
+    statement = make_statement(shared(), [first, second])
+    head, one, other = list(statement.words[:5]), list(statement.words[5:14]), list(statement.words[14:])
+    large = ensure_development_key(24, 2)
+    with SnarkjsProver(large) as two:
+        proof = two.prove(statement).proof
+    verifying = large.verifying_key()
+    assert verify(verifying, contract_signals(statement, head + one + other), proof)
+    for words in (
+        head + other + one,
+        head + one + one,
+        [*head, other[0], *one[1:], one[0], *other[1:]],
+        [*head, *one[:2], *other[2:], *other[:2], *one[2:]],
+    ):
+        assert not verify(verifying, contract_signals(statement, words), proof)
