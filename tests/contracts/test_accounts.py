@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from contracts_world import OFFSET, R, World, address_of, key_of, order
 
 from contracts.artifacts import load
 from contracts.calls import Call
-from contracts.deploy import FORKS_ROLE
+from contracts.deploy import FORKS_ROLE, MARKET_ROLE
 from contracts.encoding import entry_words
 from contracts.events import AccountRegistered, DelegateSet, HolidaySet, KeySuspended, MeterBound, ZoneAdded
 from contracts.refusals import ContractRefusal
@@ -154,6 +156,37 @@ def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
     client.bind_meter(metering, hugo, 1, 8103, day + 1)
     assert refused(judge, "hugo", place(hugo, Side.OFFER)).error_name == "NoMeterKey"
     client.cancel(judge.operator, session, "it was only asked about")
+
+
+def test_neighbours_share_words_and_nothing_else(judge: World) -> None:
+    """Keys and event days of many accounts in one call, in any order and repeated, across the border of a word of days."""
+    client, rng = judge.client, random.Random(3)
+    accounts = load("Accounts").functions
+    at = client.deployment.contracts["Accounts"]
+    judge.chain.transact(at, accounts["grantRole"].call(MARKET_ROLE, address_of("judge")), key_of("deployer"))
+    people = [judge.member(f"neighbour {i}", meter=False, money=0) for i in range(19)]
+    today = judge.chain.now() // 86400
+    day = (today // 32 + 1) * 32 + 6  # the 14 days before it lie in two words
+    events: dict[int, set[int]] = {}
+    for number, account in enumerate(people):
+        for version in range(number % 3 + 1):
+            key = 60_000 + 10 * number + version
+            client.bind_meter(key_of("metering"), account, 1, key, today + version * 7 + (rng.randrange(7) if version else 0))
+        events[account] = {d for d in range(day - 14, day + 2) if rng.random() < 0.4}
+        for event in events[account]:
+            promise = accounts["commitPromise"].call(1, account, 1, event, 1, True, 0, [7])
+            judge.chain.transact(at, promise, key_of("judge"))
+    asked = [rng.choice(people) for _ in range(40)]
+    for on in (day - 6, day - 2, day, day + 1):
+        data = accounts["metersOn"].result(judge.chain.call(at, accounts["metersOn"].call(on, asked, 1)))
+        assert len(data) == 64 * len(asked)
+        for i, account in enumerate(asked):
+            key, state = (int.from_bytes(data[64 * i + part : 64 * i + part + 32], "big") for part in (0, 32))
+            held = client.key_at(account, on)
+            assert held == (key, state >> 16 & 0xFFFFFFFF) and state & 0xFFFF == 1
+            days = {on - 14 + k for k in range(14) if state >> 48 + k & 1}
+            assert days == {d for d in events[account] if on - 14 <= d < on}
+            assert client.event_days(account, on - 14, 14) == state >> 48
 
 
 def test_zones(world: World) -> None:
