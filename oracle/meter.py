@@ -82,7 +82,11 @@ class Meter:
         with locked(_lock(path)):
             if path.exists():
                 raise MeterError(f"path: expected no log at {path.name} yet, a key starts its log once")
-            meter = cls(path, key, start_log(key, from_day, intervals), ())
+            try:
+                empty = start_log(key, from_day, intervals)
+            except WindowError as error:
+                raise MeterError(str(error)) from error
+            meter = cls(path, key, empty, ())
             meter._store()
         return meter
 
