@@ -7,6 +7,7 @@ from collections import defaultdict
 from heapq import heapify, heappop, heappush
 
 import pytest
+from machine import ROOT
 from zk_cases import METER, OTHER_METER, account, build_log, random_days, shared
 
 from zk.compile import compile_circuit
@@ -77,6 +78,8 @@ def test_size(key: KeyPaths) -> None:
     one = read_header(key.circuit.r1cs)
     assert one.public == 3
     assert one.constraints <= 11_400
+    # The document's figure is the measured one.
+    assert f"| T = 24, N = 1 | {one.constraints:,} |" in (ROOT / "docs" / "circuits.md").read_text()
 
 
 @pytest.fixture(scope="module")
