@@ -251,6 +251,10 @@ def test_proofs_that_are_refused(world: World) -> None:
     assert error([good[0] | 1 << 160, *good[1:]]) == error([good[0] | 1 << 255, *good[1:]]) == "EntryPadding"
     assert error([*good[:-1], good[-1] | 1 << 234]) == "DeviationOutOfRange"
     assert error([dso | good[0] >> 32 << 32, *good[1:]]) == "NoMeterKey"
+    elsewhere = world.member("elsewhere", meter=False)
+    world.client.bind_meter(key_of("metering"), elsewhere, world.client.add_zone(world.operator, 0, 60), 4321, terms.day - 1)
+    other_zone = refused(world, session, ProofBatch(5, (elsewhere | good[0] >> 32 << 32, *good[1:]), like.proof_words))
+    assert other_zone.error_name == "AccountInOtherZone" and other_zone.arguments["account"] == elsewhere
     # the proof binds every word
     for changed in (
         [good[0] - (1 << 32), *good[1:]],
