@@ -162,6 +162,39 @@ def test_a_second_challenge_above_the_field(refuses: Any, accepts: Any) -> None:
     assert accepts([bits, *BELOW_R], forged) == METER.public.word()
 
 
+BITS = 'pragma circom 2.1.6;\ninclude "signature.circom";\ncomponent main = SignedBits();\n'
+PREFIX = (ORDER - 1) >> 192
+BELOW = PREFIX << 192
+"""The smallest number that shares its upper 62 of 254 bits with r - 1."""
+SIGN_HINT = "signs[i] <-- ((h >> i) & 1) * 2 * q - q;"
+
+
+@pytest.mark.parametrize("q", [1, 7, ORDER - 1])
+def test_every_challenge_has_its_own_bits(q: int, prover: SnarkjsProver) -> None:
+    for h in (0, 1, 2**192, 2**253 - 1, 2**253, 3 << 251, BELOW - 1, *(poseidon((i,)) for i in range(8))):
+        signs = run(prover, BITS, [], {"h": h, "q": q})[1:255]
+        assert signs == [q if h >> i & 1 else -q % ORDER for i in range(254)]
+    for h in (BELOW, ORDER - 1):
+        with pytest.raises(ProverError, match="Error in template SignedBits"):
+            run(prover, BITS, [], {"h": h, "q": q})
+
+
+def test_no_challenge_has_the_bits_of_another() -> None:
+    """Above r there is nothing that the comparison lets pass: it asks for less in the upper 62 bits."""
+    assert PREFIX == ORDER >> 192
+    assert PREFIX & 1
+
+
+@pytest.mark.parametrize("h", [0, 1, 2**191, 2**192, 2**200, 2**230, 2**251, (1 << 254) - ORDER - 1])
+def test_bits_of_a_challenge_above_the_field(h: int, prover: SnarkjsProver) -> None:
+    over = "signs[i] <-- (i == 253 ? 1 : ((h - (1 << 253)) >> i) & 1) * 2 * q - q;"
+    with pytest.raises(ProverError, match="Error in template SignedBits"):
+        run(prover, BITS, [("signature.circom", SIGN_HINT, over)], {"h": h, "q": 7})
+    # The hint itself is right: without the comparison the same bits pass.
+    signs = run(prover, BITS, [("signature.circom", SIGN_HINT, over), *BELOW_R], {"h": h, "q": 7})[1:255]
+    assert sum((sign == 7) << i for i, sign in enumerate(signs)) == h + ORDER
+
+
 def window_point(number: int) -> Point:
     """16^number * B8 / 2, of which window `number` takes odd multiples."""
     return times(HALF * 16**number % SUBGROUP_ORDER, B8)
