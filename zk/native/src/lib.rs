@@ -2,9 +2,13 @@
 //!
 //! `python` is the face that zk/core.py types. Everything below it knows nothing of Python.
 
+#[cfg(not(target_feature = "avx512ifma"))]
+mod adder;
 pub mod babyjub;
 pub mod fft;
 pub mod field;
+#[cfg(target_feature = "avx512ifma")]
+mod lanes;
 pub mod msm;
 pub mod pool;
 pub mod poseidon;

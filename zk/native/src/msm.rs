@@ -1,8 +1,8 @@
 //! Sums of multiples of fixed points: Pippenger's method over affine points.
 //!
 //! The points of a window are sorted by bucket and added in pairs, thousands of additions with one inversion, until a bucket
-//! holds one point. A pair costs about six multiplications, and zero digits cost nothing, which is most of a witness that
-//! consists of bits and small numbers.
+//! holds one point (`adder`, or `lanes` where the processor can do eight at a time). A pair costs about six multiplications,
+//! and zero digits cost nothing, which is most of what bits and small numbers have.
 
 use crate::field::Scalar;
 use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
@@ -17,7 +17,6 @@ const SCALAR_BITS: usize = 255;
 
 /// An affine point; (0, 0), which is on neither curve, is the neutral element.
 #[derive(Clone, Copy)]
-#[repr(C)]
 pub struct Point<F> {
     pub x: F,
     pub y: F,
@@ -40,37 +39,68 @@ impl<F: Field> Point<F> {
     }
 }
 
-/// Points, none of them neutral, each with the position of its scalar.
-pub struct Bases<F> {
-    points: Vec<Point<F>>,
-    positions: Vec<u32>,
+/// What adds points: a way to keep them, and sums of many lists of them at once.
+pub trait Add<F>: Default {
+    /// Appends a point to those kept in `store`.
+    fn keep(store: &mut Vec<u64>, point: &Point<F>);
+    /// Point number `at` of those kept.
+    fn kept(store: &[u64], at: usize) -> Point<F>;
+    /// One sum for each list. The lists, of the given lengths, lie one after the other in `entries`: twice a point's number,
+    /// and one more where it is to be subtracted.
+    fn sums(&mut self, store: &[u64], entries: &[u32], lengths: impl Iterator<Item = u32>) -> Vec<Point<F>>;
 }
 
-impl<F: Field> Bases<F> {
+/// The base field of one of the two groups, with the fastest way to add its points that this machine has.
+pub trait Base: Field {
+    type Adder: Add<Self>;
+}
+
+#[cfg(not(target_feature = "avx512ifma"))]
+impl<F: crate::adder::Words> Base for F {
+    type Adder = crate::adder::Adder<F>;
+}
+
+#[cfg(target_feature = "avx512ifma")]
+impl Base for ark_bn254::Fq {
+    type Adder = crate::lanes::Adder<crate::lanes::Lanes1>;
+}
+
+#[cfg(target_feature = "avx512ifma")]
+impl Base for ark_bn254::Fq2 {
+    type Adder = crate::lanes::Adder<crate::lanes::Lanes2>;
+}
+
+/// Points, none of them neutral, each with the position of its scalar.
+pub struct Bases<F> {
+    store: Vec<u64>,
+    positions: Vec<u32>,
+    field: std::marker::PhantomData<F>,
+}
+
+impl<F: Base> Bases<F> {
     /// Point i belongs to the scalar at `first + i`; neutral ones are left out.
-    pub fn new(all: Vec<Point<F>>, first: u32) -> Self {
-        let positions: Vec<u32> = (0..).zip(&all).filter(|(_, p)| !p.is_neutral()).map(|(i, _)| i + first).collect();
-        let points = all.into_iter().filter(|p| !p.is_neutral()).collect();
-        Bases { points, positions }
+    pub fn new(all: &[Point<F>], first: u32) -> Self {
+        let (mut store, mut positions) = (Vec::new(), Vec::new());
+        for (point, position) in all.iter().zip(first..).filter(|(point, _)| !point.is_neutral()) {
+            F::Adder::keep(&mut store, point);
+            positions.push(position);
+        }
+        Bases { store, positions, field: std::marker::PhantomData }
     }
 
-    pub fn points(&self) -> &[Point<F>] {
-        &self.points
-    }
-
-    /// Positions of the scalars that this sum reads.
-    pub fn positions(&self) -> &[u32] {
-        &self.positions
+    /// The points that are not neutral.
+    pub fn points(&self) -> Vec<Point<F>> {
+        (0..self.positions.len()).into_par_iter().map(|at| F::Adder::kept(&self.store, at)).collect()
     }
 }
 
 /// The sum of all points, each times its scalar. Scalars are plain integers below the groups' order.
-pub fn sum<P: SWCurveConfig>(bases: &Bases<P::BaseField>, scalars: &[Scalar]) -> Projective<P> {
-    let bits = window_bits(bases.points.len());
+pub fn sum<P: SWCurveConfig<BaseField: Base>>(bases: &Bases<P::BaseField>, scalars: &[Scalar]) -> Projective<P> {
+    let bits = window_bits(bases.positions.len());
     let windows = SCALAR_BITS.div_ceil(bits);
     let shifted: Vec<[u64; 5]> = bases.positions.iter().map(|&at| shift_digits(&scalars[at as usize], bits, windows)).collect();
     let sums: Vec<Projective<P>> =
-        (0..windows).into_par_iter().map(|window| window_sum::<P>(&bases.points, &shifted, bits, window)).collect();
+        (0..windows).into_par_iter().map(|window| window_sum::<P>(&bases.store, &shifted, bits, window)).collect();
     let mut total = Projective::<P>::zero();
     for part in sums.iter().rev() {
         for _ in 0..bits {
@@ -116,8 +146,8 @@ fn digit(shifted: &[u64; 5], bits: usize, window: usize) -> i64 {
     (value & ((1 << bits) - 1)) as i64 - (1 << (bits - 1))
 }
 
-fn window_sum<P: SWCurveConfig>(
-    points: &[Point<P::BaseField>],
+fn window_sum<P: SWCurveConfig<BaseField: Base>>(
+    store: &[u64],
     shifted: &[[u64; 5]],
     bits: usize,
     window: usize,
@@ -143,7 +173,7 @@ fn window_sum<P: SWCurveConfig>(
         *slot += 1;
     }
     // `ends[k]` is now where bucket k ends and bucket k + 1 begins.
-    let mut adder = Adder::new();
+    let mut adder = <P::BaseField as Base>::Adder::default();
     let mut running = Projective::<P>::zero();
     let mut result = Projective::<P>::zero();
     let mut high = buckets;
@@ -154,7 +184,7 @@ fn window_sum<P: SWCurveConfig>(
         }
         let entries = &sorted[ends[low] as usize..ends[high] as usize];
         let lengths = (low + 1..=high).map(|bucket| ends[bucket] - ends[bucket - 1]);
-        let sums = adder.sums(points, entries, lengths);
+        let sums = adder.sums(store, entries, lengths);
         for bucket in sums.iter().rev() {
             if !bucket.is_neutral() {
                 running += Affine::<P>::new_unchecked(bucket.x, bucket.y);
@@ -166,111 +196,6 @@ fn window_sum<P: SWCurveConfig>(
     result
 }
 
-/// Adds many lists of points at once; its memory is used again.
-struct Adder<F> {
-    work: Vec<Point<F>>,
-    next: Vec<Point<F>>,
-    lengths: Vec<u32>,
-    pairs: Vec<(u32, u32)>,
-    products: Vec<F>,
-}
-
-impl<F: Field> Adder<F> {
-    fn new() -> Self {
-        Adder { work: vec![], next: vec![], lengths: vec![], pairs: vec![], products: vec![] }
-    }
-
-    /// One sum for each list; the lists lie one after the other in `entries`.
-    fn sums(&mut self, points: &[Point<F>], entries: &[u32], lengths: impl Iterator<Item = u32>) -> &[Point<F>] {
-        self.work.clear();
-        self.work.extend(entries.iter().map(|&entry| {
-            let point = points[(entry >> 1) as usize];
-            if entry & 1 == 1 {
-                Point { x: point.x, y: -point.y }
-            } else {
-                point
-            }
-        }));
-        self.lengths.clear();
-        self.lengths.extend(lengths);
-        while self.lengths.iter().any(|&length| length > 1) {
-            self.halve();
-        }
-        self.next.clear();
-        let mut at = 0;
-        for &length in &self.lengths {
-            self.next.push(if length == 0 { Point::neutral() } else { self.work[at] });
-            at += length as usize;
-        }
-        &self.next
-    }
-
-    /// Adds neighbours of every list, so that it is half as long.
-    fn halve(&mut self) {
-        self.next.clear();
-        self.pairs.clear();
-        self.products.clear();
-        let mut product = F::ONE;
-        let mut at = 0usize;
-        for length in self.lengths.iter_mut() {
-            let end = at + *length as usize;
-            while at + 1 < end {
-                self.pairs.push((at as u32, self.next.len() as u32));
-                self.products.push(product);
-                product *= denominator(&self.work[at], &self.work[at + 1]);
-                self.next.push(Point::neutral());
-                at += 2;
-            }
-            if at < end {
-                self.next.push(self.work[at]);
-                at += 1;
-            }
-            *length = length.div_ceil(2);
-        }
-        let mut inverse = product.inverse().expect("no denominator is zero");
-        for (&(from, to), before) in self.pairs.iter().zip(&self.products).rev() {
-            let (p, q) = (&self.work[from as usize], &self.work[from as usize + 1]);
-            self.next[to as usize] = add(p, q, inverse * before);
-            inverse *= denominator(p, q);
-        }
-        std::mem::swap(&mut self.work, &mut self.next);
-    }
-}
-
-/// What the slope of `p + q` is divided by; 1 where there is no slope.
-fn denominator<F: Field>(p: &Point<F>, q: &Point<F>) -> F {
-    if p.is_neutral() || q.is_neutral() {
-        return F::ONE;
-    }
-    if p.x != q.x {
-        return q.x - p.x;
-    }
-    if p.y == q.y {
-        p.y.double()
-    } else {
-        F::ONE
-    }
-}
-
-fn add<F: Field>(p: &Point<F>, q: &Point<F>, inverse: F) -> Point<F> {
-    if p.is_neutral() {
-        return *q;
-    }
-    if q.is_neutral() {
-        return *p;
-    }
-    let slope = if p.x != q.x {
-        (q.y - p.y) * inverse
-    } else if p.y == q.y {
-        let square = p.x.square();
-        (square.double() + square) * inverse
-    } else {
-        return Point::neutral();
-    };
-    let x = slope.square() - p.x - q.x;
-    Point { x, y: slope * (p.x - x) - p.y }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,7 +203,7 @@ mod tests {
     use ark_ec::{CurveGroup, PrimeGroup};
     use ark_ff::{BigInt, One, PrimeField};
 
-    fn check<P: SWCurveConfig<ScalarField = Fr>>(count: u64) {
+    fn check<P: SWCurveConfig<ScalarField = Fr, BaseField: Base>>(count: u64) {
         let generator = Projective::<P>::generator();
         // Equal, opposite and neutral points among them; zeros, ones, small, negative and large scalars.
         let multiples: Vec<Fr> = (0..count)
@@ -298,7 +223,7 @@ mod tests {
                 _ => Fr::from(i),
             })
             .collect();
-        let points = multiples
+        let points: Vec<Point<P::BaseField>> = multiples
             .iter()
             .map(|m| {
                 let affine = (generator * m).into_affine();
@@ -312,7 +237,7 @@ mod tests {
         let expected = generator * multiples.iter().zip(&scalars).map(|(m, s)| *m * s).sum::<Fr>();
         let mut plain: Vec<Scalar> = vec![[9; 4]; 2];
         plain.extend(scalars.iter().map(|s| s.into_bigint().0));
-        assert_eq!(sum::<P>(&Bases::new(points, 2), &plain), expected);
+        assert_eq!(sum::<P>(&Bases::new(&points, 2), &plain), expected);
     }
 
     #[test]
@@ -328,7 +253,7 @@ mod tests {
         let point = G1Projective::generator().into_affine();
         let mut largest = Fr::MODULUS;
         ark_ff::BigInteger::sub_with_borrow(&mut largest, &BigInt::from(1u64));
-        let bases = Bases::new(vec![Point { x: point.x, y: point.y }], 0);
+        let bases = Bases::new(&[Point { x: point.x, y: point.y }], 0);
         assert_eq!(sum::<g1::Config>(&bases, &[largest.0]), -G1Projective::generator());
     }
 }

@@ -65,7 +65,6 @@ pub struct ProvingKey {
 trait Coordinate: Copy + Send {
     const BYTES: usize;
     fn stored(bytes: &[u8]) -> Self;
-    fn is_reduced(&self) -> bool;
 }
 
 impl Coordinate for Fq {
@@ -73,18 +72,12 @@ impl Coordinate for Fq {
     fn stored(bytes: &[u8]) -> Self {
         Fq::new_unchecked(BigInt::new(limbs(bytes)))
     }
-    fn is_reduced(&self) -> bool {
-        reduced::<Fq>(&self.0 .0)
-    }
 }
 
 impl Coordinate for Fq2 {
     const BYTES: usize = 64;
     fn stored(bytes: &[u8]) -> Self {
         Fq2::new(Fq::stored(&bytes[..32]), Fq::stored(&bytes[32..]))
-    }
-    fn is_reduced(&self) -> bool {
-        self.c0.is_reduced() && self.c1.is_reduced()
     }
 }
 
@@ -203,20 +196,30 @@ impl ProvingKey {
                 return fail(number, format!("expected {length} bytes, got {}", content[number].len()));
             }
         }
+        for number in [3, 5, 6, 7, 8, 9] {
+            if !content[number].par_chunks_exact(32).all(|part| reduced::<Fq>(&limbs(part))) {
+                return fail(number, "expected coordinates below the field's order, one is beyond it".into());
+            }
+        }
+        if !header[84..].chunks_exact(32).all(|part| reduced::<Fq>(&limbs(part))) {
+            return fail(2, "expected coordinates below the field's order, one is beyond it".into());
+        }
         let (left, right, values) = matrices(&content[4], wires, size).map_err(|message| reader.fail(4, message))?;
         let fixed = &header[84..];
         let mut taken = |number: usize| std::mem::take(&mut content[number]);
         let sections = [taken(5), taken(6), taken(8), taken(9)];
         let b2 = taken(7);
-        let ((mut bases, b2), domain) = rayon::join(
+        let firsts = [0, 0, public as u32 + 1, 0];
+        let ((bases, b2), domain): ((Vec<Bases<Fq>>, _), _) = rayon::join(
             || {
-                let firsts = [0, 0, public as u32 + 1, 0];
-                let bases: Vec<Bases<Fq>> =
-                    sections.into_iter().zip(firsts).map(|(data, first)| Bases::new(points(&data), first)).collect();
-                (bases.into_iter(), Bases::new(points(&b2), 0))
+                rayon::join(
+                    || sections.into_par_iter().zip(firsts).map(|(data, first)| Bases::new(&points(&data), first)).collect(),
+                    || Bases::new(&points(&b2), 0),
+                )
             },
             || Domain::new(size.trailing_zeros()),
         );
+        let mut bases = bases.into_iter();
         let mut next = || bases.next().expect("four sets of points");
         Ok(ProvingKey {
             sha256,
@@ -243,28 +246,27 @@ impl ProvingKey {
 
     /// Checks that every point is reduced, on its curve and in the subgroup of prime order.
     pub fn check_points(&self) -> Result<(), String> {
-        let good1 =
-            |p: &Point<Fq>| p.x.is_reduced() && p.y.is_reduced() && p.to_affine::<ark_bn254::g1::Config>().is_on_curve();
+        let good1 = |p: &Point<Fq>| p.to_affine::<ark_bn254::g1::Config>().is_on_curve();
         let good2 = |p: &Point<Fq2>| {
             let affine = p.to_affine::<ark_bn254::g2::Config>();
-            p.x.is_reduced() && p.y.is_reduced() && affine.is_on_curve() && affine.is_in_correct_subgroup_assuming_on_curve()
+            affine.is_on_curve() && affine.is_in_correct_subgroup_assuming_on_curve()
         };
         let fixed1: Vec<_> = [self.alpha1, self.beta1, self.delta1].map(|p| Point { x: p.x, y: p.y }).into();
         let ic: Vec<_> = self.ic.iter().filter(|p| !p.infinity).map(|p| Point { x: p.x, y: p.y }).collect();
         for (number, points) in [
             (2, &fixed1[..]),
             (3, &ic),
-            (5, self.a.points()),
-            (6, self.b1.points()),
-            (8, self.c.points()),
-            (9, self.h.points()),
+            (5, &self.a.points()),
+            (6, &self.b1.points()),
+            (8, &self.c.points()),
+            (9, &self.h.points()),
         ] {
             if !points.par_iter().all(good1) {
                 return Err(format!("section {number} ({}): expected points of G1, one is not on the curve", NAMES[number]));
             }
         }
         let fixed2: Vec<_> = [self.beta2, self.gamma2, self.delta2].map(|p| Point { x: p.x, y: p.y }).into();
-        for (number, points) in [(2, &fixed2[..]), (7, self.b2.points())] {
+        for (number, points) in [(2, &fixed2[..]), (7, &self.b2.points())] {
             if !points.par_iter().all(good2) {
                 return Err(format!("section {number} ({}): expected points of G2, one is not in the group", NAMES[number]));
             }
