@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from zk.compile import Circuit
-from zk.files import PACKAGE, locked, sha256, write_whole
+from zk.files import PACKAGE, locked, new_file, sha256, write_whole
 from zk.groth16 import VerifyingKey
 from zk.keys import DEVELOPMENT, KeyFileError, KeyInfo, KeyPaths, check_files, key_info
 from zk.ptau import PtauError, read_ptau, require_room
@@ -177,16 +175,8 @@ def _new_file(target: Path, *, replace: bool = False) -> Iterator[Path]:
     if target.exists() and not replace:
         raise CeremonyError(f"{target}: is there already; name a new file, so that no step of a ceremony is lost")
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    os.close(handle)
-    scratch = Path(name)
-    try:
+    with new_file(target) as scratch:
         yield scratch
-        with scratch.open("rb") as written:
-            os.fsync(written.fileno())
-        scratch.rename(target)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -15,8 +15,11 @@ from rich.console import Console
 from app.settings import Settings
 from zk import ceremony
 from zk.compile import FORK, STATEMENT, Circuit, compile_circuit
+from zk.groth16 import PUBLIC_SIGNALS
 from zk.keys import KeyInfo, ensure_development_key, present_keys, read_info
+from zk.r1cs import R1csHeader
 from zk.transcript import Transcript
+from zk.zkey import domain_size
 
 app = typer.Typer(no_args_is_help=True, help="Circuits and keys.")
 ceremony_app = typer.Typer(no_args_is_help=True, help="A Groth16 ceremony, step by step; docs/keys.md has the whole way.")
@@ -27,6 +30,7 @@ err = Console(stderr=True)
 
 Intervals = Annotated[int, typer.Option(help="Intervals a day of the circuit: 24, 48 or 96.")]
 Accounts = Annotated[int, typer.Option(min=1, max=64, help="Accounts that one proof of the circuit covers.")]
+Kind = Annotated[str, typer.Option(help=f"Kind of the circuit: {STATEMENT} (deliveries) or {FORK} (fork evidence).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Powers = Annotated[Path, typer.Option("--ptau", help="Powers of tau on BN254, prepared for phase 2. Never downloaded.")]
 Source = Annotated[Path, typer.Argument(help="The key so far.")]
@@ -61,6 +65,7 @@ def import_key(
     name: Annotated[str, typer.Option(help="Name of the key here; WATTPROOF_ZK_KEY selects it.")] = "production",
     intervals: Intervals = 24,
     accounts: Accounts = 1,
+    kind: Kind = STATEMENT,
     as_json: Json = False,
 ) -> None:
     """Takes a ceremony's key in: verified against circuit and powers of tau, all of it or nothing.
@@ -68,7 +73,7 @@ def import_key(
     Example: wattproof zk import circuit_final.zkey --ptau powers_16.ptau --name production
     """
     with _steps("verifying the key") as progress:
-        info = ceremony.import_key(_circuit(intervals, accounts, progress), zkey, ptau, name, progress)
+        info = ceremony.import_key(_circuit(intervals, accounts, progress, kind), zkey, ptau, name, progress)
     if as_json:
         print(json.dumps({"name": name, **asdict(info)}, indent=2))
         return
@@ -93,13 +98,20 @@ def show(as_json: Json = False) -> None:
 
 
 @ceremony_app.command("start")
-def start(target: Target, ptau: Powers, intervals: Intervals = 24, accounts: Accounts = 1, as_json: Json = False) -> None:
+def start(
+    target: Target,
+    ptau: Powers,
+    intervals: Intervals = 24,
+    accounts: Accounts = 1,
+    kind: Kind = STATEMENT,
+    as_json: Json = False,
+) -> None:
     """Makes contribution 0000 from a circuit and given powers of tau.
 
     Example: wattproof zk ceremony start circuit_0000.zkey --ptau powers_16.ptau --intervals 24 --accounts 1
     """
     with _steps("first key") as progress:
-        transcript = ceremony.start(_circuit(intervals, accounts, progress), ptau, target, progress)
+        transcript = ceremony.start(_circuit(intervals, accounts, progress, kind), ptau, target, progress)
     _tell(
         as_json, {"file": str(target), "circuit_hash": transcript.circuit_hash}, f"{target}\ncircuit {transcript.circuit_hash}"
     )
@@ -113,6 +125,7 @@ def contribute(
     typed: Annotated[bool, typer.Option("--type", help="Mix in a text that is asked for without echo.")] = False,
     intervals: Intervals = 24,
     accounts: Accounts = 1,
+    kind: Kind = STATEMENT,
     as_json: Json = False,
 ) -> None:
     """Adds a contribution with a secret from the operating system's random numbers, and prints the hash to publish.
@@ -121,7 +134,7 @@ def contribute(
     """
     entropy = typer.prompt("Any text, not shown", hide_input=True, err=True) if typed else ""
     with _steps("contributing") as progress:
-        circuit = _circuit(intervals, accounts, progress)
+        circuit = _circuit(intervals, accounts, progress, kind)
         made = ceremony.contribute(circuit, source, target, name, entropy, progress)
     _tell(as_json, {"file": str(target), **asdict(made)}, f"{target}\n{made}")
 
@@ -134,6 +147,7 @@ def beacon(
     iterations: Annotated[int, typer.Option(help="2^n hashes are made of it, 10 to 63.")] = 10,
     intervals: Intervals = 24,
     accounts: Accounts = 1,
+    kind: Kind = STATEMENT,
     as_json: Json = False,
 ) -> None:
     """Closes a ceremony with a public random value.
@@ -141,7 +155,7 @@ def beacon(
     Example: wattproof zk ceremony beacon circuit_0003.zkey circuit_final.zkey --hash 00ab... --iterations 10
     """
     with _steps("closing") as progress:
-        circuit = _circuit(intervals, accounts, progress)
+        circuit = _circuit(intervals, accounts, progress, kind)
         made = ceremony.beacon(circuit, source, target, value, iterations, progress)
     _tell(as_json, {"file": str(target), **asdict(made)}, f"{target}\n{made}")
 
@@ -153,6 +167,7 @@ def verify(
     after: Annotated[Path | None, typer.Option(help="An earlier key of this ceremony that this one must go on from.")] = None,
     intervals: Intervals = 24,
     accounts: Accounts = 1,
+    kind: Kind = STATEMENT,
     as_json: Json = False,
 ) -> None:
     """Verifies a key against circuit and powers of tau; lists the contributions, or says what is wrong.
@@ -160,12 +175,12 @@ def verify(
     Example: wattproof zk ceremony verify circuit_0002.zkey --ptau powers_16.ptau --after circuit_0001.zkey
     """
     with _steps("verifying") as progress:
-        circuit = _circuit(intervals, accounts, progress)
+        circuit = _circuit(intervals, accounts, progress, kind)
         found = ceremony.verify(circuit, ptau, zkey, after=after, progress=progress)
     _tell(as_json, {"valid": True, **asdict(found)}, _record(found) + "\nvalid")
 
 
-def _circuit(intervals: int, accounts: int, progress: Callable[[str], None], kind: str = STATEMENT) -> Circuit:
+def _circuit(intervals: int, accounts: int, progress: Callable[[str], None], kind: str) -> Circuit:
     try:
         return compile_circuit(intervals, accounts, progress=progress, kind=kind)
     except ValueError as error:
@@ -194,11 +209,16 @@ def _record(found: Transcript) -> str:
     return "\n".join(lines)
 
 
+def _power(info: KeyInfo) -> int:
+    """The least power of tau that carries the circuit."""
+    return domain_size(R1csHeader(0, PUBLIC_SIGNALS, info.constraints)).bit_length() - 1
+
+
 def _describe(name: str, info: KeyInfo) -> None:
     origin = "DEVELOPMENT key, for development chains only" if info.development else "ceremony's key"
     lines = [
         f"{name}: {origin}",
-        f"  circuit       {info.circuit}, {info.constraints} constraints",
+        f"  circuit       {info.circuit}, {info.constraints} constraints, powers of tau from {_power(info)} on",
         f"  r1cs          sha256 {info.r1cs_sha256}",
         f"  proving key   sha256 {info.zkey_sha256}",
         f"  verification  sha256 {info.verification_key_sha256}",
