@@ -91,11 +91,20 @@ def compile_circuit(
     if not 1 <= accounts <= largest:
         raise ValueError(f"accounts: expected 1 to {largest}, got {accounts}")
     name = circuit_name(intervals, accounts, kind)
-    if kind == STATEMENT:
-        main = _MAIN.format(kind=kind, public="gamma", template=f"Statement({intervals}, {accounts})")
-    else:
-        main = _MAIN.format(kind=kind, public="day, t", template=f"ForkEvidence({intervals})")
+    main = _main(intervals, accounts, kind)
     return Circuit(intervals, accounts, compile_main(name, main, cache, progress), kind)
+
+
+def is_current(circuit: Circuit) -> bool:
+    """Whether a compiled circuit is that of the sources as they are now."""
+    main = _main(circuit.intervals, circuit.accounts, circuit.kind)
+    return circuit.directory.name == f"{circuit.name}-{_source_hash(main, SOURCES, _OPTIONS)}"
+
+
+def _main(intervals: int, accounts: int, kind: str) -> str:
+    if kind == STATEMENT:
+        return _MAIN.format(kind=kind, public="gamma", template=f"Statement({intervals}, {accounts})")
+    return _MAIN.format(kind=kind, public="day, t", template=f"ForkEvidence({intervals})")
 
 
 def compile_main(

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app.settings import Settings
 from zk import ceremony
-from zk.compile import FORK, STATEMENT, Circuit, compile_circuit
+from zk.compile import FORK, STATEMENT, Circuit, compile_circuit, is_current
 from zk.groth16 import PUBLIC_SIGNALS
 from zk.keys import KeyInfo, ensure_development_key, present_keys, read_info
 from zk.r1cs import R1csHeader
@@ -87,12 +87,15 @@ def show(as_json: Json = False) -> None:
 
     Example: wattproof zk info --json
     """
-    found = [(paths.name, read_info(paths.info)) for paths in present_keys()]
+    found = [(paths, read_info(paths.info)) for paths in present_keys()]
     if as_json:
-        print(json.dumps([{"name": name, **asdict(info)} for name, info in found], indent=2))
+        records = [{"name": paths.name, "current": is_current(paths.circuit), **asdict(info)} for paths, info in found]
+        print(json.dumps(records, indent=2))
         return
-    for name, info in found:
-        _describe(name, info)
+    for paths, info in found:
+        _describe(paths.name, info)
+        if not is_current(paths.circuit):
+            out.print("  not in use: the circuit's sources have changed since")
     if not found:
         out.print("There is no key yet; `wattproof zk setup` makes one for development.")
 

@@ -172,6 +172,7 @@ class TestDay:
         for content in (left.log, left.stored):
             assert find_bytes(content, left.keys) == []
             assert find_texts(content, left.tokens) == []
+            assert find_bytes(content + left.keys[0].hex().encode(), left.keys) == ["hexadecimal"]
 
     def test_logs_hold_no_reading(self, left: Left) -> None:
         """Neither as Python nor as JSON writes lists of numbers."""

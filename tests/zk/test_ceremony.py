@@ -377,7 +377,8 @@ def test_the_commands(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (listed,) = json.loads(run("info", "--json"))
     assert (listed["name"], listed["development"]) == ("production", False)
     assert listed["ceremony"]["contributions"][1]["hash"] == closed["hash"]
-    assert "ceremony's key" in run("info")
+    assert listed["current"] is False, "the small circuit is none of the project's"
+    assert "ceremony's key" in run("info") and "sources have changed" in run("info")
     refused = runner.invoke(commands, ["import", str(last), "--ptau", str(scene.ptau)])
     assert isinstance(refused.exception, CeremonyError)
 
