@@ -17,7 +17,7 @@ PARTS = (
     ("signature", "signature", "MeterSignature()", 1),
     ("- challenge's bits", "signature", "SignedBits()", 1),
     ("- ladder", "curve", "IncompleteDoubleAdd()", 254),
-    ("- window points", "curve", "OddMultiple(2, 3)", 63),
+    ("- window points", "curve", "OddMultiple(windowTable(0), quartic(windowTable(0), 0), quartic(windowTable(0), 4))", 63),
     ("circomlib's signature", "eddsa", "EdDSAPoseidonVerifier()", 1),
     ("today's readings", "bitify", "Num2Bits(24)", 24),
     ("mask", "slots", "Mask(24)", 1),

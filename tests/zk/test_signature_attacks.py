@@ -44,8 +44,8 @@ SMALL_ORDER = ("signature.circom", "    inverse * four.xout === 1;\n", "")
 ON_CURVE = ("curve.circom", "    out[1] * out[1] === cube + montgomeryA() * square + out[0];\n", "")
 IN_TABLE = (
     "curve.circom",
-    """    (fourth + low[3] * cube + low[2] * square + low[1] * out[0] + low[0])
-        * (fourth + high[3] * cube + high[2] * square + high[1] * out[0] + high[0]) === 0;
+    """    (fourth + LOW[3] * cube + LOW[2] * square + LOW[1] * out[0] + LOW[0])
+        * (fourth + HIGH[3] * cube + HIGH[2] * square + HIGH[1] * out[0] + HIGH[0]) === 0;
 """,
     "",
 )
@@ -206,7 +206,7 @@ def points_given(given: Point) -> Change:
     return (
         "curve.circom",
         "    out[0] <-- u;\n    out[1] <-- v;\n",
-        f"    out[0] <-- U == {base[0]} ? {given[0]} : u;\n    out[1] <-- U == {base[0]} ? {given[1]} : v;\n",
+        "".join(f"    out[{i}] <-- TABLE[0][0] == {base[0]} ? {given[i]} : {name};\n" for i, name in enumerate(("u", "v"))),
     )
 
 

@@ -41,8 +41,11 @@ function constantShift(p, n) {
     return result;
 }
 
-// p, 3 p, 5 p, ..., 15 p at compile time.
-function oddMultiples(p) {
+// P, 3 P, 5 P, ..., 15 P for window `number` of a multiplication of B8 by a scalar: P = 16^number * B8 / 2, or for number = -1 the
+// constant point above. Called where a template's parameters stand and nowhere else: there it is evaluated by the compiler, in a
+// template's body by every prover again.
+function windowTable(number) {
+    var p[2] = constantShift(eighthOfEighth(), number == -1 ? 0 : 6 + 4 * number);
     var result[8][2];
     var two[2] = constantDouble(p);
     result[0] = p;
@@ -52,8 +55,12 @@ function oddMultiples(p) {
     return result;
 }
 
-// Coefficients of (u - a)(u - b)(u - c)(u - d), without the leading 1, lowest first.
-function quartic(a, b, c, d) {
+// Coefficients of the polynomial with the roots u of entries `from` to `from` + 3 of a table, without the leading 1, lowest first.
+function quartic(table, from) {
+    var a = table[from][0];
+    var b = table[from + 1][0];
+    var c = table[from + 2][0];
+    var d = table[from + 3][0];
     return [
         a * b * c * d,
         -(a * b * c + a * b * d + a * c * d + b * c * d),
@@ -96,21 +103,20 @@ template IncompleteDoubleAdd() {
     out[1] <== second * (p[0] - out[0]) - p[1];
 }
 
-// One of the sixteen odd multiples -15 P .. 15 P of a constant point P = (U, V): the prover's choice, `hint` = 0..15 for
-// -15, -13, .., 15.
+// One of the sixteen odd multiples -15 P .. 15 P of a constant point P, of which TABLE holds P, 3 P, .., 15 P: the prover's choice,
+// `hint` = 0..15 for -15, -13, .., 15. LOW and HIGH are the quartics over the two halves of the table.
 //
 // A point whose u is that of P, 3 P, .. or 15 P, and which lies on the curve, is one of them or its opposite: no bit and no sign
 // has to be looked at. Without the curve's equation v would be free, without the product u would be.
-template OddMultiple(U, V) {
+template OddMultiple(TABLE, LOW, HIGH) {
     signal input hint;
     signal output out[2];
 
-    var table[8][2] = oddMultiples([U, V]);
     var u = 0;
     var v = 0;
     for (var i = 0; i < 8; i++) {
-        u += ((hint == 8 + i) + (hint == 7 - i)) * table[i][0];
-        v += ((hint == 8 + i) - (hint == 7 - i)) * table[i][1];
+        u += ((hint == 8 + i) + (hint == 7 - i)) * TABLE[i][0];
+        v += ((hint == 8 + i) - (hint == 7 - i)) * TABLE[i][1];
     }
     out[0] <-- u;
     out[1] <-- v;
@@ -121,9 +127,7 @@ template OddMultiple(U, V) {
     square <== out[0] * out[0];
     cube <== square * out[0];
     fourth <== square * square;
-    var low[4] = quartic(table[0][0], table[1][0], table[2][0], table[3][0]);
-    var high[4] = quartic(table[4][0], table[5][0], table[6][0], table[7][0]);
-    (fourth + low[3] * cube + low[2] * square + low[1] * out[0] + low[0])
-        * (fourth + high[3] * cube + high[2] * square + high[1] * out[0] + high[0]) === 0;
+    (fourth + LOW[3] * cube + LOW[2] * square + LOW[1] * out[0] + LOW[0])
+        * (fourth + HIGH[3] * cube + HIGH[2] * square + HIGH[1] * out[0] + HIGH[0]) === 0;
     out[1] * out[1] === cube + montgomeryA() * square + out[0];
 }

@@ -129,11 +129,9 @@ template MeterSignature() {
     var WINDOWS = 62;
     component points[WINDOWS + 1];
     component sums[WINDOWS - 1];
-    var base[2] = constantShift(eighthOfEighth(), 6);
     for (var i = 0; i < WINDOWS; i++) {
-        points[i] = OddMultiple(base[0], base[1]);
+        points[i] = OddMultiple(windowTable(i), quartic(windowTable(i), 0), quartic(windowTable(i), 4));
         points[i].hint <-- (digits >> (4 * i)) & 15;
-        base = constantShift(base, 4);
         if (i > 0) {
             // The multiple so far is below 16^i, the point's is 16^i or more, and both together below l.
             sums[i - 1] = IncompleteAdd();
@@ -143,8 +141,7 @@ template MeterSignature() {
     }
 
     // The window 62, in front of the ladder: 254 doublings later it is d * 16^62 * B8 / 2.
-    var start[2] = eighthOfEighth();
-    points[WINDOWS] = OddMultiple(start[0], start[1]);
+    points[WINDOWS] = OddMultiple(windowTable(-1), quartic(windowTable(-1), 0), quartic(windowTable(-1), 4));
     points[WINDOWS].hint <-- digits >> (4 * WINDOWS);
 
     // From the window's point minus 4 A, by doubling and adding -4 A for a 1 and 4 A for a 0, to that point's 2^254-fold minus
