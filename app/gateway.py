@@ -107,9 +107,9 @@ class Gateway:
         return waiting
 
 
-def to_marketplace(url: str, token: str | None, account: int, timeout: float = 30.0) -> Deliver:
+def to_marketplace(url: str, account: int, timeout: float = 30.0) -> Deliver:
     """Delivers to a marketplace's API."""
-    api = Api(url, token, timeout)
+    api = Api(url, None, timeout)
 
     def deliver(version: KeyVersion, windows: Sequence[Window]) -> None:
         key = str(version.key.word())

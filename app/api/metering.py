@@ -1,4 +1,5 @@
-"""The metering operator's side: meters, readings, signed windows. All of it private, none of it can be read back here."""
+"""Meters and readings by the metering operator, signed windows by whoever has them: a window says itself whose it is, so that
+no gateway needs a secret of the marketplace. All of it private, none of it can be read back here."""
 
 from __future__ import annotations
 
@@ -14,17 +15,17 @@ from app.services import accounts, forks, metering
 from zk.eddsa import PublicKey
 from zk.windows import Window
 
-router = APIRouter(tags=["metering"], dependencies=OPERATOR)
+router = APIRouter(tags=["metering"])
 
 
-@router.post("/meters", status_code=201)
+@router.post("/meters", status_code=201, dependencies=OPERATOR)
 def bind_meter(ctx: Ctx, meter: models.NewMeter) -> models.MeterKey:
     """Binds the next version of an account's meter key, in force from a day on. The same binding again is harmless."""
     key = PublicKey(int(meter.x), int(meter.y))
     return meter_key(accounts.bind_meter(ctx, meter.account, key, meter.zone, meter.from_day))
 
 
-@router.post("/readings", status_code=201)
+@router.post("/readings", status_code=201, dependencies=OPERATOR)
 def import_readings(ctx: Ctx, text: Annotated[str, Body(media_type="text/csv", max_length=50_000_000)]) -> models.Done:
     """Imports a CSV of readings (columns `account,interval_start,net_load_wh[,pv_wh]`, see oracle/ingest/csv.py): all
     rows, or none and the rows that are wrong.
@@ -46,7 +47,7 @@ def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max
     return models.Done(done=[f"{len(batch)} windows stored"])
 
 
-@router.get("/forks")
+@router.get("/forks", dependencies=OPERATOR)
 def list_forks(ctx: Ctx) -> models.ForkList:
     """Meters that signed two histories. The windows themselves are private and not shown."""
     return models.ForkList(items=[models.Fork(**vars(fork)) for fork in forks.listed(ctx)])

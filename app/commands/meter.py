@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from datetime import date
 from pathlib import Path
@@ -22,8 +21,6 @@ err = Console(stderr=True)
 Folder = Annotated[Path, typer.Argument(help="The meter's folder.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Day = Annotated[str, typer.Option(help="A date (2026-11-20) or days since 1970-01-01, in the zone's standard time.")]
-
-TOKEN = "WATTPROOF_OPERATOR_TOKEN"
 
 
 @app.command()
@@ -75,9 +72,6 @@ def run(
     url: Annotated[
         str | None, typer.Option(envvar="WATTPROOF_URL", help="The marketplace; without one, days are only signed and kept.")
     ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(help=f"File with the marketplace's token; else the environment's {TOKEN}.")
-    ] = None,
     clock: Annotated[
         str, typer.Option(help="What says that a day is over: wall (this machine's clock) or readings (those that came in).")
     ] = "wall",
@@ -106,7 +100,6 @@ def run(
 
     if clock not in ("wall", "readings"):
         raise typer.BadParameter(f"expected wall or readings, got {clock}", param_hint="--clock")
-    token = _token(token_file)
     with alone(folder):
         agent = Agent(folder)
         if again:
@@ -114,7 +107,7 @@ def run(
                 Cursor(version.folder / "delivered.json", version.meter).again()
         # Not sys.stdin: the interpreter would wait for its lock when it ends.
         lines = PipeLines(open(0, "rb", closefd=False)) if readings == "-" else FileLines(Path(readings))  # noqa: SIM115
-        deliver = to_marketplace(url, token, agent.site.account) if url else None
+        deliver = to_marketplace(url, agent.site.account) if url else None
         gateway = Gateway(agent, lines, deliver, _say(as_json), wall=clock == "wall", grace=grace, every=provisional_every)
         stopped: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -232,17 +225,6 @@ def report_fork(
     where = f"interval {report.interval}" if report.interval < len(first.windows[0].readings) else "two final heads"
     print(f"key {report.key} is suspended: two histories of {_named(report.day)}, {where}")
     print(f"transaction {receipt.transaction}, {receipt.gas_used} gas")
-
-
-def _token(path: Path | None) -> str | None:
-    from oracle.meter import MeterError
-
-    if path is None:
-        return os.environ.get(TOKEN)
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MeterError(f"token_file: {path}: expected a token, got {type(error).__name__}") from None
 
 
 def _registration(version: Any, account: int, as_json: bool) -> None:

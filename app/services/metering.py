@@ -40,6 +40,10 @@ class _ForkError(Exception):
         self.refused = refused
 
 
+HEADS_A_DAY = 200
+"""Provisional windows that are kept for a day of a key: two an interval of a quarter hour. Anyone may hand windows in."""
+
+
 def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
     """Stores a CSV of readings, all rows or none. Returns the number of readings that are new. The same reading twice is one; a
     different value for a stored interval is refused, naming the interval."""
@@ -108,6 +112,14 @@ def _store_window(db: Session, item: SignedWindow) -> None:
         _refuse_fork(account, version.key, earlier, window)
     if any(earlier.head == window.head for earlier in stored):
         return
+    if len(stored) >= HEADS_A_DAY and not window.final:
+        raise Refused(
+            f"The meter of account {account} has signed day {window.day} often enough.",
+            status=429,
+            field="window",
+            expected=f"at most {HEADS_A_DAY} provisional windows a day",
+            got="another",
+        )
     days = {near.day: near for near in _signed(db, version.key, window.day - 1, window.day + 1) if near.final}
     before, after = days.get(window.day - 1), days.get(window.day + 1)
     if before is not None and before.head != window.previous:

@@ -46,7 +46,7 @@ def market(house: House) -> tuple[Any, Json]:
 
 
 def test_operators_endpoints_ask_for_the_token(house: House) -> None:
-    for path in ("/sessions", "/sessions/1/clearing", "/sessions/1/proofs", "/sessions/1/settlement", "/windows", "/meters"):
+    for path in ("/sessions", "/sessions/1/clearing", "/sessions/1/proofs", "/sessions/1/settlement", "/readings", "/meters"):
         document = refused(house.anyone.post, path, {})
         assert document["status"] in (401, 422)
         if document["status"] == 422:

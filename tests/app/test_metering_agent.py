@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -31,21 +30,19 @@ class Gateway:
         self.csv = house.folder / "readings.csv"
         self.csv.write_text("meter,interval_start,import_wh,export_wh\n")
 
-    def __call__(self, *arguments: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "WATTPROOF_OPERATOR_TOKEN": token or ""}
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
             [sys.executable, "-c", "from app.cli import main; main()", "meter", *arguments],
             capture_output=True,
             text=True,
             timeout=120,
-            env=environment,
         )
         assert "Traceback" not in ended.stderr, ended.stderr
         return ended
 
-    def deliver(self, token: str | None) -> subprocess.CompletedProcess[str]:
+    def deliver(self) -> subprocess.CompletedProcess[str]:
         readings = ("--readings", str(self.csv), "--clock", "readings", "--grace", "0", "--once")
-        return self("run", str(self.folder), *readings, "--url", self.house.url, token=token)
+        return self("run", str(self.folder), *readings, "--url", self.house.url)
 
     def measure(self, *days: int) -> None:
         with self.csv.open("a") as handle:
@@ -68,7 +65,6 @@ def words(text: str) -> str:
 
 def test_a_meters_way_from_its_key_to_a_new_one(house: House) -> None:
     gateway = Gateway(house)
-    token = house.ctx.operator_token
     first = gateway.from_day
     made = gateway(
         "init", str(gateway.folder), "--meter", "home-01", "--account", str(gateway.account), "--from-day", str(first),
@@ -77,14 +73,11 @@ def test_a_meters_way_from_its_key_to_a_new_one(house: House) -> None:
     assert made.returncode == 0, made.stderr
     gateway.measure(first, first + 1)
 
-    without_token = gateway.deliver(None)
-    assert without_token.returncode == 1 and "401" in without_token.stdout
-    assert token not in without_token.stdout + without_token.stderr
-    too_early = gateway.deliver(token)
+    too_early = gateway.deliver()
     assert too_early.returncode == 1 and "has no meter" in words(too_early.stdout)
     bound = gateway.register(made.stdout)
     assert int(bound["key"], 16) == int(json.loads(made.stdout)["key"])
-    assert gateway.deliver(token).returncode == 0, "what waited was kept"
+    assert gateway.deliver().returncode == 0, "what waited was kept"
     logged = Agent(gateway.folder).versions[0].meter
     assert gateway.received(first + 1) == [window.head for window in logged.windows_for(first + 1)]
     found = json.loads(gateway("status", str(gateway.folder), "--json").stdout)
@@ -94,11 +87,11 @@ def test_a_meters_way_from_its_key_to_a_new_one(house: House) -> None:
     rotated = gateway("rotate", str(gateway.folder), "--from-day", str(first + 4), "--json")
     assert rotated.returncode == 0, rotated.stderr
     gateway.measure(*range(first + 2, first + 6))
-    half = gateway.deliver(token)  # the new version is not bound yet: the old one's days are delivered all the same
+    half = gateway.deliver()  # the new version is not bound yet: the old one's days are delivered all the same
     assert half.returncode == 1 and "not a version of account" in words(half.stdout)
     assert len(gateway.received(first + 3)) == 15
     gateway.register(rotated.stdout)
-    assert gateway.deliver(token).returncode == 0
+    assert gateway.deliver().returncode == 0
     fresh = Agent(gateway.folder).versions[1].meter
     assert gateway.received(first + 5) == [window.head for window in fresh.windows_for(first + 5)]
     assert gateway.received(first + 3) == [window.head for window in logged_again(gateway.folder, first + 3)]
@@ -133,8 +126,6 @@ def test_wrong_arguments_are_answered_in_words(house: House, tmp_path: Path) -> 
     assert ended.returncode == 1 and "readings: row 1" in words(ended.stderr)
     ended = gateway("run", str(tmp_path / "new"), "--readings", str(tmp_path), "--once")
     assert ended.returncode == 1 and "cannot be read" in words(ended.stderr)
-    ended = gateway("run", str(tmp_path / "new"), "--readings", str(bad), "--once", "--token-file", str(tmp_path / "none"))
-    assert ended.returncode == 1 and "token_file" in words(ended.stderr)
     ended = gateway("export", str(tmp_path / "new"), "--day", "17000", "--out", str(tmp_path / "out.json"))
     assert ended.returncode == 1 and "expected a signed day" in words(ended.stderr)
     assert not (tmp_path / "out.json").exists()
