@@ -46,12 +46,13 @@ def schedule(terms: SessionTerms, account: int, side: Side, curve: Mapping[int, 
 def validate(order: ScheduleOrder, terms: SessionTerms, *, meter_key: bool = True) -> None:
     """Raises `OrderError` where the contract would refuse `order` for what it says; nothing is ever clipped.
 
-    `meter_key` tells whether the account has a meter key in force on the session's day, without which it may bid but not offer.
+    `meter_key` tells whether the account has a meter key in force on the session's day, without which it may bid
+    and take an offer back, but not offer.
     """
     intervals = len(terms.intervals)
     if not 0 < order.account < 1 << 32:
         raise OrderError("account", "1..2^32-1", order.account)
-    if order.side is Side.OFFER and not meter_key:
+    if order.side is Side.OFFER and not meter_key and not order.cancels:
         raise OrderError("side", f"a meter key in force on day {terms.day} for an offer", "an account without one")
     if not 1 <= len(order.steps) <= MAX_STEPS:
         raise OrderError("steps", f"1 to {MAX_STEPS}", len(order.steps))

@@ -159,7 +159,7 @@ def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder,
         )
     with ctx.database.session() as db:
         version = accounts.version_on(db, order.account, view.terms.day)
-        if version is not None and version.suspended and order.side is Side.OFFER:
+        if version is not None and version.suspended and order.side is Side.OFFER and not order.cancels:
             accounts.require_key(db, order.account, view.terms.day)
     validate(order, view.terms, meter_key=version is not None)
     lock = order.lock(view.terms.price_cap, view.terms.collateral_ppm)

@@ -156,14 +156,14 @@ contract Accounts is AccessControl {
 
     /// @notice Reverts unless `signer` may place every entry: owner or delegate of the account and, for offers, a key of the zone in
     /// force on the day.
-    /// @param entries words `account:32 | side:1 | ...`
+    /// @param entries words `account:32 | side:1 | cancels:1 | ...`
     function requireRights(address signer, uint256 zone, uint256 day, uint256[] calldata entries) external view {
         for (uint256 i; i < entries.length; ++i) {
             uint256 account = entries[i] & type(uint32).max;
             Account memory held = _accounts[account];
             if (held.owner == address(0)) revert UnknownAccount(account);
             if (held.owner != signer && delegateOf[account] != signer) revert NotAllowed(account, signer);
-            if ((entries[i] >> 32) & 1 == 0) continue;
+            if ((entries[i] >> 32) & 3 != 1) continue; // who loses its key must be able to take its offer back
             if (held.zone == 0 || held.offersFrom > day) revert NoMeterKey(account, day);
             if (held.zone != zone) revert WrongZone(account, zone, held.zone);
         }

@@ -38,7 +38,7 @@ library OrderWords {
     }
 
     /// @notice Checks a batch and computes its locks.
-    /// @return entries one word an entry, `account:32 | side:1 | zero:31 | lock:96`
+    /// @return entries one word an entry, `account:32 | side:1 | cancels:1 | zero:30 | lock:96`
     function check(uint256[] calldata words, Rules memory rules) internal pure returns (uint256[] memory entries) {
         uint256 length = words.length;
         if (length == 0) revert BatchEmpty();
@@ -62,7 +62,8 @@ library OrderWords {
             }
             if (seen == 0 && size != 1 + bodyWords) revert StepsWithoutQuantity(cursor, (size - 1) / bodyWords);
             uint256 side = header >> 255;
-            entries[count++] = (header & type(uint32).max) | (side << 32) | (lockOf(side, body, size - 1, rules) << 64);
+            uint256 kind = (side << 32) | (seen == 0 ? 1 << 33 : 0);
+            entries[count++] = (header & type(uint32).max) | kind | (lockOf(side, body, size - 1, rules) << 64);
             cursor += size;
         }
         assembly ("memory-safe") {

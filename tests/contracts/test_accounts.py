@@ -10,7 +10,7 @@ from contracts_world import OFFSET, R, World, address_of, key_of, order
 from contracts.artifacts import load
 from contracts.calls import Call
 from contracts.deploy import FORKS_ROLE, MARKET_ROLE
-from contracts.encoding import entry_words
+from contracts.encoding import ScheduleOrder, Step, entry_words
 from contracts.events import AccountRegistered, DelegateSet, HolidaySet, KeySuspended, MeterBound, ZoneAdded
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
@@ -142,6 +142,8 @@ def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
     client.send(key_of("judge"), suspension(judge, 8002))
     assert offers() == "NoMeterKey", "the account offers nothing, not even before that key's first day"
     client.simulate(address_of("gina"), place(gina, Side.BID))
+    withdrawn = ScheduleOrder(gina, Side.OFFER, (Step((0,) * 4, (0,) * 4),))
+    client.simulate(address_of("gina"), client.encode_place(session, entry_words(withdrawn, terms.intervals)))  # and may leave
     client.simulate(address_of("gina's neighbour"), place(neighbour, Side.OFFER))
     client.bind_meter(metering, gina, 1, 8003, day + 6)
     assert offers() == "NoMeterKey", "the new key is not in force yet"

@@ -37,7 +37,9 @@ def expected(words: list[int], rules: Rules) -> list[int] | None:
             for quantity, limit in zip(step.quantities, step.limits, strict=True):
                 if limit > rules.price_cap or 0 < quantity < rules.min_quantity:
                     return None
-    return [o.account | int(o.side) << 32 | o.lock(rules.price_cap, rules.collateral_ppm) << 64 for o in orders] or None
+    return [
+        o.account | int(o.side) << 32 | o.cancels << 33 | o.lock(rules.price_cap, rules.collateral_ppm) << 64 for o in orders
+    ] or None
 
 
 @st.composite
