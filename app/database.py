@@ -191,7 +191,11 @@ class Fork(SQLModel, table=True):
 
 
 class DeliveryProof(SQLModel, table=True):
-    """A proof made here and what became of it on chain."""
+    """A proof made here and what became of it on chain.
+
+    Of one that failed: `failed_at` is when (chain time, Unix seconds), and `refused` the digest of the windows and intervals of
+    which there is no statement, where that was the reason.
+    """
 
     __table_args__ = (UniqueConstraint("session", "account"),)
 
@@ -200,6 +204,8 @@ class DeliveryProof(SQLModel, table=True):
     account: int
     status: str = "proving"
     error: str | None = None
+    failed_at: int | None = None
+    refused: str | None = None
     witness_ms: float | None = None
     prove_ms: float | None = None
     constraints: int | None = None
@@ -240,7 +246,10 @@ class Database:
     """The engine and its sessions. SQLite runs in WAL mode, so that reads do not wait for a write."""
 
     def __init__(self, url: str) -> None:
-        self.engine: Engine = create_engine(url, connect_args={"timeout": 30} if url.startswith("sqlite") else {})
+        # Parameters are readings and windows: no error message may carry them into a log.
+        self.engine: Engine = create_engine(
+            url, connect_args={"timeout": 30} if url.startswith("sqlite") else {}, hide_parameters=True
+        )
         if url.startswith("sqlite"):
             event.listen(self.engine, "connect", _sqlite_pragmas)
 

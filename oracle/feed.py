@@ -22,13 +22,14 @@ Run = Callable[[Callable[[ProvingJob], BatchResult], Sequence[ProvingJob]], Iter
 @dataclass(frozen=True, slots=True)
 class FeedResult:
     """What came of some accounts: a proven `batch` of them, or of one account why there is none. `done` of `total` accounts so
-    far."""
+    far. `refused` says that there is no statement about the account: the same windows will be refused again."""
 
     accounts: tuple[int, ...]
     done: int
     total: int
     batch: BatchResult | None = None
     error: str = ""
+    refused: bool = False
 
 
 def prove_deliveries(
@@ -55,7 +56,7 @@ def prove_deliveries(
             error = f"proof: {result.reason}" if isinstance(result, Lost) else result.error
             for account, reason in refused.items():
                 done += 1
-                yield FeedResult((account,), done, total, error=reason)
+                yield FeedResult((account,), done, total, error=reason, refused=True)
             if refused:
                 remaining += [account for account in accounts if account not in refused]
             elif not error:

@@ -1,11 +1,13 @@
 """Proofs of delivery: for the sellers of a session, from their meters' windows to verified records on chain, in batches.
 
 One seller's failure never stops the others; why it failed is kept beside its name, without any reading in it. What is lost
-between a proof and its transaction is proven again; what stands in the outbox is sent once.
+between a proof and its transaction is proven again; what stands in the outbox is sent once. What failed is tried again until
+the proof deadline, unless there is no statement about it: then only when there is something else to prove.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -26,15 +28,20 @@ from oracle.jobs import BatchResult
 from oracle.workers import WorkersError
 from zk.keys import read_info
 from zk.statement import AccountInput, Shared
+from zk.windows import Window
 
 log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 60
+"""Seconds for which what failed is left alone in the background: it would fail again at once. Chain time for a delivery."""
 
 
 def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[str]:
     """Proves the delivery of every seller that has a window and no record yet; returns what was done.
 
-    Without `again` those are left out whose proof has failed before: nothing new will come of the same windows. Raises
-    `Refused` where the contract would take no proof of the session now.
+    Without `again`, as in the background, a delivery that failed is left alone for `RETRY_AFTER_S`; one of which there is no
+    statement, as long as its windows and the intervals to prove are the same. Raises `Refused` where the contract would take
+    no proof of the session now.
     """
     ctx.relayer.flush()
     view = sessions.view(ctx, session_id)
@@ -50,9 +57,10 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
             got=view.state.name.capitalize(),
         )
     due = _due(ctx, view, again=again)
+    if due:
+        _require_open(ctx, session_id)  # first: a session still under auction might change the days that are admissible
     deliveries = _deliveries(ctx, view, due)
     if deliveries:
-        _require_open(ctx, session_id)
         _store(ctx, session_id, [item.account for item in deliveries], status="proving", error=None)
         refused = _prove(ctx, view, deliveries, separately=False)
         if refused:  # the chain took another proof in the meantime, or a key was suspended: the others must not suffer
@@ -66,17 +74,34 @@ def _due(ctx: Context, view: sessions.SessionView, *, again: bool) -> dict[int, 
     deviation of any other interval would tell of consumption for nothing."""
     terms = view.terms
     with ctx.database.session() as db:
-        rows = db.exec(select(DeliveryProof).where(DeliveryProof.session == terms.session)).all()
-    given_up = set() if again else {row.account for row in rows if row.status == "failed"}
+        rows = db.exec(
+            select(DeliveryProof).where(DeliveryProof.session == terms.session, DeliveryProof.status == "failed")
+        ).all()
+    failed = {} if again else {row.account: row for row in rows}
+    now = ctx.now()
     recorded = sessions.records(ctx, terms.session)
     due = {}
     for account, fills in sorted(view.sold.items()):
         mask = sum(1 << t for t, fill in zip(terms.intervals, fills, strict=True) if fill)
         for record in recorded.get(account, ()):
             mask &= ~record.mask
-        if mask and account not in given_up and metering.has_window(ctx, account, terms.day):
+        if not mask or (account in failed and _rests(ctx, failed[account], terms.day, mask, now)):
+            continue
+        if metering.has_window(ctx, account, terms.day):
             due[account] = mask
     return due
+
+
+def _rests(ctx: Context, failed: DeliveryProof, day: int, mask: int, now: int) -> bool:
+    """Whether a delivery that failed is left alone at `now`."""
+    if failed.refused is not None:
+        return failed.refused == _digest(metering.windows(ctx, failed.account, day), mask)
+    return failed.failed_at is not None and now < failed.failed_at + RETRY_AFTER_S
+
+
+def _digest(windows: Sequence[Window], mask: int) -> str:
+    """Stands for what a statement is about: the heads hold all that is in the windows, and tell nothing of it."""
+    return hashlib.sha256(repr((mask, [window.head for window in windows])).encode()).hexdigest()
 
 
 def _deliveries(ctx: Context, view: sessions.SessionView, due: Mapping[int, int]) -> list[AccountInput]:
@@ -111,6 +136,7 @@ def _require_open(ctx: Context, session_id: int) -> None:
 def _prove(ctx: Context, view: sessions.SessionView, deliveries: Sequence[AccountInput], *, separately: bool) -> set[int]:
     """Proves and sends, several proofs in a transaction; returns the accounts of shared proofs that the chain refused."""
     terms = view.terms
+    asked = {item.account: item for item in deliveries}
     shared = Shared(ctx.chain.chain_id, int(terms.deliveries, 16), terms.session, terms.day, terms.mask)
     keys = ctx.proving_keys(terms.zone.intervals)
     constraints = {key.circuit.accounts: read_info(key.info).constraints for key in keys}
@@ -121,7 +147,9 @@ def _prove(ctx: Context, view: sessions.SessionView, deliveries: Sequence[Accoun
             for result in results:
                 log.info("session %s: %s of %s deliveries tried", terms.session, result.done, result.total)
                 if result.batch is None:
-                    _store(ctx, terms.session, result.accounts, status="failed", error=result.error)
+                    (account,) = result.accounts
+                    digest = _digest(asked[account].windows, asked[account].mask) if result.refused else None
+                    _store(ctx, terms.session, [account], status="failed", error=result.error, refused=digest)
                     continue
                 _proven(ctx, terms.session, result.batch, constraints[result.batch.size])
                 if not fits_with([batch.size for batch in waiting], result.batch.size, terms.zone.intervals):
@@ -227,12 +255,15 @@ def _told(ctx: Context, session_id: int, due: Mapping[int, int]) -> list[str]:
     return told
 
 
-def _store(ctx: Context, session_id: int, numbers: Sequence[int], *, status: str, error: str | None) -> None:
+def _store(
+    ctx: Context, session_id: int, numbers: Sequence[int], *, status: str, error: str | None, refused: str | None = None
+) -> None:
+    failed_at = ctx.now() if status == "failed" else None
     with ctx.database.session() as db:
         for account in numbers:
             row = db.exec(
                 select(DeliveryProof).where(DeliveryProof.session == session_id, DeliveryProof.account == account)
             ).first()
             row = row or DeliveryProof(session=session_id, account=account)
-            row.status, row.error = status, error
+            row.status, row.error, row.failed_at, row.refused = status, error, failed_at, refused
             db.add(row)

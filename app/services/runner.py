@@ -7,15 +7,11 @@ import threading
 import time
 
 from app.context import Context
+from app.errors import told
 from app.services import clearing, forks, proving, sessions, settling, unwinding
 from contracts.units import SessionState
 
 log = logging.getLogger(__name__)
-
-
-RETRY_AFTER_S = 600.0
-"""Wall-clock seconds for which a session that failed is left alone in the background: it would fail again at once."""
-
 
 FORKS = 0
 """Number under which fork reports are served, since no session has it."""
@@ -25,7 +21,7 @@ def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
     """Does everything that is due now; returns what was done.
 
     One session's trouble does not keep the others from being served: it is told in a line of its own. With `patient`, sessions
-    that failed lately are left alone.
+    that failed within the last `RETRY_AFTER_S` seconds of wall-clock time are left alone.
     """
     done: list[str] = []
     with ctx.working:
@@ -36,9 +32,9 @@ def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
                 done += _serve(ctx, session_id)
             except Exception as error:
                 what = "fork reports" if session_id == FORKS else f"session {session_id}"
-                log.exception("%s: background work failed", what)
-                ctx.retry_at[session_id] = time.monotonic() + RETRY_AFTER_S
-                done.append(f"{what}: failed, will be tried again: {error}")
+                log.error("%s: background work failed: %s", what, told(error))
+                ctx.retry_at[session_id] = time.monotonic() + proving.RETRY_AFTER_S
+                done.append(f"{what}: failed, will be tried again: {type(error).__name__}")
     return done
 
 
@@ -91,6 +87,6 @@ class Runner:
                     done += self._ctx.follow_clock()
                 for line in done:
                     log.info("%s", line)
-            except Exception:
+            except Exception as error:
                 # One session's trouble must not end the service; the next round tries again.
-                log.exception("background work failed and will be tried again")
+                log.error("background work failed and will be tried again: %s", told(error))

@@ -137,10 +137,42 @@ def test_an_account_that_cannot_be_proven_stops_nobody(house: House) -> None:
         assert house.api.get("/sessions/1")["proofs"] == {"expected": 3, "proving": 0, "proven": 0, "verified": 2, "failed": 1}
         with ctx.working:
             assert proving.prove_session(ctx, 1, again=False) == [], "it is not tried again and again in the background"
+            later(ctx)
+            assert proving.prove_session(ctx, 1, again=False) == [], "nothing new has come in"
+        assert prove(house) == [refused], "who asks is told again"
     finally:
         with ctx.database.session() as db:
             db.add(MeterWindow(**lost.model_dump()))
-    assert prove(house) == ["session 1: 1 of 1 deliveries proven and recorded"]
+    with ctx.working:
+        assert proving.prove_session(ctx, 1, again=False) == ["session 1: 1 of 1 deliveries proven and recorded"]
+    assert sorted(recorded(ctx)) == [1, 2, 3]
+
+
+def later(ctx: Context) -> None:
+    """So much later that what failed is tried again."""
+    ctx.chain.advance_to(ctx.now() + proving.RETRY_AFTER_S)
+
+
+def test_what_failed_in_passing_is_tried_again_in_the_background(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prover out of time, then a chain that refuses each proof: nobody has to ask, and nothing is tried without a pause."""
+    ctx = house.ctx
+    good, ctx.workers = ctx.workers, Workers(1, timeout=0.001)
+    with ctx.working:
+        told = proving.prove_session(ctx, 1, again=False)
+        assert told == [f"session 1: delivery of account {n} not proven: proof: not done after 0.001 s" for n in (1, 2, 3)]
+        ctx.workers.close()
+        ctx.workers = good
+        assert proving.prove_session(ctx, 1, again=False) == []
+        assert states(house) == dict.fromkeys((1, 2, 3), "failed")
+        later(ctx)
+        with monkeypatch.context() as patch:
+            patch.setattr(proving, "_sent", lambda *_: "no gas today")
+            told = proving.prove_session(ctx, 1, again=False)
+        assert told == [f"session 1: delivery of account {n} not proven: no gas today" for n in (1, 2, 3)]
+        assert proving.prove_session(ctx, 1, again=False) == []
+        later(ctx)
+        told = runner.run_due(ctx, patient=True)
+    assert told[0] == "session 1: 3 of 3 deliveries proven and recorded"
     assert sorted(recorded(ctx)) == [1, 2, 3]
 
 
@@ -234,7 +266,10 @@ def test_a_member_who_proved_a_part_itself_in_the_meantime_spoils_no_batch(
     assert told[0] == "session 1: 2 of 3 deliveries proven and recorded"
     assert told[1].startswith("session 1: delivery of account 1 not proven: ")
     assert sorted(recorded(ctx)) == [1, 2, 3], "account 1 by itself"
-    assert prove(house) == ["session 1: 1 of 1 deliveries proven and recorded"], "the rest of what it sold"
+    later(ctx)
+    with ctx.working:
+        told = proving.prove_session(ctx, 1, again=False)
+    assert told == ["session 1: 1 of 1 deliveries proven and recorded"], "the rest of what it sold, though nobody asked"
     assert sorted(recorded(ctx)) == [1, 1, 2, 3]
     assert ctx.client.recorded(1, 1) == proving.sessions.view(ctx, 1).terms.mask
 
