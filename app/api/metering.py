@@ -36,15 +36,16 @@ def import_readings(ctx: Ctx, text: Annotated[str, Body(media_type="text/csv", m
 @router.post("/windows", status_code=201)
 def store_windows(ctx: Ctx, batch: Annotated[list[models.SignedWindow], Body(max_length=5000)]) -> models.Done:
     """Hands in windows as their meters signed them: all of them, or none. A window that contradicts an earlier one is refused,
-    and both are kept as evidence."""
-    metering.store_windows(
+    and both are kept as evidence. What is stored already, and what a named key signed of days too early to matter, is taken
+    without being stored."""
+    stored = metering.store_windows(
         ctx,
         [
             metering.SignedWindow(item.account, _window(number, item.window), None if item.key is None else int(item.key))
             for number, item in enumerate(batch)
         ],
     )
-    return models.Done(done=[f"{len(batch)} windows stored"])
+    return models.Done(done=[f"{stored} windows stored"])
 
 
 @router.get("/forks", dependencies=OPERATOR)

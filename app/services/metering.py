@@ -82,18 +82,20 @@ def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
     return len(new)
 
 
-def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> None:
-    """Takes signed windows in, all of them or none.
+def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> int:
+    """Takes signed windows in, all of them or none. Returns the number of windows that are newly stored.
 
     Each head and signature must verify under a version of the account's meter key and continue that key's log. A window that
-    contradicts a stored one is refused, and both are kept as evidence of the fork; the same window again is harmless.
+    contradicts a stored one is refused, and both are kept as evidence of the fork; the same window again is harmless. So is one
+    of a day before the 14 that precede the named version's first: it is dropped, since nothing can be proven with it.
     """
     ctx.refresh()
+    stored = 0
     with _storing:
         try:
             with ctx.database.session() as db:
                 for item in items:
-                    _store_window(db, item)
+                    stored += _store_window(db, item)
                     db.flush()
         except _ForkError as fork:
             with ctx.database.session() as db:
@@ -101,17 +103,23 @@ def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> None:
                 if found is None:
                     db.add(fork.evidence)
             raise fork.refused from fork
+    return stored
 
 
-def _store_window(db: Session, item: SignedWindow) -> None:
+def _store_window(db: Session, item: SignedWindow) -> bool:
+    """Takes one window in; returns whether it is newly stored."""
     account, window = item.account, item.window
     known(db.get(Account, account), "account", account)
+    if _is_stored(db, item):
+        return False  # before anything that takes time: anyone may send the same window any number of times
     version = _signer(db, item)
+    if window.day < version.from_day - HISTORY_DAYS:
+        return False
     stored = _signed(db, version.key, window.day, window.day)
     for earlier in stored:
         _refuse_fork(account, version.key, earlier, window)
     if any(earlier.head == window.head for earlier in stored):
-        return
+        return False
     if len(stored) >= HEADS_A_DAY and not window.final:
         raise Refused(
             f"The meter of account {account} has signed day {window.day} often enough.",
@@ -127,6 +135,16 @@ def _store_window(db: Session, item: SignedWindow) -> None:
     if after is not None and window.final and after.previous != window.head:
         raise _broken(f"The window of day {window.day} is not the one that day {window.day + 1} continues.", "day after")
     db.add(MeterWindow(key=version.key, day=window.day, head=str(window.head), window=window.to_record()))
+    return True
+
+
+def _is_stored(db: Session, item: SignedWindow) -> bool:
+    """Whether this very window has come in under a key version of the account."""
+    bound = [version.key for version in accounts.versions(db, item.account)]
+    query = select(MeterWindow.window).where(
+        MeterWindow.day == item.window.day, MeterWindow.head == str(item.window.head), col(MeterWindow.key).in_(bound)
+    )
+    return item.window.to_record() in db.exec(query).all()
 
 
 def _broken(detail: str, where: str) -> Refused:
@@ -135,7 +153,10 @@ def _broken(detail: str, where: str) -> Refused:
 
 
 def _signer(db: Session, item: SignedWindow) -> MeterKey:
-    """The version of the account's key that signed the window; raises `Refused` unless one did that has a say on its day."""
+    """The version of the account's key that signed the window; raises `Refused` unless one did that has a say on its day.
+
+    A version that is named may have signed earlier days as well: its log was begun before it was known from when it counts.
+    """
     account, window = item.account, item.window
     bound = accounts.versions(db, account)
     if not bound:
@@ -143,7 +164,7 @@ def _signer(db: Session, item: SignedWindow) -> MeterKey:
             f"Account {account} has no meter.", field="account", expected="an account with a meter key", got=str(account)
         )
     ends = [version.from_day for version in bound[1:]] + [1 << 32]
-    # A version's log begins with 14 empty days, and ends where the next version counts.
+    # A version's log matters from the 14 days before its first, and ends where the next version counts.
     days = {version.key: range(version.from_day - HISTORY_DAYS, end) for version, end in zip(bound, ends, strict=True)}
     listed = "; ".join(f"{key}: days {r.start} to {r.stop - 1}" for key, r in days.items())
     if item.key is not None and hex(item.key) not in days:
@@ -151,7 +172,11 @@ def _signer(db: Session, item: SignedWindow) -> MeterKey:
             f"This key is not a version of account {account}'s.", field="key", expected=f"one of {listed}", got=hex(item.key)
         )
     named = [version for version in bound if item.key is None or version.key == hex(item.key)]
-    possible = [version for version in named if window.day in days[version.key]]
+    possible = [
+        version
+        for version in named
+        if window.day < days[version.key].stop and (item.key is not None or window.day >= days[version.key].start)
+    ]
     if not possible:
         raise Refused(
             f"No key version of account {account} signs day {window.day}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from app.errors import Refused
 from app.services import accounts, metering
 from oracle.meter import Meter
 from zk.eddsa import PrivateKey
-from zk.windows import Window, close_window, start_log
+from zk.windows import Window, check_chain, close_window, start_log
 
 Json = dict[str, Any]
 OLD, NEW, FOREIGN = (PrivateKey(bytes([n]) * 32) for n in (1, 2, 3))
@@ -135,6 +136,32 @@ def test_a_window_of_the_wrong_version_is_refused_with_what_and_where(house: Hou
     assert (document["errors"][0]["field"], document["errors"][0]["expected"]) == ("window.readings", "24 intervals")
     with house.ctx.database.session() as db:
         assert db.exec(select(MeterWindow)).all() == []
+
+
+@pytest.mark.needs("key")
+@pytest.mark.slow
+def test_a_log_that_began_long_before_its_key_counts_comes_in(house: House, two: TwoKeys) -> None:
+    """Of its early days nothing is stored; they are refused all the same where the named key has not signed them."""
+    late = two.old + 20
+    house.api.post("/meters", binding(two.account, OLD, late))
+    two.first.close_days((day, DAY) for day in range(two.old, late + 1))
+    log = two.first.windows(0, late)
+    early = log[0]
+    assert early.day == late - 34
+    stranger = start_log(FOREIGN, two.old, 24)
+    for window, field in (
+        (stranger[0], "window.signature"),
+        (replace(early, previous=1), "window"),
+        (close_window(OLD, early.day, (1,) * 96, 0), "window.readings"),
+    ):
+        assert refused(two.hand_in, [*log[1:3], window], OLD)["errors"][0]["field"] == field
+    assert refused(two.hand_in, [early])["errors"][0]["field"] == "window.day", "only who names the key is sure of it"
+    assert two.hand_in(log[:10], OLD)["done"] == ["0 windows stored"]
+    assert two.hand_in(log, OLD)["done"] == ["15 windows stored"]
+    assert two.hand_in(log, OLD)["done"] == ["0 windows stored"], "they are there already"
+    found = metering.windows(house.ctx, two.account, late)
+    assert [window.day for window in found] == list(range(late - 14, late + 1))
+    check_chain(found)
 
 
 @pytest.mark.needs("key")
