@@ -201,6 +201,7 @@ def db_upgrade() -> None:
 
     settings = Settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.chmod(0o700)  # readings and salts are in here
     migrate.upgrade(settings.url)
     out.print("the schema is up to date")
 

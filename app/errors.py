@@ -1,9 +1,10 @@
 """The one error of the application: what was refused, which field, what was expected and what came. The API renders it
-as problem+json.
+as problem+json. And how an error nobody expected is told in a log.
 """
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 
 
@@ -24,3 +25,12 @@ class Refused(Exception):
         self.detail = detail
         self.status = status
         self.errors: list[FieldError] = [FieldError(field, expected, got)] if field else []
+
+
+def told(error: BaseException) -> str:
+    """An unexpected error for the log: its type and where it came from. Not its message, which could carry readings or keys."""
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    ours = [frame for frame in frames if "site-packages" not in frame.filename]
+    return f"{type(error).__name__} at " + " < ".join(
+        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in ours or frames
+    )

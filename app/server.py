@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import sys
@@ -38,7 +39,15 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+RECURSION = 12_288
+"""Frames, as many as py-evm needs. py-ecc sets 100,000 when it is imported, at which a deeply nested JSON body overflows the
+stack of the process instead of being refused."""
+
+
 def _server(ctx: Context, host: str) -> uvicorn.Server:
+    sys.setrecursionlimit(RECURSION)
+    # What failed is told by app.api.problem, without the message that a traceback ends with.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not record.exc_info)
     # A reader of an open event stream must not keep the process from ending.
     config = uvicorn.Config(create_api(ctx), host=host, log_level="warning", timeout_graceful_shutdown=5)
     return uvicorn.Server(config)

@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 from zk.compile import Circuit
 from zk.files import PACKAGE, locked, new_file, sha256, write_whole
 from zk.groth16 import VerifyingKey
-from zk.keys import DEVELOPMENT, KeyFileError, KeyInfo, KeyPaths, check_files, key_info
+from zk.keys import DEVELOPMENT, KEY_NAME, KeyFileError, KeyInfo, KeyPaths, check_files, key_info
 from zk.ptau import PtauError, read_ptau, require_room
 from zk.r1cs import R1csError, R1csHeader, read_header
 from zk.transcript import Ceremony, Contribution, Transcript, TranscriptError, read_transcript
@@ -33,8 +33,6 @@ Progress = Callable[[str], None]
 
 MIN_ITERATIONS_EXP, MAX_ITERATIONS_EXP = 10, 63
 """Range of a beacon's exponent: 2^n hashes are made of its value."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class CeremonyError(KeyFileError):
@@ -87,10 +85,17 @@ def beacon(
 
 
 def verify(
-    circuit: Circuit, ptau: Path, zkey: Path, *, after: Path | None = None, progress: Progress | None = None
+    circuit: Circuit,
+    ptau: Path,
+    zkey: Path,
+    *,
+    after: Path | None = None,
+    contains: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Transcript:
     """The record of a valid key: it belongs to the circuit's r1cs and the powers of tau, every contribution follows the one
-    before, and with `after` it goes on from that earlier key. Raises `CeremonyError` saying what is wrong.
+    before, with `after` it goes on from that earlier key, and the contributions with the hashes `contains` are among its own.
+    Raises `CeremonyError` saying what is wrong.
 
     The key of contribution 0000 is valid too; whether it is enough is for the caller to ask.
     """
@@ -99,6 +104,9 @@ def verify(
         if after is not None:
             transcript.require_follows(_look(circuit, after))
         require_room(read_ptau(ptau), read_header(circuit.r1cs))
+    for published in contains:
+        if published.lower() not in {item.hash for item in transcript.contributions}:
+            raise CeremonyError(f"{zkey}: expected a contribution with the hash {published}, got none")
     try:
         _ask({"op": "verify", "r1cs": str(circuit.r1cs), "ptau": str(ptau), "zkey": str(zkey)}, progress)
     except CeremonyError as error:
@@ -112,7 +120,7 @@ def import_key(circuit: Circuit, zkey: Path, ptau: Path, name: str, progress: Pr
     Refused: a name in use for another key, a key without a secret contribution (anyone could forge its proofs), and all that
     `verify` refuses.
     """
-    if not _NAME.fullmatch(name) or name == DEVELOPMENT:
+    if not KEY_NAME.fullmatch(name) or name == DEVELOPMENT:
         raise CeremonyError(f"name: expected small letters, digits and '-', and not {DEVELOPMENT!r}, got {name!r}")
     paths = KeyPaths(circuit, name)
     with locked(circuit.directory / f"{name}.lock"):

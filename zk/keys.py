@@ -7,6 +7,7 @@ information. A key without information was never finished and is made again.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,8 @@ from zk.zkey import ZkeyError, check_zkey
 
 DEVELOPMENT = "development"
 """Name of the key that set-up makes."""
+KEY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+"""Names of keys, which are names of files."""
 
 
 class KeyFileError(ValueError):
@@ -111,6 +114,8 @@ def ensure_key(
     kind: str = STATEMENT,
 ) -> KeyPaths:
     """The key called `name`, checked: the development key is made where it is absent, another one must have been imported."""
+    if not KEY_NAME.fullmatch(name):
+        raise KeyFileError(f"key name: expected small letters, digits and '-', got {name!r}")
     if name == DEVELOPMENT:
         return ensure_development_key(intervals, accounts, cache, progress, kind)
     paths = KeyPaths(compile_circuit(intervals, accounts, cache, progress, kind), name)

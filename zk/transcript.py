@@ -20,6 +20,8 @@ _HASH = 64
 _G1, _G2 = 64, 128
 _FROM_MONTGOMERY = pow(1 << 256, -1, BASE_ORDER)
 _BEACON = 1
+NAME_BYTES = 64
+"""A name is the coordinator's word and under no hash: too short here to hold a contribution's hash of 128 digits."""
 
 
 class TranscriptError(ValueError):
@@ -38,7 +40,7 @@ class Contribution:
 
     def __str__(self) -> str:
         origin = "" if self.beacon is None else f", beacon {self.beacon}, 2^{self.iterations_exp} iterations"
-        return f"{self.name or 'unnamed'}{origin}: {self.hash}"
+        return f"{self.hash}{origin}, named {self.name!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +118,16 @@ def _read(content: bytes) -> Transcript:
         name, iterations, beacon = _parameters(content[at + 8 : at + 8 + length], length)
         at += 8 + length
         if any(item.beacon is not None for item in found):
-            raise TranscriptError(
-                f"contribution {number} ({name or 'unnamed'}): it comes after the beacon, which closes a ceremony"
-            )
+            raise TranscriptError(f"contribution {number} ({name!r}): it comes after the beacon, which closes a ceremony")
         plain = _plain(points)
         link = chain.copy()
         link.update(plain[_G1 : 3 * _G1])
         if link.digest() != given:
             place = f"does not follow contribution {number - 1}" if number > 1 else "does not follow the circuit"
-            raise TranscriptError(f"contribution {number} ({name or 'unnamed'}): {place}; it was made elsewhere or moved")
+            raise TranscriptError(f"contribution {number} ({name!r}): {place}; it was made elsewhere or moved")
         chain.update(plain + given)
         if (kind == _BEACON) != (beacon is not None):
-            raise TranscriptError(f"contribution {number} ({name or 'unnamed'}): expected a beacon to name its value")
+            raise TranscriptError(f"contribution {number} ({name!r}): expected a beacon to name its value")
         found.append(Contribution(name, hashlib.blake2b(plain + given).hexdigest(), beacon, iterations))
     if at != len(content):
         raise TranscriptError(f"section 10 (contributions): expected {at} bytes, got {len(content)}")
@@ -147,12 +147,20 @@ def _parameters(data: bytes, length: int) -> tuple[str, int | None, str | None]:
             continue
         value, at = data[at + 2 : at + 2 + size], at + 2 + size
         if field == 1:
-            name = value.decode(errors="replace")
+            name = require_name(value)
         elif field == 3:
             beacon = value.hex()
         else:
             raise TranscriptError(f"section 10 (contributions): parameter {field} is unknown")
     return name, iterations, beacon
+
+
+def require_name(value: bytes) -> str:
+    """A contribution's name as text; raises `TranscriptError` for one that could be taken for something else in a listing."""
+    name = value.decode(errors="replace")
+    if len(value) > NAME_BYTES or not name.isprintable():
+        raise TranscriptError(f"name: expected at most {NAME_BYTES} bytes of printable text, got {name[:NAME_BYTES]!r}")
+    return name
 
 
 def _plain(points: bytes) -> bytes:

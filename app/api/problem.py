@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.errors import FieldError, Refused
+from app.errors import FieldError, Refused, told
 from contracts.refusals import ContractRefusal
 from market.errors import FieldError as MarketFieldError
 from oracle.ingest.csv import CsvError
@@ -55,8 +55,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # The type only: a message could carry readings or keys.
-        log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+        log.error("%s %s failed: %s", request.method, request.url.path, told(error))
         return problem(500, "Something went wrong here. Nothing was half stored; the log has the details.", [])
 
 

@@ -168,6 +168,9 @@ def verify(
     zkey: Annotated[Path, typer.Argument(help="The key to verify.")],
     ptau: Powers,
     after: Annotated[Path | None, typer.Option(help="An earlier key of this ceremony that this one must go on from.")] = None,
+    contains: Annotated[
+        list[str] | None, typer.Option(help="A published hash that must be among the contributions; may be given again.")
+    ] = None,
     intervals: Intervals = 24,
     accounts: Accounts = 1,
     kind: Kind = STATEMENT,
@@ -175,11 +178,11 @@ def verify(
 ) -> None:
     """Verifies a key against circuit and powers of tau; lists the contributions, or says what is wrong.
 
-    Example: wattproof zk ceremony verify circuit_0002.zkey --ptau powers_16.ptau --after circuit_0001.zkey
+    Example: wattproof zk ceremony verify circuit_0002.zkey --ptau powers_16.ptau --after circuit_0001.zkey --contains cfbe...
     """
     with _steps("verifying") as progress:
         circuit = _circuit(intervals, accounts, progress, kind)
-        found = ceremony.verify(circuit, ptau, zkey, after=after, progress=progress)
+        found = ceremony.verify(circuit, ptau, zkey, after=after, contains=contains or (), progress=progress)
     _tell(as_json, {"valid": True, **asdict(found)}, _record(found) + "\nvalid")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.access import header
 from app.database import MeterWindow, Outbox, Reading, Submission
 from app.demo.client import ApiError
 from app.demo.plan import open_session
+from app.server import RECURSION
 from contracts.encoding import ScheduleOrder, Step
 from contracts.typed_data import Domain
 from contracts.units import Side
@@ -51,6 +53,16 @@ def test_operators_endpoints_ask_for_the_token(house: House) -> None:
         assert document["status"] in (401, 422)
         if document["status"] == 422:
             pytest.fail(f"{path} looked at the body before the token")
+
+
+def test_a_body_nested_without_end_is_refused(house: House) -> None:
+    """A library raises the interpreter's limit so far that such a body would overflow the process's stack."""
+    for path in ("/windows", "/meters", "/accounts"):
+        answer = httpx.post(
+            f"{house.url}/api/v1{path}", content="[" * 2_000_000, headers={"Content-Type": "application/json"}, timeout=60
+        )
+        assert 400 <= answer.status_code < 500, (path, answer.status_code)
+    assert sys.getrecursionlimit() <= RECURSION
 
 
 def test_unknown_things_are_named(house: House) -> None:

@@ -120,18 +120,54 @@ def test_what_is_no_fork_is_none(metered: Metered) -> None:
     first = metered.sign((*DAY[:6], *GAPS[6:]), final=False)
     metered.hand_in(first)
     metered.hand_in(first)
-    metered.hand_in(metered.sign((*DAY[:6], *GAPS[6:]), final=False))  # another salt, the same readings
+    metered.hand_in(metered.sign((*DAY[:5], *GAPS[5:]), final=False))  # fewer hours, handed in late
     metered.hand_in(metered.sign(DAY))
     metered.hand_in(metered.sign((*DAY[:9], *GAPS[9:]), final=False))  # late, and the same history
     assert metered.evidence() == []
 
 
+def test_a_log_that_was_put_back_closes_the_same_readings_again_without_a_fork(metered: Metered) -> None:
+    path = metered.house.folder / "log.json"
+    before = path.read_bytes()
+    metered.meter.provisional(metered.from_day, (*DAY[:6], *GAPS[6:]), 6)
+    metered.hand_in(*metered.meter.windows(metered.from_day, metered.from_day))
+    metered.hand_in(*metered.meter.close_days([(metered.from_day, DAY), (metered.from_day + 1, DAY)]))
+    stored = metered.stored()
+    path.write_bytes(before)
+    restored = Meter.open(path, KEY)
+    metered.hand_in(*restored.close_days([(metered.from_day, DAY), (metered.from_day + 1, DAY)]))
+    assert metered.evidence() == [] and metered.stored() == stored
+    # Other readings still are a fork: nobody but the meter can know what it signed after that state.
+    path.write_bytes(before)
+    metered.refused(Meter.open(path, KEY).close(metered.from_day, (None, *DAY[1:])))
+    assert [fork.interval for fork in metered.evidence()] == [24]
+
+
 def test_a_meter_cannot_fill_the_database(metered: Metered, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metering, "HEADS_A_DAY", 3)
-    for _ in range(3):
-        metered.hand_in(metered.sign((*DAY[:6], *GAPS[6:]), final=False))
+    for hours in range(3):
+        metered.hand_in(metered.sign((*DAY[:hours], *GAPS[hours:]), final=False))
     assert metered.refused(metered.sign((*DAY[:6], *GAPS[6:]), final=False))["status"] == 429
+    metered.hand_in(metered.sign((*DAY[:2], *GAPS[2:]), final=False))  # one that is there already costs nothing
     metered.hand_in(metered.sign(DAY))
+
+
+def test_what_fails_is_logged_without_a_reading(metered: Metered, caplog: pytest.LogCaptureFixture) -> None:
+    window = metered.sign((*DAY[:3], 424_242, *DAY[4:]))
+    with metered.house.ctx.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON meterwindow BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    assert metered.refused(window)["status"] == 500
+    assert "IntegrityError" in caplog.text and "store_windows" in caplog.text
+    assert "424242" not in caplog.text and str(window.salt) not in caplog.text
+
+
+def test_repeated_windows_cost_no_signature_check(metered: Metered, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = metered.sign(DAY)
+    metered.hand_in(window)
+    monkeypatch.setattr(metering, "check_window", lambda *_: pytest.fail("verified again"))
+    metered.hand_in(*[window] * 100)
 
 
 def test_nobody_can_frame_a_meter(metered: Metered) -> None:

@@ -193,7 +193,7 @@ def test_nothing_comes_after_the_beacon(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(CeremonyError, match="a beacon has closed this ceremony already"):
         ceremony.beacon(scene.circuit, scene.steps[3], target, BEACON, 10)
     snarkjs("zkey", "contribute", scene.steps[3], target, "--name=late", "-e=text")
-    with pytest.raises(CeremonyError, match=r"contribution 4 \(late\): it comes after the beacon"):
+    with pytest.raises(CeremonyError, match=r"contribution 4 \('late'\): it comes after the beacon"):
         ceremony.verify(scene.circuit, scene.ptau, target)
 
 
@@ -201,9 +201,9 @@ def test_a_contribution_out_of_order_is_named(scene: Scene, tmp_path: Path) -> N
     """One that goes on from an older key, one that was dropped, two that were swapped."""
     aside = tmp_path / "aside.zkey"
     ceremony.contribute(scene.circuit, scene.steps[0], aside, "Cene")
-    with pytest.raises(CeremonyError, match=r"contribution 1: expected Anna: \w+, got Cene"):
+    with pytest.raises(CeremonyError, match=r"contribution 1: expected \w+, named 'Anna', got \w+, named 'Cene'"):
         ceremony.verify(scene.circuit, scene.ptau, aside, after=scene.steps[1])
-    with pytest.raises(CeremonyError, match=r"contribution 2 is missing: expected Bojan"):
+    with pytest.raises(CeremonyError, match=r"contribution 2 is missing: expected \w+, named 'Bojan"):
         ceremony.verify(scene.circuit, scene.ptau, scene.steps[1], after=scene.steps[2])
 
     def without_first(record: bytes) -> bytes:
@@ -214,7 +214,7 @@ def test_a_contribution_out_of_order_is_named(scene: Scene, tmp_path: Path) -> N
         return struct.pack("<I", 2) + second + first
 
     for change in (without_first, swapped):
-        with pytest.raises(CeremonyError, match=r"contribution 1 \(Bojan, Ž\): does not follow the circuit"):
+        with pytest.raises(CeremonyError, match=r"contribution 1 \('Bojan, Ž'\): does not follow the circuit"):
             ceremony.verify(scene.circuit, scene.ptau, changed(scene.steps[2], tmp_path / "moved.zkey", 10, 64, change))
 
 
@@ -367,11 +367,11 @@ def test_the_commands(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     first, second, last = (tmp_path / f"{name}.zkey" for name in ("first", "second", "last"))
     run("ceremony", "start", first, "--ptau", scene.ptau)
     told = run("ceremony", "contribute", first, second, "--name", "Anna", "--type", typed="correct horse\n")
-    assert "Anna: " in told and "correct horse" not in told
+    assert "named 'Anna'" in told and "correct horse" not in told
     closed = json.loads(run("ceremony", "beacon", second, last, "--hash", BEACON, "--json"))
     assert closed["beacon"] == BEACON
     told = run("ceremony", "verify", last, "--ptau", scene.ptau, "--after", second)
-    assert told.endswith("valid\n") and f"contribution 2, beacon, beacon {BEACON}" in told
+    assert told.endswith("valid\n") and f"contribution 2, {closed['hash']}, beacon {BEACON}" in told
     assert "anyone could forge" in run("ceremony", "verify", first, "--ptau", scene.ptau)
     run("import", last, "--ptau", scene.ptau)
     (listed,) = json.loads(run("info", "--json"))
@@ -435,6 +435,29 @@ def test_the_ceremonys_key_deploys_on_a_public_chain(public: tuple[Chain, str], 
     assert not holds((*proved.public[:2], GAMMA + 1), proved.proof)
     c = proved.proof.c
     assert not holds(proved.public, Proof(proved.proof.a, proved.proof.b, G1(c.x, BASE_ORDER - c.y)))
+
+
+@pytest.mark.parametrize("name", ["{0}", "Anna: {0:.40}\ncontribution 2, Bojan", "a\x1b[2K"])
+def test_a_name_cannot_pose_as_a_contribution(scene: Scene, tmp_path: Path, name: str) -> None:
+    """Names are under no hash, so that a coordinator who drops a contributor could write its published hash into one."""
+    posing = name.format(scene.published[0]).encode()
+    start = 64 + 4 + 3 * 64 + 128 + 64  # circuit's hash, count, points and given hash of the first contribution
+
+    def renamed(rest: bytes) -> bytes:
+        kind, length = struct.unpack_from("<II", rest)
+        parameters = bytes([1, len(posing)]) + posing
+        return struct.pack("<II", kind, len(parameters)) + parameters + rest[8 + length :]
+
+    posed = changed(scene.steps[1], tmp_path / "posed.zkey", 10, start, renamed)
+    with pytest.raises(CeremonyError, match="name: expected at most 64 bytes of printable text"):
+        ceremony.verify(scene.circuit, scene.ptau, posed)
+
+
+def test_a_published_hash_is_asked_for(scene: Scene) -> None:
+    for published in scene.published[:2]:
+        ceremony.verify(scene.circuit, scene.ptau, scene.steps[-1], contains=[published])
+    with pytest.raises(CeremonyError, match="expected a contribution with the hash"):
+        ceremony.verify(scene.circuit, scene.ptau, scene.steps[1], contains=scene.published[:2])
 
 
 def test_a_record_is_plain_to_compare(scene: Scene) -> None:
