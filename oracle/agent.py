@@ -2,9 +2,11 @@
 
     meter.json        whose meter this is: its name in the readings, account, standard-time offset, interval length
     pending.json      readings that stand under no final head yet
-    1/, 2/, ...       a version of the key each: key (readable by its owner alone), log.json, delivered.json
+    1/, 2/, ...       a version of the key each: key (readable by its owner alone), log.json, delivered.json, and
+                      log.json.retired once it must sign nothing more
 
-A version's folder appears whole or not at all. A key whose log was lost never starts another: that would fork it.
+A version's folder appears whole or not at all. A key whose log was lost never starts another, and one whose log was put back to
+an earlier state must not go on: either would fork it. `Agent.retire` ends such versions and begins the next.
 Days belong to the last version that counts on them. Nothing here knows the time; callers say how far it has come.
 """
 
@@ -19,11 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from oracle.meter import Meter, MeterError, keep
+from oracle.meter import Meter, MeterError, is_retired, keep, retire
 from oracle.readings import DayReadings
 from zk.eddsa import SEED_BYTES, KeyFormatError, PrivateKey, PublicKey
 from zk.files import new_directory
-from zk.windows import Window
+from zk.windows import HISTORY_DAYS, Window
 
 _FORMAT = 1
 
@@ -68,6 +70,7 @@ class KeyVersion:
         self.number = int(folder.name)
         self.folder = folder
         self.until = until
+        self.retired = is_retired(folder / "log.json")
         self.meter = Meter.open(folder / "log.json", _read_key(folder / "key"))
 
     @classmethod
@@ -95,10 +98,16 @@ class Agent:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.site = _read_site(folder)
-        numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
-        if numbers != list(range(1, len(numbers) + 1)) or not numbers:
-            raise MeterError(f"{folder}: expected a folder for each version of the key, 1, 2, ..., got {numbers}")
-        self.versions = [KeyVersion(folder / str(number)) for number in numbers]
+        self.versions: list[KeyVersion] = []
+        self.lost: list[int] = []
+        """Numbers of retired versions that cannot be read any more."""
+        for path in _version_folders(folder):
+            try:
+                self.versions.append(KeyVersion(path))
+            except MeterError:
+                if not is_retired(path / "log.json"):
+                    raise
+                self.lost.append(int(path.name))
         self._bound()
         self._pending = _Pending(folder / "pending.json", self.site.intervals)
 
@@ -127,15 +136,43 @@ class Agent:
         earliest = max(unsigned, current.from_day + 1)
         if day < earliest:
             raise MeterError(f"from_day: expected day {earliest} or later, got {day}: earlier days are signed by the old key")
-        made = KeyVersion.make(self.folder / str(len(self.versions) + 1), day, self.site.intervals)
+        made = KeyVersion.make(_next_folder(self.folder), day, self.site.intervals)
         self.versions.append(made)
         self._bound()
         return made
 
+    @classmethod
+    def retire(cls, folder: Path, from_day: int) -> Agent:
+        """Ends every version so far, at once and for good, and makes the next one, in force from `from_day` on: for a log that
+        is lost or was put back to an earlier state. Days before `from_day` that are not closed stay without a window.
+
+        Works where a log or a key cannot be read; may be called again where it was cut short.
+        """
+        site = _read_site(folder)
+        earliest = HISTORY_DAYS
+        for path in _version_folders(folder):
+            try:
+                earliest = max(earliest, KeyVersion(path).from_day + 1)
+            except MeterError:
+                continue  # lost: the chain still refuses a version that is not after it
+        if from_day < earliest:
+            raise MeterError(f"from_day: expected at least {earliest}, after the versions so far, got {from_day}")
+        for path in _version_folders(folder):
+            retire(path / "log.json")
+        KeyVersion.make(_next_folder(folder), from_day, site.intervals)
+        return cls(folder)
+
+    @property
+    def signs(self) -> bool:
+        """Whether there is a version that is not retired."""
+        return not all(version.retired for version in self.versions)
+
     def current(self) -> tuple[KeyVersion, int]:
-        """The version that signs next, and the day that it closes next."""
+        """The version that signs next, and the day that it closes next; raises `MeterError` where all are retired."""
+        if not self.signs:
+            raise MeterError(f"{self.folder}: every version of the key is retired; `rotate --retire` makes the next")
         for version in self.versions:
-            if version.meter.next_day < version.until:
+            if not version.retired and version.meter.next_day < version.until:
                 break
         return version, version.meter.next_day
 
@@ -217,7 +254,10 @@ class Agent:
     def _compare_closed(self, item: DayReadings) -> list[str]:
         if item.day < self.versions[0].from_day:
             return [f"day {item.day}: before the first day of the meter's key, {self.versions[0].from_day}"]
-        (window,) = self.version_on(item.day).meter.windows(item.day, item.day)
+        found = self.version_on(item.day).meter.windows(item.day, item.day)
+        if not found or not found[0].final:
+            return [f"day {item.day}: no version of the key closes it, the one that would have is retired"]
+        (window,) = found
         late = [t for t, (old, new) in enumerate(zip(window.readings, item.net, strict=True)) if new is not None and new != old]
         return [f"day {item.day}, intervals {late}: came after the day was closed and are left out"] if late else []
 
@@ -297,6 +337,22 @@ class _Pending:
     def _content(self) -> object:
         days = {str(day): {str(t): wh for t, wh in sorted(row.items())} for day, row in sorted(self._days.items())}
         return {"days": days, "void": {str(day): sorted(row) for day, row in sorted(self._void.items())}}
+
+
+def _version_folders(folder: Path) -> list[Path]:
+    numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+    if numbers != list(range(1, len(numbers) + 1)) or not numbers:
+        raise MeterError(f"{folder}: expected a folder for each version of the key, 1, 2, ..., got {numbers}")
+    return [folder / str(number) for number in numbers]
+
+
+def _next_folder(folder: Path) -> Path:
+    return folder / str(len(_version_folders(folder)) + 1)
+
+
+def tomorrow(folder: Path, now: int) -> int:
+    """The day after the one of `now` (Unix seconds) in the standard time of a folder's zone."""
+    return (now + _read_site(folder).offset) // 86_400 + 1
 
 
 @contextmanager

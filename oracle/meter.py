@@ -12,7 +12,6 @@ correction may only take a provisional reading back (None) before the day's fina
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from zk.eddsa import PrivateKey, PublicKey
-from zk.files import locked, write_whole
+from zk.files import locked, sync_folder, write_whole
 from zk.windows import HISTORY_DAYS, Window, WindowError, check_chain, check_window, close_window, start_log
 
 _FORMAT = 1
@@ -223,6 +222,10 @@ class Meter:
     def _writing(self) -> Iterator[None]:
         """Holds the log's lock for one write and makes sure that the log is still the one that this meter knows."""
         with locked(_lock(self._path)):
+            if is_retired(self._path):
+                raise MeterError(
+                    f"{self._path.name}: expected a log that is in use; this one is retired and signs nothing more"
+                )
             finals, provisionals = _read(self._path, self.key)
             if finals != self._finals or provisionals != self._provisionals:
                 raise MeterError(f"{self._path.name}: another process went on with this log; open it again")
@@ -250,15 +253,27 @@ class Meter:
 def keep(path: Path, content: object) -> None:
     """Replaces a JSON file whole, readable by its owner alone, and does not return before a power cut would leave it there."""
     write_whole(path, json.dumps(content, separators=(",", ":")).encode())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself; write_whole has seen to the content
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)  # the rename itself; write_whole has seen to the content
+
+
+def retire(path: Path) -> None:
+    """Marks the log at `path`, which may be lost: nothing is ever signed with it again."""
+    with locked(_lock(path)):
+        if not is_retired(path):
+            keep(_retired(path), {"format": _FORMAT})
+
+
+def is_retired(path: Path) -> bool:
+    """Whether the log at `path` was retired."""
+    return _retired(path).exists()
 
 
 def _lock(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
+
+
+def _retired(path: Path) -> Path:
+    return path.with_name(f"{path.name}.retired")
 
 
 def _read(path: Path, key: PublicKey) -> tuple[list[Window], list[Window]]:
@@ -269,5 +284,7 @@ def _read(path: Path, key: PublicKey) -> tuple[list[Window], list[Window]]:
         if content["key"] != str(key.word()):
             raise MeterError(f"{path.name}: expected the log of key {key.word()}, got that of {content['key']}")
         return [Window.from_record(r) for r in content["finals"]], [Window.from_record(r) for r in content["provisionals"]]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except WindowError as error:
+        raise MeterError(f"{path.name}: {error}") from error
+    except (OSError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise MeterError(f"{path.name}: expected a meter's log, got {type(error).__name__}") from error

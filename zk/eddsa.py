@@ -2,8 +2,8 @@
 
 `S * B8 = R8 + 8 * h * A` with `h = Poseidon(R8x, R8y, Ax, Ay, message)`. Coordinates and messages are elements of BN254's
 scalar field, scalars live modulo the prime order of B8. Nonces are derived from the secret and the message, so that no random
-generator can leak a key. Neither Python's integers nor the native core run in constant time: a signer that an attacker can time
-belongs in a device of its own.
+generator can leak a key; windows' salts are derived likewise. Neither Python's integers nor the native core run in constant
+time: a signer that an attacker can time belongs in a device of its own.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class PrivateKey:
         wide = hashlib.blake2b(b"scalar", key=self._seed, person=b"wattproof-meter").digest()
         self._scalar = int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1
         self._nonce_key = hashlib.blake2b(b"nonce", key=self._seed, person=b"wattproof-meter").digest()
+        self._salt_key = hashlib.blake2b(b"salt", key=self._seed, person=b"wattproof-meter").digest()
         if core.available():
             ((x, y),) = core.public_points([self._scalar])
         else:
@@ -101,6 +102,11 @@ class PrivateKey:
     def sign(self, message: int) -> Signature:
         """Signature over one field element; the same message gives the same signature."""
         return sign_many([self], [message])[0]
+
+    def salt(self, content: bytes) -> int:
+        """A field element that the secret and `content` decide, and that nobody can foresee or recognise without the secret:
+        BLAKE2b-512 under a key of its own, modulo the field's order (bias below 2^-257)."""
+        return int.from_bytes(hashlib.blake2b(content, key=self._salt_key).digest(), "little") % ORDER
 
     def _nonce(self, message: int) -> int:
         wide = hashlib.blake2b(message.to_bytes(32, "little"), key=self._nonce_key).digest()

@@ -43,10 +43,21 @@ def new_directory(target: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield scratch
+        sync_folder(scratch)
         scratch.rename(target)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def sync_folder(path: Path) -> None:
+    """Does not return before a power cut would leave the folder's entries as they are now, renames among them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -6,14 +6,14 @@ does not print them. The circuit reads exactly this format; changing anything he
 
 from __future__ import annotations
 
-import secrets
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from zk.eddsa import PrivateKey, PublicKey, Signature, verify
-from zk.field import ORDER, require_bits, require_element
+from zk.field import require_bits, require_element
 from zk.poseidon import poseidon
 
 INTERVALS = (24, 48, 96)
@@ -33,6 +33,8 @@ PROVISIONAL_TAG = 6
 
 _READING_BITS = 28
 _DAY_BITS = 32
+
+_SALT_DOMAIN = b"wattproof window salt 1"
 
 
 class WindowError(ValueError):
@@ -84,17 +86,42 @@ class Window:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Window:
-        """The inverse of `to_record`; verifies nothing."""
-        r8x, r8y, s = (int(value) for value in record["signature"])
+        """The inverse of `to_record`; verifies no head and no signature. Takes each value in the one form in which it is
+        written and raises `WindowError` naming the field of another, `KeyError` where one is missing."""
+        if type(record["final"]) is not bool:
+            raise WindowError(f"final: expected true or false, got {type(record['final']).__name__}")
+        readings = _list(record, "readings")
+        signature = _list(record, "signature")
+        if len(signature) != 3:
+            raise WindowError(f"signature: expected 3 numbers, got {len(signature)}")
         return cls(
-            day=int(record["day"]),
-            readings=tuple(None if reading is None else int(reading) for reading in record["readings"]),
-            salt=int(record["salt"]),
-            previous=int(record["previous"]),
-            final=bool(record["final"]),
-            head=int(record["head"]),
-            signature=Signature(r8x, r8y, s),
+            day=_integer("day", record["day"]),
+            readings=tuple(None if wh is None else _integer(f"readings[{t}]", wh) for t, wh in enumerate(readings)),
+            salt=_decimal("salt", record["salt"]),
+            previous=_decimal("previous", record["previous"]),
+            final=record["final"],
+            head=_decimal("head", record["head"]),
+            signature=Signature(*(_decimal("signature", value) for value in signature)),
         )
+
+
+def _list(record: Mapping[str, Any], name: str) -> list[Any]:
+    value = record[name]
+    if not isinstance(value, list):
+        raise WindowError(f"{name}: expected a list, got {type(value).__name__}")
+    return value
+
+
+def _integer(name: str, value: object) -> int:
+    if type(value) is not int:
+        raise WindowError(f"{name}: expected an integer, got {type(value).__name__}")
+    return value
+
+
+def _decimal(name: str, value: object) -> int:
+    if not isinstance(value, str) or not re.fullmatch("[0-9]{1,78}", value):
+        raise WindowError(f"{name}: expected at most 78 decimal digits, got {type(value).__name__}")
+    return int(value)
 
 
 def elements_for(intervals: int) -> int:
@@ -138,12 +165,17 @@ def pack_readings(readings: Sequence[int | None]) -> tuple[int, ...]:
 
 def window_head(day: int, readings: Sequence[int | None], salt: int, previous: int, final: bool) -> int:
     """The head of one day's window."""
+    word = _first_word(day, readings, final)
+    return poseidon((require_element("previous", previous), word, require_element("salt", salt), *pack_readings(readings)))
+
+
+def _first_word(day: int, readings: Sequence[int | None], final: bool) -> int:
+    """Tag, day and validity in one word."""
     if len(readings) not in INTERVALS:
         raise WindowError(f"readings: expected {', '.join(map(str, INTERVALS))} intervals, got {len(readings)}")
     if not 0 <= day < 1 << _DAY_BITS:
         raise WindowError(f"day: expected 0 to 2^{_DAY_BITS}-1, got {day}")
-    word = (FINAL_TAG if final else PROVISIONAL_TAG) + 8 * day + (validity_of(readings) << 40)
-    return poseidon((require_element("previous", previous), word, require_element("salt", salt), *pack_readings(readings)))
+    return (FINAL_TAG if final else PROVISIONAL_TAG) + 8 * day + (validity_of(readings) << 40)
 
 
 def close_window(
@@ -158,12 +190,20 @@ def close_window(
     """Closes and signs one day.
 
     `readings` has a net load in Wh or None for each interval of the day, `previous` is the head of the final window of the day
-    before (0 for a key's first). A fresh salt is drawn unless one is given. Raises `WindowError`.
+    before (0 for a key's first). The salt is derived from key and contents unless one is given, so that the same contents
+    have the same head whenever they are signed. Raises `WindowError`.
     """
     values = tuple(readings)
-    chosen = secrets.randbelow(ORDER) if salt is None else salt
+    chosen = _derived_salt(key, day, values, previous, final) if salt is None else salt
     head = window_head(day, values, chosen, previous, final)
     return Window(day, values, chosen, previous, final, head, key.sign(head))
+
+
+def _derived_salt(key: PrivateKey, day: int, readings: Sequence[int | None], previous: int, final: bool) -> int:
+    """The salt of docs/protocol.md section 8. Every field has a fixed length, so that no two contents are the same bytes."""
+    word = _first_word(day, readings, final)
+    content = (require_element("previous", previous), word, *pack_readings(readings))
+    return key.salt(_SALT_DOMAIN + b"".join(value.to_bytes(32, "little") for value in content))
 
 
 def start_log(key: PrivateKey, from_day: int, intervals: int) -> tuple[Window, ...]:

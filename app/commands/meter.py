@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="The meter agent: keeps a meter's k
 
 out = Console()
 err = Console(stderr=True)
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_LAST_DAY = date.max.toordinal() - _EPOCH
 
 Folder = Annotated[Path, typer.Argument(help="The meter's folder.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -51,17 +55,30 @@ def rotate(
     from_day: Annotated[
         str | None, typer.Option(help="First day of the new key; by default the day after the running one.")
     ] = None,
+    retire: Annotated[
+        bool,
+        typer.Option(
+            "--retire",
+            help="The versions so far never sign again: for a log that is lost or was restored. The new key begins tomorrow.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Makes the next version of the key with a log of its own; the old one goes on until that day. Stop the agent first.
 
-    Example: wattproof meter rotate gateway --from-day 2026-12-01
+    Examples: wattproof meter rotate gateway --from-day 2026-12-01
+              wattproof meter rotate gateway --retire
     """
-    from oracle.agent import Agent, alone
+    from oracle.agent import Agent, alone, tomorrow
 
+    day = None if from_day is None else _day(from_day)
     with alone(folder):
-        agent = Agent(folder)
-        made = agent.rotate(None if from_day is None else _day(from_day))
+        if retire:
+            agent = Agent.retire(folder, tomorrow(folder, int(time.time())) if day is None else day)
+            made = agent.versions[-1]
+        else:
+            agent = Agent(folder)
+            made = agent.rotate(day)
     _registration(made, agent.site.account, as_json)
 
 
@@ -102,6 +119,10 @@ def run(
         raise typer.BadParameter(f"expected wall or readings, got {clock}", param_hint="--clock")
     with alone(folder):
         agent = Agent(folder)
+        if not agent.signs:
+            agent.current()  # says so
+        for number in sorted([*agent.lost, *(version.number for version in agent.versions if version.retired)]):
+            _say(as_json)("retired", {"version": number})
         if again:
             for version in agent.versions:
                 Cursor(version.folder / "delivered.json", version.meter).again()
@@ -146,30 +167,38 @@ def status(folder: Folder, as_json: Json = False) -> None:
             {
                 "version": version.number,
                 "key": str(version.key.word()),
+                "retired": version.retired,
                 "from_day": version.from_day,
-                "next_day": version.meter.next_day,
+                "next_day": None if version.retired else version.meter.next_day,
                 "delivered_to_day": cursor.final if cursor.final >= 0 else None,
                 "windows_to_deliver": len(cursor.due(1 << 32)),
             }
         )
+    running = agent.current()[1] if agent.signs else None
     found = {
         "meter": agent.site.meter,
         "account": agent.site.account,
         "intervals": agent.site.intervals,
-        "running_day": agent.current()[1],
+        "running_day": running,
         "readings_waiting": {str(day): count for day, count in agent.waiting().items()},
         "versions": versions,
+        "lost_versions": agent.lost,
     }
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    print(f"meter {agent.site.meter} of account {agent.site.account}, closes {_named(agent.current()[1])} next")
+    closes = "signs nothing: every version is retired" if running is None else f"closes {_named(running)} next"
+    print(f"meter {agent.site.meter} of account {agent.site.account}, {closes}")
+    for number in agent.lost:
+        print(f"key version {number}: retired, its log is lost")
     for row in versions:
+        state = ", retired" if row["retired"] else ""
         delivered = (
             "nothing delivered" if row["delivered_to_day"] is None else f"delivered to {_named(row['delivered_to_day'])}"
         )
         print(
-            f"key version {row['version']} from {_named(row['from_day'])}: {delivered}, {row['windows_to_deliver']} to deliver"
+            f"key version {row['version']} from {_named(row['from_day'])}{state}: {delivered}, "
+            f"{row['windows_to_deliver']} to deliver"
         )
     for day, count in agent.waiting().items():
         print(f"{_named(day)}: {count} of {agent.site.intervals} readings have come in")
@@ -256,14 +285,15 @@ def _say(as_json: bool) -> Any:
 
 
 def _day(text: str) -> int:
-    """Days since 1970-01-01 of a date or a number."""
-    if text.isdecimal():
-        return int(text)
+    """Days since 1970-01-01 of a date or a number, of a day that has a date."""
     try:
-        return (date.fromisoformat(text) - date(1970, 1, 1)).days
+        day = int(text) if text.isdecimal() else date.fromisoformat(text).toordinal() - _EPOCH
     except ValueError:
-        raise typer.BadParameter(f"expected a date or a number of days, got {text}") from None
+        raise typer.BadParameter(f"expected a date or a number of days, got {text:.40}") from None
+    if not 0 <= day <= _LAST_DAY:
+        raise typer.BadParameter(f"expected day 0 to {_LAST_DAY} (1970-01-01 to {date.max}), got {text:.40}")
+    return day
 
 
 def _named(day: int) -> str:
-    return f"day {day} ({date.fromordinal(day + date(1970, 1, 1).toordinal())})"
+    return f"day {day} ({date.fromordinal(day + _EPOCH)})" if day <= _LAST_DAY else f"day {day}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,39 @@ def test_a_key_that_is_registered_late_is_delivered_all_the_same(house: House) -
     assert gateway.received(first + 5) == [window.head for window in logged.windows_for(first + 5)]
 
 
+def test_a_lost_log_ends_its_key_and_the_folder_goes_on(tmp_path: Path) -> None:
+    def wattproof(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from app.cli import main; main()", "meter", *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return ended
+
+    folder = str(tmp_path / "gateway")
+    readings = tmp_path / "readings.csv"
+    rows = [f"m,2026-11-{20 + n // 24}T{n % 24:02}:00:00Z,{n}" for n in range(72)]
+    readings.write_text("\n".join(["meter,interval_start,net_load_wh", *rows, ""]))
+    assert wattproof(
+        "init", folder, "--meter", "m", "--account", "7", "--from-day", "2026-11-20", "--offset", "0"
+    ).returncode == 0  # fmt: skip
+    (tmp_path / "gateway" / "1" / "log.json").unlink()
+    run = ("run", folder, "--readings", str(readings), "--clock", "readings", "--grace", "0", "--once")
+    assert wattproof(*run).returncode == 1
+    made = wattproof("rotate", folder, "--retire", "--from-day", "2026-11-21", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["version"] == 2
+    ended = wattproof(*run)
+    assert ended.returncode == 0 and "retired: version 1" in ended.stdout
+    status = wattproof("status", folder)
+    assert "key version 1: retired, its log is lost" in status.stdout
+    found = json.loads(wattproof("status", folder, "--json").stdout)
+    assert found["lost_versions"] == [1]
+    assert [(v["version"], v["retired"], v["next_day"]) for v in found["versions"]] == [(2, False, 20_780)]
+    later = wattproof("rotate", folder, "--retire", "--json")  # from tomorrow on, by the machine's clock
+    assert later.returncode == 0, later.stderr
+    assert "key version 2 from day 20778 (2026-11-21), retired" in wattproof("status", folder).stdout
+    assert json.loads(later.stdout)["from_day"] == int(time.time()) // 86_400 + 1
+
+
 def logged_again(folder: Path, day: int) -> Any:
     return Agent(folder).version_on(day).meter.windows_for(day)
 
@@ -131,6 +165,9 @@ def test_wrong_arguments_are_answered_in_words(house: House, tmp_path: Path) -> 
         (("--offset", "999999"), "-50400 to 50400"),
         (("--from-day", "3"), "at least 14"),
         (("--from-day", "soon"), "a date or a number of days"),
+        (("--from-day", "16777215"), "day 0 to 2932896"),
+        (("--from-day", "9" * 5000), "a date or a number of days"),
+        (("--from-day", "1950-01-01"), "day 0 to 2932896"),
     ):
         arguments = {"--meter": "m", "--account": "7", "--from-day": "17000", "--offset": "0", change[0]: change[1]}
         ended = gateway("init", str(tmp_path / "new"), *(part for pair in arguments.items() for part in pair))

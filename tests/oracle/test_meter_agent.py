@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -185,6 +186,78 @@ def test_rotation_gives_a_new_key_a_log_of_its_own_and_the_old_one_ends(agent: A
     assert [w.validity for w in new.meter.windows(0, FROM + 2)] == [0] * 14
     assert closed[2].previous == new.meter.windows(FROM + 2, FROM + 2)[0].head
     assert agent.rotate().from_day == FROM + 6
+
+
+def test_a_retired_version_never_signs_again(agent: Agent, folder: Path) -> None:
+    """A folder from a backup: its log has forgotten what the key signed since."""
+    agent.take([day(FROM), day(FROM + 1, only(0, 1))])
+    agent.close_due(0, 0)
+    old = agent.versions[0].meter
+    for wrong in (FROM - 1, FROM):
+        with pytest.raises(MeterError, match=f"expected at least {FROM + 1}"):
+            Agent.retire(folder, wrong)
+    assert Agent(folder).versions[0].retired is False, "what is refused changes nothing"
+    agent = Agent.retire(folder, FROM + 5)
+    assert [version.retired for version in agent.versions] == [True, False]
+    kept = (folder / "1" / "log.json").read_bytes()
+    for meter in (old, Agent(folder).versions[0].meter):
+        with pytest.raises(MeterError, match="retired"):
+            meter.close(FROM + 1, FULL)
+        with pytest.raises(MeterError, match="retired"):
+            meter.provisional(FROM + 1, only(0, 1), 1)
+    notes = agent.take([day(FROM + n) for n in (0, 1, 3, 5)])
+    assert [note.split(":")[0] for note in notes] == [f"day {FROM + 1}", f"day {FROM + 3}"]
+    assert [window.day for window in agent.close_due(end_of(FROM + 6), 0)] == [FROM + 5, FROM + 6]
+    assert agent.current()[0].number == 2
+    assert (folder / "1" / "log.json").read_bytes() == kept
+    assert len(agent.export(FROM)["windows"]) == 15, "what it signed can still be proven"  # type: ignore[arg-type]
+    assert agent.rotate().number == 3
+
+
+@pytest.mark.parametrize("damage", ["log lost", "log broken", "key lost"])
+def test_a_lost_log_is_retired_in_the_same_folder(agent: Agent, folder: Path, damage: str) -> None:
+    agent.take([day(FROM)])
+    agent.close_due(0, 0)
+    target = folder / "1" / ("key" if damage == "key lost" else "log.json")
+    target.write_text("{") if damage == "log broken" else target.unlink()
+    with pytest.raises(MeterError):
+        Agent(folder)
+    agent = Agent.retire(folder, FROM + 2)
+    assert agent.lost == [1] and [version.number for version in agent.versions] == [2]
+    agent.take([day(FROM), day(FROM + 2)])
+    assert [window.day for window in agent.close_due(end_of(FROM + 2), 0)] == [FROM + 2]
+    again = Agent.retire(folder, FROM + 9)
+    assert again.lost == [1] and [(v.number, v.retired) for v in again.versions] == [(2, True), (3, False)]
+
+
+def test_a_retirement_that_was_cut_short_signs_nothing_and_goes_on(
+    agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.take([day(FROM)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
+        with pytest.raises(OSError, match="power cut"):
+            Agent.retire(folder, FROM + 1)
+    cut = Agent(folder)
+    assert not cut.signs
+    for act in (lambda: cut.close_due(end_of(FROM), 0), lambda: cut.provisional(end_of(FROM)), lambda: cut.rotate(FROM + 3)):
+        with pytest.raises(MeterError, match="every version of the key is retired"):
+            act()
+    assert Agent.retire(folder, FROM + 1).current()[1] == FROM + 1
+
+
+def test_a_new_version_outlives_a_power_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rename that makes a version appear is on the disk before anybody is told its key."""
+    synced: list[tuple[Path, bool]] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")), (folder / "1").exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    Agent.init(folder, SITE, FROM)
+    assert (folder, True) in synced
 
 
 def test_the_export_holds_what_a_proof_of_the_day_takes(agent: Agent) -> None:

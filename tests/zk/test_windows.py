@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zk_cases import DAY, METER, OTHER_METER, build_log, random_days
 
+from zk.field import ORDER
 from zk.poseidon import poseidon
 from zk.windows import (
     READING_OFFSET,
@@ -101,8 +102,41 @@ def test_a_closed_window_verifies_and_a_changed_one_does_not() -> None:
             check_head(changed)
 
 
-def test_salts_are_fresh() -> None:
-    assert close_window(METER, DAY, [0] * 24, 7).head != close_window(METER, DAY, [0] * 24, 7).head
+def test_closing_again_is_harmless_and_other_contents_have_another_salt() -> None:
+    """A log put back to an earlier state and closed again with the same readings is no fork."""
+    window = close_window(METER, DAY, [0, None] * 12, 7)
+    assert close_window(METER, DAY, [0, None] * 12, 7) == window
+    others = (
+        close_window(METER, DAY, [1, None] + [0, None] * 11, 7),
+        close_window(METER, DAY, [None, None] + [0, None] * 11, 7),
+        close_window(METER, DAY, [1 - READING_OFFSET, None] + [0, None] * 11, 7),
+        close_window(METER, DAY, [0, None] * 24, 7),
+        close_window(METER, DAY, [0, None] * 12, 8),
+        close_window(METER, DAY + 1, [0, None] * 12, 7),
+        close_window(METER, DAY, [0, None] * 12, 7, final=False),
+        close_window(OTHER_METER, DAY, [0, None] * 12, 7),
+    )
+    salts = {other.salt for other in (window, *others)}
+    assert len(salts) == 1 + len(others)
+    assert all(0 <= salt < ORDER for salt in salts)
+    heads = {other.head for other in (window, *others)} | {other.signature.s for other in (window, *others)}
+    assert not salts & heads
+
+
+@settings(max_examples=20, deadline=None)
+@given(DAYS, st.integers(0, 95), st.none() | READING)
+def test_contents_decide_the_salt(readings: list[int | None], at: int, value: int | None) -> None:
+    changed = list(readings)
+    changed[at % len(readings)] = value
+    same = changed == readings
+    assert (close_window(METER, DAY, changed, 7).salt == close_window(METER, DAY, readings, 7).salt) is same
+
+
+def test_salts_are_not_to_be_told_from_chance() -> None:
+    """Every bit of 400 salts that differ in one reading is set about half the time: 5 sigma around the mean."""
+    salts = [close_window(METER, DAY, [wh] + [0] * 23, 7).salt for wh in range(400)]
+    for bit in range(250):
+        assert 150 < sum(salt >> bit & 1 for salt in salts) < 250, bit
 
 
 def test_a_new_key_starts_with_14_empty_days() -> None:
@@ -129,6 +163,23 @@ def test_chain() -> None:
 def test_record_keeps_everything() -> None:
     window = close_window(METER, DAY, [1, None, -3] * 8, 7, final=False)
     assert Window.from_record(json.loads(json.dumps(window.to_record()))) == window
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("final", "false"), ("final", 0), ("final", None),
+        ("day", 20_000.5), ("day", "20000"), ("day", True), ("day", None), ("day", float("inf")),
+        ("readings", [1.9] + [0] * 23), ("readings", ["1"] + [0] * 23), ("readings", [False] * 24), ("readings", "0" * 24),
+        ("salt", 1.0), ("salt", " 1"), ("salt", "1_0"), ("salt", "-1"), ("salt", ""), ("salt", "9" * 5000), ("salt", "\u0661"),
+        ("salt", True), ("previous", None), ("head", "0x1"),
+        ("signature", ["1", "2"]), ("signature", ["1", "2", "3", "4"]), ("signature", "123"), ("signature", [1.0, "2", "3"]),
+    ],
+)  # fmt: skip
+def test_a_record_is_read_strictly(name: str, value: object) -> None:
+    record = close_window(METER, DAY, [1, None, -3] * 8, 7).to_record()
+    with pytest.raises(WindowError, match=name):
+        Window.from_record({**record, name: value})
 
 
 def test_a_window_does_not_print_readings() -> None:
