@@ -7,6 +7,7 @@ import threading
 import time
 
 from app.context import Context
+from app.errors import told
 from app.services import clearing, forks, proving, sessions, settling, unwinding
 from contracts.units import SessionState
 
@@ -31,9 +32,9 @@ def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
                 done += _serve(ctx, session_id)
             except Exception as error:
                 what = "fork reports" if session_id == FORKS else f"session {session_id}"
-                log.exception("%s: background work failed", what)
+                log.error("%s: background work failed: %s", what, told(error))
                 ctx.retry_at[session_id] = time.monotonic() + proving.RETRY_AFTER_S
-                done.append(f"{what}: failed, will be tried again: {error}")
+                done.append(f"{what}: failed, will be tried again: {type(error).__name__}")
     return done
 
 
@@ -86,6 +87,6 @@ class Runner:
                     done += self._ctx.follow_clock()
                 for line in done:
                     log.info("%s", line)
-            except Exception:
+            except Exception as error:
                 # One session's trouble must not end the service; the next round tries again.
-                log.exception("background work failed and will be tried again")
+                log.error("background work failed and will be tried again: %s", told(error))
