@@ -12,7 +12,9 @@ from pathlib import Path
 
 from eth_account import Account as Signer
 
+from app import told
 from app.errors import Refused
+from app.told import Asked
 from contracts.calls import Call
 from contracts.chain import Receipt, open_chain
 from contracts.client import MarketClient
@@ -59,12 +61,16 @@ def prove(
     session: int,
     wallet: bytes,
     *,
+    record: Path,
+    agree: Callable[[Asked], None] = lambda _: None,
     zk_key: str = DEVELOPMENT,
     tell: Callable[[str], None] = lambda _: None,
 ) -> OwnProof:
     """Proves what the exported windows' account sold in a session and is not recorded yet, and sends it from `wallet`.
 
-    Nothing but public words and the proof leave this machine. Raises `Refused` with what is missing or wrong, and
+    Nothing but public words and the proof leave this machine. The node is believed which intervals were sold and which days are
+    admissible: `agree` sees them before anything is proven and raises to stop; the file `record` keeps them, and another proof
+    than an earlier one is refused. Raises `Refused` with what is missing or wrong, and
     `ContractRefusal` where the contract would not take it, before anything is sent.
     """
     account = exported.account
@@ -74,6 +80,11 @@ def prove(
     _check_windows(exported, terms.day, client.deployment.day_intervals)
     _check_key(client, exported, terms.day)
     mask = _unrecorded(client, session, account)
+    admissible = client.admissible(terms.zone, account, terms.day)
+    market = f"{client.chain.chain_id}:{client.deployment.contracts['FlexMarket']}".lower()
+    asked = Asked(market, session, account, terms.day, mask, admissible)
+    told.check(record, asked)
+    agree(asked)
     job = ProvingJob(
         Shared(client.chain.chain_id, int(terms.deliveries, 16), session, terms.day, terms.mask),
         (
@@ -81,7 +92,7 @@ def prove(
                 account=account,
                 key=exported.key,
                 windows=_day_windows(exported, terms.day),
-                admissible=client.admissible(terms.zone, account, terms.day),
+                admissible=admissible,
                 mask=mask,
             ),
         ),
@@ -97,9 +108,9 @@ def prove(
         reason = result.refused[0][1] if result.refused else result.error
         raise Refused(f"The delivery of account {account} in session {session} cannot be proven: {reason}.")
     call = client.encode_prove(session, [ProofBatch(result.public[0], result.entries, result.proof)])
+    told.note(record, asked)  # the simulation shows the proof to the node already
     receipt = send(client, call, wallet, tell)
-    intervals = tuple(t for t in range(mask.bit_length()) if mask >> t & 1)
-    return OwnProof(session, account, intervals, receipt.transaction, receipt.gas_used)
+    return OwnProof(session, account, asked.intervals, receipt.transaction, receipt.gas_used)
 
 
 def report_fork(

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -33,6 +34,7 @@ def prove(
     zk_key: Annotated[
         str, typer.Option(envvar="WATTPROOF_ZK_KEY", help="Name of the proving key; another than development was imported.")
     ] = "development",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the proof is made and sent.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Proves one's own delivery in a session and sends the proof. Readings do not leave this machine.
@@ -42,7 +44,7 @@ def prove(
     Example: wattproof member prove --windows windows-7-17349.json --session 3 --rpc http://127.0.0.1:8545
     --deployment deployment.json --key-file wallet.key
     """
-    from app import owner
+    from app import owner, told
     from app.errors import Refused
     from oracle.meter import Exported
 
@@ -51,7 +53,22 @@ def prove(
     if account is not None and exported.account != account:
         raise Refused("These windows are another account's.", field="account", expected=str(exported.account), got=str(account))
     with err.status("reading the chain") as status, owner.market(rpc, deployment) as client:
-        done = owner.prove(client, exported, session, wallet, zk_key=zk_key, tell=status.update)
+
+        def agree(asked: told.Asked) -> None:
+            status.stop()
+            err.print(
+                f"The node {urlsplit(rpc).hostname or rpc} says that account {asked.account} sold these intervals of day "
+                f"{asked.day} in session {session}: {list(asked.intervals)}. The proof tells their deviations to the node and, "
+                f"once recorded, to everybody, for ever.",
+                highlight=False,
+                soft_wrap=True,
+            )
+            if not yes:
+                typer.confirm("Are these the intervals that you sold?", abort=True, err=True)
+            status.start()
+
+        record = windows.parent / told.NAME
+        done = owner.prove(client, exported, session, wallet, record=record, agree=agree, zk_key=zk_key, tell=status.update)
     if as_json:
         print(json.dumps(asdict(done), indent=2))
     else:

@@ -128,15 +128,15 @@ def test_a_lost_log_ends_its_key_and_the_folder_goes_on(tmp_path: Path) -> None:
 
     folder = str(tmp_path / "gateway")
     readings = tmp_path / "readings.csv"
-    rows = [f"m,2026-11-{20 + n // 24}T{n % 24:02}:00:00Z,{n}" for n in range(72)]
+    rows = [f"m,2017-11-{20 + n // 24}T{n % 24:02}:00:00Z,{n}" for n in range(72)]
     readings.write_text("\n".join(["meter,interval_start,net_load_wh", *rows, ""]))
     assert wattproof(
-        "init", folder, "--meter", "m", "--account", "7", "--from-day", "2026-11-20", "--offset", "0"
+        "init", folder, "--meter", "m", "--account", "7", "--from-day", "2017-11-20", "--offset", "0"
     ).returncode == 0  # fmt: skip
     (tmp_path / "gateway" / "1" / "log.json").unlink()
     run = ("run", folder, "--readings", str(readings), "--clock", "readings", "--grace", "0", "--once")
     assert wattproof(*run).returncode == 1
-    made = wattproof("rotate", folder, "--retire", "--from-day", "2026-11-21", "--json")
+    made = wattproof("rotate", folder, "--retire", "--from-day", "2017-11-21", "--json")
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["version"] == 2
     ended = wattproof(*run)
@@ -145,10 +145,10 @@ def test_a_lost_log_ends_its_key_and_the_folder_goes_on(tmp_path: Path) -> None:
     assert "key version 1: retired, its log is lost" in status.stdout
     found = json.loads(wattproof("status", folder, "--json").stdout)
     assert found["lost_versions"] == [1]
-    assert [(v["version"], v["retired"], v["next_day"]) for v in found["versions"]] == [(2, False, 20_780)]
+    assert [(v["version"], v["retired"], v["next_day"]) for v in found["versions"]] == [(2, False, 17_493)]
     later = wattproof("rotate", folder, "--retire", "--json")  # from tomorrow on, by the machine's clock
     assert later.returncode == 0, later.stderr
-    assert "key version 2 from day 20778 (2026-11-21), retired" in wattproof("status", folder).stdout
+    assert "key version 2 from day 17491 (2017-11-21), retired" in wattproof("status", folder).stdout
     assert json.loads(later.stdout)["from_day"] == int(time.time()) // 86_400 + 1
 
 

@@ -14,7 +14,7 @@ import pytest
 from app_house import House
 from eth_account import Account as Signer
 
-from app import owner
+from app import owner, told
 from app.context import build
 from app.demo.client import Api
 from app.demo.community import Community, Member
@@ -72,11 +72,19 @@ def test_what_is_missing_or_wrong_is_named_and_nothing_is_sent(house: House) -> 
     house.ctx.chain.fund(Signer.from_key(WALLET).address)
     path = exported(house, home, day)
     good = Exported.read(path)
+    proven, shown = path.parent / told.NAME, list[told.Asked]()
     block = house.ctx.chain.block().number
+
+    def stop(_: told.Asked) -> None:
+        raise Refused("no")
+
+    with pytest.raises(Refused, match="no"):
+        owner.prove(client, good, session["id"], WALLET, record=proven, agree=stop)
+    assert not proven.exists(), "nothing is proven or told without consent"
 
     def refused(what: Exported, number: int = session["id"], wallet: bytes = WALLET) -> str:
         with pytest.raises((Refused, ContractRefusal)) as caught:
-            owner.prove(client, what, number, wallet)
+            owner.prove(client, what, number, wallet, record=proven)
         error = caught.value
         return " ".join([str(error), *(f"{e.field} {e.expected} {e.got}" for e in getattr(error, "errors", ()))])
 
@@ -86,12 +94,8 @@ def test_what_is_missing_or_wrong_is_named_and_nothing_is_sent(house: House) -> 
     other_key = PrivateKey(bytes(32))
     last = good.windows[-1]
     forged = close_window(other_key, day, last.readings, last.previous)
-    assert (
-        f"windows of key {home.meter.key.word()}"
-        in refused(  # type: ignore[union-attr]
-            replace(good, key=other_key.public, windows=(*good.windows[:-1], forged))
-        )
-    )
+    foreign = replace(good, key=other_key.public, windows=(*good.windows[:-1], forged))
+    assert f"windows of key {good.key.word()}" in refused(foreign)
     assert "does not continue the head" in refused(
         replace(good, windows=(*good.windows[:5], replace(good.windows[5], previous=1), *good.windows[6:]))
     )
@@ -110,7 +114,8 @@ def test_what_is_missing_or_wrong_is_named_and_nothing_is_sent(house: House) -> 
         with pytest.raises(MeterError, match=what):
             Exported.read(broken)
 
-    done = owner.prove(client, good, session["id"], WALLET)
+    done = owner.prove(client, good, session["id"], WALLET, record=proven, agree=shown.append)
+    assert [asked.intervals for asked in shown] == [done.intervals] and len(told._read(proven)) == 1
     assert done.intervals == tuple(sorted(home.promises[day]))
     assert client.recorded(session["id"], home.account) == sum(1 << t for t in done.intervals)
     assert "not recorded yet" in refused(good)
@@ -142,7 +147,7 @@ def test_the_command_proves_on_a_node_without_the_marketplace(tmp_path: Path) ->
         ]  # fmt: skip
 
         def run(*more: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run([*command, *more], capture_output=True, text=True, timeout=300)
+            return subprocess.run([*command, *more], capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
         for more, words in (
             ([], "WATTPROOF_WALLET_KEY"),
@@ -155,6 +160,9 @@ def test_the_command_proves_on_a_node_without_the_marketplace(tmp_path: Path) ->
         ended = run("--key-file", str(key_file), "--account", "99")
         assert ended.returncode == 1 and "another account's" in ended.stderr
         ended = run("--key-file", str(key_file))
+        assert ended.returncode == 1 and "Are these the intervals" in ended.stderr and "127.0.0.1" in ended.stderr
+        assert not (path.parent / "proven.json").exists()
+        ended = run("--key-file", str(key_file), "--yes")
         assert ended.returncode == 0, ended.stderr
         done = json.loads(ended.stdout)
         assert done["account"] == home.account and done["gas_used"] > 0
