@@ -68,7 +68,7 @@ def test_golden_orders(case: dict[str, Any], library: Library) -> None:
     assert (order.cancels, order.entries) == (case["cancels"], case["entries"])
     assert order.lock(case["price_cap"], case["collateral_ppm"]) == int(case["lock"])
     cap = max(case["price_cap"], *(limit for step in order.steps for limit in step.limits))
-    entry = order.account | order.side << 32 | order.lock(cap, case["collateral_ppm"]) << 64
+    entry = order.account | order.side << 32 | order.cancels << 33 | order.lock(cap, case["collateral_ppm"]) << 64
     assert library("orders", words, (intervals, cap, 0, case["collateral_ppm"])) == [entry]
 
 
@@ -127,7 +127,7 @@ def test_batches_read_back_and_the_contract_locks_the_same(
     assert list(decode_entries(words, intervals)) == placed
     assert OrderLog.of([words], intervals).makers() == [(order.account, order.side) for order in placed]
     cap = max([cap, *(limit for order in placed for step in order.steps for limit in step.limits)])
-    expected = [order.account | order.side << 32 | order.lock(cap, collateral) << 64 for order in placed]
+    expected = [order.account | order.side << 32 | order.cancels << 33 | order.lock(cap, collateral) << 64 for order in placed]
     assert library("orders", words, (intervals, cap, 0, collateral)) == expected
 
 
@@ -151,7 +151,9 @@ def test_any_other_bit_is_another_order_or_none_at_all(
     assert read != placed
     assert batch_words(read, intervals) == flipped
     entries = library("orders", flipped, (intervals, ANY_PRICE, ANY_QUANTITY, NO_COLLATERAL))
-    assert [entry & 2**64 - 1 for entry in entries] == [order.account | order.side << 32 for order in read]
+    assert [entry & 2**64 - 1 for entry in entries] == [
+        order.account | order.side << 32 | order.cancels << 33 for order in read
+    ]
 
 
 def test_cap_and_minimum_are_asked_for_by_the_contract_alone(library: Library) -> None:
