@@ -275,10 +275,10 @@ def test_a_report_that_was_cut_short_goes_on_and_another_reporter_may_be_first(
     metered.refused(metered.sign((0, *DAY[1:])))
     with monkeypatch.context() as patch:  # the prover is away
         patch.setattr(forks, "prove_fork", lambda *_: (_ for _ in ()).throw(ProverError("no prover today")))
-        assert runner.run_due(ctx) == ["fork reports: failed, will be tried again: no prover today"]
+        assert runner.run_due(ctx) == ["fork reports: failed, will be tried again: ProverError"]
     with monkeypatch.context() as patch:  # the process ends with the transaction in the outbox
         patch.setattr(ctx.relayer, "flush", lambda: (_ for _ in ()).throw(RuntimeError("power cut")))
-        assert "power cut" in runner.run_due(ctx)[0]
+        assert "RuntimeError" in runner.run_due(ctx)[0]
     (found,) = metered.house.api.get("/forks")["items"]
     assert found["status"] == "sent"
     ctx.relayer.flush()
