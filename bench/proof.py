@@ -71,6 +71,7 @@ def measure() -> list[Row]:
             f"proof alone, {os.cpu_count()} cores",
             {"snarkjs": round(constraints / theirs.prove_ms * 1000)},
         ),
+        _alone(),
         Row("python_verify_ms", round(python_ms, 1), "ms", None, "py_ecc"),
         _signatures(),
     ]
@@ -82,6 +83,16 @@ def measure() -> list[Row]:
     if os.environ.get("WATTPROOF_BENCH_LARGE"):
         rows.append(_large())
     return rows
+
+
+def _alone() -> Row:
+    """A member's own proof."""
+    key, statement = ensure_development_key(INTERVALS, 1), _statement(1)
+    with open_prover(key) as prover:
+        prover.prove(statement)
+        ours = min((prover.prove(statement) for _ in range(RUNS)), key=_total)
+    note = f"N = 1: witness {ours.witness_ms:.0f} ms, proof {ours.prove_ms:.0f} ms"
+    return Row("single_ms", round(_total(ours), 1), "ms", None, note)
 
 
 def _load(key: KeyPaths) -> float:
