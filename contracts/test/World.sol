@@ -65,8 +65,9 @@ abstract contract World is Checked {
     /// @dev An account of `owner` with a meter key in force since today and `money` in the vault.
     function member(address owner, uint256 money) internal returns (uint256 account) {
         account = accounts.register(owner);
+        uint256 today = zones.dayOf(1, block.timestamp);
         vm.prank(METERING);
-        accounts.bindMeter(account, 1, uint256(keccak256(abi.encode("meter", account))) >> 8, zones.dayOf(1, block.timestamp));
+        accounts.bindMeter(account, 1, uint256(keccak256(abi.encode("meter", account))) >> 8, today);
         if (money != 0) fund(owner, account, money);
     }
 
