@@ -3,12 +3,6 @@ pragma solidity 0.8.37;
 
 /// @notice The cheatcodes of forge that these tests use, by their names in forge.
 interface Cheats {
-    struct Log {
-        bytes32[] topics;
-        bytes data;
-        address emitter;
-    }
-
     function addr(uint256 key) external pure returns (address);
     function assertEq(uint256 left, uint256 right, string calldata why) external pure;
     function assertLe(uint256 left, uint256 right, string calldata why) external pure;
@@ -19,9 +13,9 @@ interface Cheats {
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function expectPartialRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
-    function getRecordedLogs() external returns (Log[] memory);
+    /// @dev The optimizer takes `block.timestamp` for the same throughout a call; this is what `warp` has made of it.
+    function getBlockTimestamp() external view returns (uint256);
     function prank(address sender) external;
-    function recordLogs() external;
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function warp(uint256 timestamp) external;
@@ -36,7 +30,7 @@ abstract contract Checked {
     }
 
     /// @dev The next call must revert with the custom error `selector`, whatever its arguments.
-    function refused(bytes4 selector) internal {
+    function refused(bytes4 selector) internal virtual {
         vm.expectPartialRevert(selector);
     }
 

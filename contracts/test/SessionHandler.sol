@@ -18,7 +18,7 @@ contract SessionHandler is World {
 
     uint256 internal constant PEOPLE = 4;
     uint256 internal constant ACCOUNTS = 7; // people from the first on own two
-    uint256 internal constant SESSIONS = 8;
+    uint256 internal constant RECENT = 10; // sessions that are still looked after
 
     /// @dev What an indexer would know of a session.
     struct Held {
@@ -43,8 +43,10 @@ contract SessionHandler is World {
     /// @dev What each account has locked, counted from the entries alone.
     mapping(uint256 account => uint256) public locks;
     uint256 public donated;
-    /// @dev How often each action did something, so that a run that does nothing is seen.
-    mapping(string action => uint256) public done;
+    /// @dev Acts out of turn that were refused as they must be.
+    uint256 public refusals;
+    /// @dev How often each act did something, so that a run that does nothing is seen.
+    mapping(string act => uint256) public done;
 
     mapping(uint256 account => uint256) private _available;
     mapping(uint256 account => uint256) private _total;
@@ -82,6 +84,11 @@ contract SessionHandler is World {
             vm.assertTrue(own || session || available + locked >= _total[account], "money fell without its owner or a session");
             same(locked, locks[account], "locked is what the entries lock");
         }
+    }
+
+    function refused(bytes4 selector) internal override {
+        ++refusals;
+        super.refused(selector);
     }
 
     function _did(string memory action) internal {
@@ -134,7 +141,7 @@ contract SessionHandler is World {
 
     function openSession(uint256 seed) external watched(address(0), false) {
         Dice.State memory dice = Dice.State(seed);
-        if (_held.length == SESSIONS || market.paused()) return;
+        if (market.paused() || _unfinished() >= 3) return;
         uint256 mask;
         for (uint256 n = dice.roll(1, 5); n != 0; --n) mask |= 1 << dice.roll(7, 20);
         SessionRequest memory wanted = request(dice.roll(20, 22), uint96(mask));
@@ -263,7 +270,7 @@ contract SessionHandler is World {
     function commit(uint256 seed) external watched(address(0), true) {
         Dice.State memory dice = Dice.State(seed);
         if (_held.length == 0) return;
-        Held storage held = _held[dice.roll(0, _held.length - 1)];
+        Held storage held = _held[_recent(dice)];
         FlexMarket.Progress memory reached = market.progress(held.id);
         if (reached.groups == 0) return;
         uint256 group = dice.roll(0, reached.groups - 1);
@@ -298,10 +305,10 @@ contract SessionHandler is World {
     function prove(uint256 seed) external watched(address(0), false) {
         Dice.State memory dice = Dice.State(seed);
         if (_held.length == 0) return;
-        Held storage held = _held[dice.roll(0, _held.length - 1)];
+        Held storage held = _held[_recent(dice)];
         if (!market.progress(held.id).cleared) return;
         Terms memory agreed = market.terms(held.id);
-        if (block.timestamp < agreed.deliveryEnd && dice.once(2)) vm.warp(agreed.deliveryEnd);
+        if (vm.getBlockTimestamp() < agreed.deliveryEnd && dice.once(2)) vm.warp(agreed.deliveryEnd);
         (, State state, uint256 undone) = market.forProofs(held.id, 14);
         uint256 number = 1 << dice.roll(0, 1);
         uint256[] memory entries = new uint256[](4 * number);
@@ -314,8 +321,8 @@ contract SessionHandler is World {
         if (fresh == 0 || (entries[0] >> 32) & ACCOUNT < 3) return;
         Deliveries.Batch[] memory batches = new Deliveries.Batch[](1);
         batches[0] = proven(held.id, seed >> 8, entries);
-        bool late = block.timestamp > agreed.proofDeadline;
-        bool early = block.timestamp < zones.intervalStart(1, held.day, _length(entries[0] >> 64));
+        bool late = vm.getBlockTimestamp() > agreed.proofDeadline;
+        bool early = vm.getBlockTimestamp() < zones.intervalStart(1, held.day, _length(entries[0] >> 64));
         if (state == State.Settled) refused(Deliveries.NotCleared.selector);
         else if (late) refused(Deliveries.ProofDeadlinePassed.selector);
         else if (early) refused(Deliveries.NotDeliveredYet.selector);
@@ -380,15 +387,15 @@ contract SessionHandler is World {
 
     function _settle(Dice.State memory dice, bool sellers) private {
         if (_held.length == 0) return;
-        Held storage held = _held[dice.roll(0, _held.length - 1)];
+        Held storage held = _held[_recent(dice)];
         FlexMarket.Progress memory reached = market.progress(held.id);
         if (!reached.cleared || reached.uncommitted != 0 || reached.groups == 0) return;
         Terms memory agreed = market.terms(held.id);
-        if (dice.once(3) && block.timestamp <= agreed.proofDeadline) vm.warp(agreed.proofDeadline + 1);
+        if (dice.once(8) && vm.getBlockTimestamp() <= agreed.proofDeadline) vm.warp(agreed.proofDeadline + 1);
         Call memory call;
         (call.group, call.left) = (dice.roll(0, reached.groups - 1), reached.sellersLeft);
         call.part = dice.once(2) ? Books.groupOf(held.rows, call.group, held.intervals) : _from(held.rows, call.group, held.intervals);
-        _choose(dice, held, call, sellers, block.timestamp > agreed.proofDeadline);
+        _choose(dice, held, call, sellers, vm.getBlockTimestamp() > agreed.proofDeadline);
         if (call.which == 0) return;
         uint256[] memory picks = Books.packed(call.picked, 32);
         for (uint256 i; i < call.picked; ++i) Books.put(picks, i, 32, call.picks[i]);
@@ -468,7 +475,7 @@ contract SessionHandler is World {
 
     function cancel(uint256 seed) external watched(address(0), false) {
         Dice.State memory dice = Dice.State(seed);
-        if (!dice.once(6)) return;
+        if (!dice.once(3)) return;
         (bool found, uint256 index) = _pick(dice, State.Open);
         if (!found) return;
         vm.prank(OPERATOR);
@@ -518,16 +525,37 @@ contract SessionHandler is World {
     }
 
     function pass(uint256 time) external watched(address(0), false) {
-        vm.warp(block.timestamp + within(time, 1, time % 7 == 0 ? 9 days : 20 minutes));
+        vm.warp(vm.getBlockTimestamp() + within(time, 1, time % 7 == 0 ? 9 days : 20 minutes));
     }
 
     // ------------------------------------------------------------------------------------------------------------ looking
 
-    function _pick(Dice.State memory dice, State wanted) internal view returns (bool, uint256) {
+    /// @dev A session that was cleared and is not settled, if there is one; now and then any.
+    function _recent(Dice.State memory dice) private view returns (uint256 index) {
+        uint256 number = _held.length < RECENT ? _held.length : RECENT;
+        uint256 first = dice.roll(0, number - 1);
+        bool any = dice.once(5);
+        for (uint256 i; i < number; ++i) {
+            index = _held.length - 1 - (first + i) % number;
+            State state = market.state(_held[index].id);
+            if (any || state == State.Cleared || state == State.Delivering || state == State.Settling) return index;
+        }
+    }
+
+    function _unfinished() private view returns (uint256 number) {
+        for (uint256 i = _held.length; i != 0 && i + RECENT > _held.length; --i) {
+            State state = market.state(_held[i - 1].id);
+            if (state != State.Settled && state != State.Cancelled) ++number;
+        }
+    }
+
+    /// @dev A session in the state `wanted`, if there is one.
+    function _pick(Dice.State memory dice, State wanted) private view returns (bool, uint256) {
         if (_held.length == 0) return (false, 0);
-        uint256 first = dice.roll(0, _held.length - 1);
-        for (uint256 i; i < _held.length; ++i) {
-            uint256 index = (first + i) % _held.length;
+        uint256 number = _held.length < RECENT ? _held.length : RECENT;
+        uint256 first = dice.roll(0, number - 1);
+        for (uint256 i; i < number; ++i) {
+            uint256 index = _held.length - 1 - (first + i) % number;
             if (market.state(_held[index].id) == wanted) return (true, index);
         }
         return (false, 0);
@@ -543,7 +571,7 @@ contract SessionHandler is World {
     }
 
     function settledStay() external view returns (bool) {
-        for (uint256 i; i < settledRows.length; ++i) {
+        for (uint256 i = settledRows.length > 300 ? settledRows.length - 300 : 0; i < settledRows.length; ++i) {
             uint256 row = settledRows[i] & ACCOUNT;
             if (!settlement.settled(settledRows[i] >> 32, row / 16, row % 16)) return false;
         }
@@ -553,6 +581,17 @@ contract SessionHandler is World {
             }
         }
         return true;
+    }
+
+    /// @return Whether every act was done, a session with trade was settled, and acts out of turn were tried.
+    function beenEverywhere() external view returns (bool) {
+        string[12] memory acts =
+            ["deposit", "withdraw", "steal", "open", "order", "cancel", "release", "clear", "commit", "prove", "sellers", "buyers"];
+        for (uint256 i; i < acts.length; ++i) if (done[acts[i]] == 0) return false;
+        for (uint256 i; i < _held.length; ++i) {
+            if (_held[i].frozen && market.state(_held[i].id) == State.Settled) return refusals >= 10;
+        }
+        return false;
     }
 
     /// @return Whether every settled session has left no more than its rounding: below two micro-euro per row and interval.

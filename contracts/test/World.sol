@@ -65,7 +65,7 @@ abstract contract World is Checked {
     /// @dev An account of `owner` with a meter key in force since today and `money` in the vault.
     function member(address owner, uint256 money) internal returns (uint256 account) {
         account = accounts.register(owner);
-        uint256 today = zones.dayOf(1, block.timestamp);
+        uint256 today = zones.dayOf(1, vm.getBlockTimestamp());
         vm.prank(METERING);
         accounts.bindMeter(account, 1, uint256(keccak256(abi.encode("meter", account))) >> 8, today);
         if (money != 0) fund(owner, account, money);
@@ -89,12 +89,12 @@ abstract contract World is Checked {
 
     /// @dev A session `ahead` days from now whose gate is open for an hour from now on.
     function request(uint256 ahead, uint96 mask) internal view returns (SessionRequest memory wanted) {
-        uint256 day = zones.dayOf(1, block.timestamp) + ahead;
+        uint256 day = zones.dayOf(1, vm.getBlockTimestamp()) + ahead;
         uint256 end = zones.intervalStart(1, day, 24);
         wanted.zone = 1;
         wanted.day = uint32(day);
         wanted.mask = mask;
-        (wanted.gateOpen, wanted.gateClose) = (uint40(block.timestamp), uint40(block.timestamp + 1 hours));
+        (wanted.gateOpen, wanted.gateClose) = (uint40(vm.getBlockTimestamp()), uint40(vm.getBlockTimestamp() + 1 hours));
         (wanted.exemptionDeadline, wanted.proofDeadline) = (uint40(end + 1 hours), uint40(end + 2 hours));
         (wanted.priceCap, wanted.minQuantity) = (500_000, 10);
         wanted.deliveries = address(deliveries);
