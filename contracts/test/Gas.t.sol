@@ -9,8 +9,8 @@ import {Dice} from "./Cheats.sol";
 import {World} from "./World.sol";
 
 /// @title Gas of the main calls, as a transaction of its own costs it, kept in gas-snapshot/
-/// @notice One session of 24 intervals, 50 bids and 50 offers of one step in every interval. Every call is a transaction (isolate), priced
-/// by the rules of Prague, where calldata has a floor (EIP-7623). Pairings are left out: proofs are FakeVerifier's.
+/// @notice One session of 24 intervals, 50 bids and 50 offers of one step in every interval. Every call is a transaction (isolate),
+/// priced by the rules of Prague, where calldata has a floor (EIP-7623). Pairings are left out: proofs are FakeVerifier's.
 /// forge-config: default.isolate = true
 /// forge-config: default.evm_version = "prague"
 contract GasTest is World {
