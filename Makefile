@@ -8,9 +8,10 @@ PORT ?= 8000
 export HOST PORT
 FRONTEND := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.json -type f 2>/dev/null)
 NATIVE := $(shell find zk/native -path zk/native/target -prune -o -type f -print 2>/dev/null)
+FORGE := contracts/node_modules/@foundry-rs/forge-linux-amd64/bin
 CIRCUITS := $(wildcard zk/circuits/*.circom) zk/compile.py zk/keys.py
 
-.PHONY: help doctor setup demo serve test check bench clean
+.PHONY: help doctor setup demo serve test check deep audit bench clean
 
 help:      ## what can be typed here
 	@grep -hE '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -72,8 +73,27 @@ check: setup ## lint, types, fast tests, under a minute
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m "not slow" -q
 
+# Settings of forge are in contracts/foundry.toml, what is checked and why in docs/audit.md.
+deep: contracts/node_modules/stamp ## long fuzzing of the contracts, from another seed each time
+	@cd contracts && FOUNDRY_PROFILE=deep ../$(FORGE)/forge test --fuzz-seed 0x$$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+
+.venv-audit/stamp: contracts/audit/requirements.lock
+	@echo "== slither and halmos (about a minute)"
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r contracts/audit/requirements.lock
+	@touch $@
+
+audit: contracts/node_modules/stamp .venv-audit/stamp ## static analysis and proofs of the contracts
+	@mkdir -p .cache/forge && rm -f .cache/forge/slither.json
+	@cd contracts && export PATH="$(CURDIR)/$(FORGE):$$PATH" FOUNDRY_PROFILE=audit && \
+	  { ../.venv-audit/bin/slither . --config-file audit/slither.config.json --fail-none --json ../.cache/forge/slither.json \
+	      >../.cache/forge/slither.log 2>&1 || { cat ../.cache/forge/slither.log; exit 1; }; } && \
+	  ../.venv-audit/bin/python audit/findings.py ../.cache/forge/slither.json ../docs/audit.md && \
+	  ../.venv-audit/bin/halmos --root . --forge-build-out ../.cache/forge/audit --function check_ --loop 8 \
+	    --solver-timeout-assertion 300s
+
 bench: setup ## measured figures, written to bench/results
 	@$(BIN)/wattproof bench all
 
 clean:     ## remove what set-up and runs have made
-	rm -rf .venv .cache out var zk/native/target contracts/node_modules zk/node_modules frontend/node_modules frontend/dist
+	rm -rf .venv .venv-audit .cache out var zk/native/target contracts/node_modules zk/node_modules frontend/node_modules frontend/dist

@@ -20,6 +20,12 @@ def _anvil() -> bool:
     return anvil_binary() is not None
 
 
+def forge() -> Path | None:
+    """The forge of contracts/node_modules, None where there is none for this platform."""
+    modules = ROOT / "contracts" / "node_modules" / "@foundry-rs"
+    return next((path for path in sorted(modules.glob("forge-*/bin/forge*")) if os.access(path, os.X_OK)), None)
+
+
 def _key() -> bool:
     return (ROOT / ".cache" / "zk" / "stamp").exists()
 
@@ -33,6 +39,7 @@ def _native() -> bool:
 MISSING = {
     "chromium": (lambda: chromium() is not None, "no Chromium (apt-get install chromium, or set WATTPROOF_CHROMIUM)"),
     "anvil": (_anvil, "no anvil for this platform in contracts/node_modules"),
+    "forge": (lambda: forge() is not None, "no forge for this platform in contracts/node_modules"),
     "node": (lambda: shutil.which("node") is not None, "no Node.js"),
     "native": (_native, "no native prover (needs cargo; run: make setup)"),
     "key": (_key, "no development key (run: make setup)"),

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Checked, Dice} from "./Cheats.sol";
+import {SessionHandler} from "./SessionHandler.sol";
+
+/// @title Sessions: what holds after any number of acts by anybody
+contract SessionsInvariantTest is Checked {
+    using Dice for Dice.State;
+
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    SessionHandler private handler;
+
+    function setUp() external {
+        handler = new SessionHandler();
+        handler.start();
+    }
+
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(handler);
+    }
+
+    function targetSelectors() external view returns (FuzzSelector[] memory targets) {
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(handler), _acts());
+    }
+
+    /// @dev What moves a session on comes more than once, so that runs reach its end.
+    function _acts() private view returns (bytes4[] memory acts) {
+        bytes4[24] memory all = [
+            handler.deposit.selector,
+            handler.withdraw.selector,
+            handler.steal.selector,
+            handler.donate.selector,
+            handler.cancel.selector,
+            handler.pauseOrResume.selector,
+            handler.release.selector,
+            handler.pass.selector,
+            handler.openSession.selector,
+            handler.openSession.selector,
+            handler.order.selector,
+            handler.order.selector,
+            handler.order.selector,
+            handler.order.selector,
+            handler.clear.selector,
+            handler.clear.selector,
+            handler.commit.selector,
+            handler.commit.selector,
+            handler.prove.selector,
+            handler.prove.selector,
+            handler.settleSellers.selector,
+            handler.settleSellers.selector,
+            handler.settleBuyers.selector,
+            handler.settleBuyers.selector
+        ];
+        acts = new bytes4[](all.length);
+        for (uint256 i; i < all.length; ++i) acts[i] = all[i];
+    }
+
+    function invariant_money_is_conserved_and_what_is_settled_stays() external view {
+        _hold();
+    }
+
+    /// @dev That chance gets to the end of a session and to every act is not a matter of luck: this run goes on until it has.
+    function test_a_long_run_gets_everywhere() external {
+        bytes4[] memory acts = _acts();
+        Dice.State memory dice = Dice.State(2017);
+        for (uint256 i; i < 3000 && !(i % 50 == 0 && handler.beenEverywhere()); ++i) {
+            bytes4 act = acts[dice.roll(0, acts.length - 1)];
+            (bool ok, bytes memory why) =
+                address(handler).call(abi.encodePacked(act, dice.roll(0, type(uint256).max - 1), dice.seed, dice.seed));
+            if (!ok) {
+                assembly ("memory-safe") {
+                    revert(add(why, 32), mload(why))
+                }
+            }
+            if (i % 50 == 0) _hold();
+        }
+        vm.assertTrue(handler.beenEverywhere(), "an act was never done");
+        _hold();
+    }
+
+    function _hold() private view {
+        (uint256 available, uint256 locked, uint256 escrow, uint256 balance) = handler.sums();
+        same(available + locked + escrow + handler.donated(), balance, "balance = available + locked + escrow");
+        vm.assertTrue(handler.settledStay(), "a settled row or refund changed");
+        vm.assertTrue(handler.roundingIsSmall(), "money is left in the escrow");
+    }
+}

@@ -1,0 +1,67 @@
+"""The Solidity tests of contracts/test, on the bytes that are deployed; docs/audit.md says what they claim."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from machine import ROOT, forge
+
+from contracts.artifacts import ARTIFACTS
+
+HERE = ROOT / "contracts"
+pytestmark = [pytest.mark.slow, pytest.mark.needs("forge", "node")]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(forge()), *arguments],
+        cwd=HERE,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+
+
+@pytest.fixture(scope="module")
+def passed() -> str:
+    """What forge says of its default profile, when everything held."""
+    done = run("test")
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def declared(path: Path) -> Sequence[str]:
+    return re.findall(r"^    function ((?:test|invariant)_\w+)\(", path.read_text(), re.MULTILINE)
+
+
+def test_every_solidity_test_ran_and_held(passed: str) -> None:
+    files = sorted((HERE / "test").glob("*.t.sol"))
+    assert files
+    ran = re.findall(r"^\[PASS\] (\w+)\(", passed, re.MULTILINE)
+    assert sorted(ran) == sorted(name for path in files for name in declared(path))
+    assert " 0 failed, 0 skipped" in passed
+
+
+def test_what_forge_tests_is_what_is_deployed(passed: str) -> None:
+    for path in ARTIFACTS.rglob("*.json"):
+        artifact = json.loads(path.read_text())
+        built = ROOT / ".cache" / "forge" / "out" / Path(artifact["source"]).name / f"{artifact['contract']}.json"
+        assert json.loads(built.read_text())["bytecode"]["object"] == "0x" + artifact["bytecode"], path.name
+
+
+def test_the_gas_snapshot_is_compared_without_tolerance(passed: str, tmp_path: Path) -> None:
+    figures = json.loads((HERE / "gas-snapshot" / "calls.json").read_text())
+    noted = re.findall(r'_note\("(.+?)"\)', (HERE / "test" / "Gas.t.sol").read_text())
+    assert sorted(figures) == sorted(noted)
+    figures["deposit, first"] = str(int(figures["deposit, first"]) + 1)
+    (tmp_path / "calls.json").write_text(json.dumps(figures))
+    done = run("test", "--match-test", "test_gas_deposit", FOUNDRY_SNAPSHOTS=str(tmp_path))
+    assert done.returncode != 0
+    assert "deposit, first" in done.stdout + done.stderr
