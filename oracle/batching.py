@@ -3,8 +3,8 @@
 A proof is made by a circuit for exactly N accounts. A batch with fewer repeats its last account, which the contract skips, so a
 proof of N always costs what N costs.
 
-Costs are in milliseconds: the prover's time, and gas at `GAS_A_MS`. The figures are measured at 24 intervals a day, the time by
-`wattproof bench proof`, the gas by tests/contracts/test_gas_of_proofs.py.
+Costs are in milliseconds: the prover's time, and gas at `GAS_A_MS`. The figures are rounded from measurements at 24
+intervals a day: the time from `wattproof bench proof` (`single_ms`, `account_ms`), the gas from `wattproof bench gas`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-MS_OF_PROOF = 80.0
-MS_OF_CONSTRAINT = 0.0175
+MS_OF_PROOF = 150.0
+MS_OF_CONSTRAINT = 0.011
 """Milliseconds of the native prover on two cores: of each proof, and of each constraint of its circuit."""
 
 GAS_OF_CALL = 40_000
