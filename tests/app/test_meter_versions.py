@@ -171,7 +171,7 @@ def test_a_log_is_continued_whichever_way_its_days_come_in(house: House, two: Tw
     days = two.first.close_days((two.old + n, DAY) for n in range(3))
     two.hand_in([days[2]])
     two.hand_in([days[0]])
-    other = close_window(OLD, two.old + 1, DAY, days[0].head)
+    other = close_window(OLD, two.old + 1, DAY, days[0].head, salt=1)
     document = refused(two.hand_in, [other])
     assert document["status"] == 409 and f"day {two.old + 2} continues" in document["detail"]
     torn = close_window(OLD, two.old + 1, DAY, 7)
