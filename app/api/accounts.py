@@ -97,7 +97,6 @@ def _account(view: accounts.AccountView) -> models.Account:
         owner=view.owner,
         delegate=view.delegate,
         label=view.label,
-        has_meter=view.meter == "bound",
         meter=view.meter,
         available=view.available,
         locked=view.locked,

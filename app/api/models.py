@@ -240,9 +240,8 @@ class Account(Model):
     owner: Address
     delegate: Address | None
     label: str | None
-    has_meter: bool = Field(description="Whether a meter key is bound, so that the account may offer.")
     meter: Literal["none", "bound", "suspended"] = Field(
-        description="State of the newest key version; a suspended key signed two histories, the account offers nothing with it."
+        description="State of the newest key version. Only with a bound one may the account offer; a suspended one signed two histories."
     )
     available: int
     locked: int

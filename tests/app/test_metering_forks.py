@@ -240,7 +240,6 @@ def test_a_fork_is_reported_the_key_suspended_and_a_new_one_starts_over(metered:
     assert any(f"account {account} is suspended" in line for line in runner.run_due(ctx))
     assert ctx.client.key_at(account, metered.from_day) is None
     assert house.anyone.get(f"/accounts/{account}")["meter"] == "suspended"
-    assert not house.anyone.get(f"/accounts/{account}")["has_meter"]
     assert [v["state"] for v in house.anyone.get(f"/accounts/{account}/meters")["items"]] == ["suspended"]
     (found,) = house.api.get("/forks")["items"]
     assert found["status"] == "suspended" and found["tx"]

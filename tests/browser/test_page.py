@@ -97,7 +97,7 @@ def test_an_injected_wallet_registers_and_bids_with_its_own_key(market, visit) -
     expect(page.get_by_test_id("order-result")).to_contain_text("confirmed", timeout=20_000, ignore_case=True)
     mine = market.api.get("/accounts", owner=wallet.account.address)["items"]
     assert len(mine) == 1
-    assert not mine[0]["has_meter"]
+    assert mine[0]["meter"] == "none"
     order = market.api.get("/sessions/2/orders")["items"][-1]
     assert (order["account"], order["side"]) == (mine[0]["index"], "bid")
     assert order["steps"][0]["quantities"][1] == 1500

@@ -75,7 +75,7 @@ describe("calls", () => {
   });
 
   test("a wrong shape names path, expectation and what came", async () => {
-    answer({ items: [{ index: 1, owner: "0x00", delegate: null, label: null, has_meter: true, available: 1.5, locked: 0 }] });
+    answer({ items: [{ index: 1, owner: "0x00", delegate: null, label: null, meter: "bound", available: 1.5, locked: 0 }] });
     const error = await failure(api.accounts("0x00"));
     expect(error.title).toBe("The server's answer has an unexpected form");
     expect(error.errors).toEqual([{ field: "items[0].owner", expected: "0x and 40 hexadecimal digits", got: 'string "0x00"' }]);
@@ -83,7 +83,7 @@ describe("calls", () => {
 
   test("money with a fraction is refused", async () => {
     const owner = `0x${"ab".repeat(20)}`;
-    answer({ items: [{ index: 1, owner, delegate: null, label: null, has_meter: true, available: 1.5, locked: 0 }] });
+    answer({ items: [{ index: 1, owner, delegate: null, label: null, meter: "bound", available: 1.5, locked: 0 }] });
     expect((await failure(api.accounts(owner))).errors[0]).toEqual({
       field: "items[0].available",
       expected: "a whole number",

@@ -117,6 +117,7 @@ const delivery = object({
   state: oneOf("waiting", "proving", "verified", "failed"),
   error: nullable(text),
   tx: nullable(hex(32)),
+  batch: nullable(integer),
   verify_gas: nullable(integer),
   prove_ms: nullable(measured),
 });
@@ -167,7 +168,7 @@ export const account = object({
   owner: hex(20),
   delegate: nullable(hex(20)),
   label: nullable(text),
-  has_meter: flag,
+  meter: oneOf("none", "bound", "suspended"),
   available: integer,
   locked: integer,
 });

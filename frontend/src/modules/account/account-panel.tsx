@@ -127,18 +127,28 @@ function Connected({ status }: { status: Status }) {
   );
 }
 
+const METER: Record<Account["meter"], { tone: "good" | "warn" | "bad"; name: string; hint: string }> = {
+  bound: { tone: "good", name: "Meter registered", hint: "" },
+  none: {
+    tone: "warn",
+    name: "No meter: bids only",
+    hint: "Only accounts with a registered meter can offer, because a delivery is proven from the meter's signed readings.",
+  },
+  suspended: {
+    tone: "bad",
+    name: "Meter suspended: bids only",
+    hint: "The meter's key signed two different histories, which was proven on chain. The metering operator can register a new key; live offers can be taken back.",
+  },
+};
+
 function Balance({ account }: { account: Account }) {
   return (
     <>
       <p className="account-name">
         <strong>{account.label ?? `Account ${account.index}`}</strong>{" "}
-        {account.has_meter ? <Badge tone="good">Meter registered</Badge> : <Badge tone="warn">No meter: bids only</Badge>}
+        <Badge tone={METER[account.meter].tone}>{METER[account.meter].name}</Badge>
       </p>
-      {!account.has_meter && (
-        <p className="hint">
-          Only accounts with a registered meter can offer, because a delivery is proven from the meter's signed readings.
-        </p>
-      )}
+      {METER[account.meter].hint !== "" && <p className="hint">{METER[account.meter].hint}</p>}
     </>
   );
 }

@@ -81,10 +81,10 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Deli
             </th>
             <th scope="col">Proof</th>
             <th scope="col" className="num">
-              Gas
+              Gas, its share
             </th>
             <th scope="col" className="num">
-              Proving time
+              Made in
             </th>
             <th scope="col">Transaction</th>
           </tr>
@@ -126,6 +126,7 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Deli
                     </td>
                     <td className="num">
                       {row.prove_ms === null ? <span className="muted">–</span> : formats.duration(row.prove_ms)}
+                      <Shared row={row} items={items} />
                     </td>
                     <td>
                       <Hash value={row.tx} label="Transaction" />
@@ -145,6 +146,12 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Deli
       </table>
     </TableFrame>
   );
+}
+
+/** Accounts share proofs, so that the time beside each of them is that of the whole proof. */
+function Shared({ row, items }: { row: Delivery; items: readonly Delivery[] }) {
+  const homes = items.filter((other) => row.batch !== null && other.batch === row.batch).length;
+  return homes > 1 ? <small className="muted"> for {homes} accounts</small> : null;
 }
 
 const cell = (value: number | null | undefined, write: (wh: number) => string) =>

@@ -78,9 +78,9 @@ export function useOwnForecast(account: Account, session: number): OwnForecast {
     },
   });
   const reading = reader === null ? null : { reader, store: access, now, sign: silent ? sign : null };
-  const query = useForecast(reading, session, account.has_meter && (silent || held !== null));
+  const query = useForecast(reading, session, account.meter === "bound" && (silent || held !== null));
   return stateOf({
-    hasMeter: account.has_meter,
+    hasMeter: account.meter === "bound",
     silent,
     held: held !== null,
     asked,

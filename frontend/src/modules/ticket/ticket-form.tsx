@@ -33,7 +33,7 @@ interface Props {
 export function TicketForm({ session, account, side, flexible, book, replaces }: Props) {
   const terms: Terms = {
     account: account.index,
-    hasMeter: account.has_meter,
+    hasMeter: account.meter === "bound",
     available: account.available,
     labels: session.intervals.map((t) => intervalLabel(session.zone, t)),
     minQuantity: session.min_quantity_wh,

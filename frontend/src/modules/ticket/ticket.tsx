@@ -38,7 +38,7 @@ export function Ticket({ session }: { session: SessionDetail }) {
 
 function OpenTicket({ session, account }: { session: SessionDetail; account: Account }) {
   const [chosen, setSide] = useState<Side | null>(null);
-  const side: Side = chosen ?? (account.has_meter ? "offer" : "bid");
+  const side: Side = chosen ?? (account.meter === "bound" ? "offer" : "bid");
   const forecast = useOwnForecast(account, session.id);
   const book = useBook(session.id, session.state);
   const orders = useOrders(session.id, session.state);
@@ -58,14 +58,17 @@ function OpenTicket({ session, account }: { session: SessionDetail; account: Acc
               name="side"
               value={name}
               checked={side === name}
-              disabled={name === "offer" && !account.has_meter}
+              disabled={name === "offer" && account.meter !== "bound"}
               onChange={() => setSide(name)}
             />
             <span>{name === "offer" ? "Offer: sell flexibility" : "Bid: buy flexibility"}</span>
           </label>
         ))}
       </fieldset>
-      {!account.has_meter && <p className="hint">This account has no registered meter, so it can bid but not offer.</p>}
+      {account.meter === "none" && <p className="hint">This account has no registered meter, so it can bid but not offer.</p>}
+      {account.meter === "suspended" && (
+        <p className="hint">This account's meter key is suspended, so it can bid and take offers back, but not offer.</p>
+      )}
       <TicketForm
         key={side}
         session={session}
