@@ -241,7 +241,7 @@ class Account(Model):
     delegate: Address | None
     label: str | None
     meter: Literal["none", "bound", "suspended"] = Field(
-        description="State of the newest key version. Only with a bound one may the account offer; a suspended one signed two histories."
+        description="State of the newest key version. Only with a bound one the account offers; a suspended one signed two histories."
     )
     available: int
     locked: int
