@@ -22,6 +22,8 @@ from contracts.encoding import EncodingError, ScheduleOrder, decode_entries
 from contracts.typed_data import SignatureError, SignedBatch, order_batch, recover
 from contracts.units import SessionState, Side
 from market.orders import validate
+from zk.statement import MIN_COUNTED_DAYS
+from zk.windows import HISTORY_DAYS
 
 _STATUS: dict[str, Literal["pending", "confirmed", "failed"]] = {"confirmed": "confirmed", "failed": "failed"}
 
@@ -162,6 +164,8 @@ def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder,
         if version is not None and version.suspended and order.side is Side.OFFER and not order.cancels:
             accounts.require_key(db, order.account, view.terms.day)
     validate(order, view.terms, meter_key=version is not None)
+    if order.side is Side.OFFER and not order.cancels:
+        _require_history(ctx, view, order.account)
     lock = order.lock(view.terms.price_cap, view.terms.collateral_ppm)
     available = ctx.client.balance(order.account).available
     if lock > available:
@@ -172,4 +176,18 @@ def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder,
             field="account",
             expected=f"{lock} micro-euro available",
             got=f"{available} micro-euro",
+        )
+
+
+def _require_history(ctx: Context, view: sessions.SessionView, account: int) -> None:
+    """Refuses an offer that could only forfeit: without a baseline no delivery can be proven. The contract would take it."""
+    terms = view.terms
+    days = ctx.client.admissible(terms.zone.number, account, terms.day).bit_count()
+    if days < MIN_COUNTED_DAYS:
+        raise Refused(
+            f"Account {account} could not prove a delivery on this day: its meter key is too new for a baseline.",
+            status=409,
+            field="account",
+            expected=f"at least {MIN_COUNTED_DAYS} days of the same kind under the key, among the {HISTORY_DAYS} before",
+            got=f"{days} days",
         )
