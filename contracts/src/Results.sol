@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {OrderWords} from "./OrderWords.sol";
+import {IAccounts, IMarket, IResults, IVault, Progress, State, Terms} from "./Protocol.sol";
+
+/// @title Results: result rows of sessions as hashes, and how they become promises and money
+/// @notice docs/protocol.md section 7. What accepts results (Clearing, BlockClearing, FlexRequests) builds on this.
+abstract contract Results is IResults {
+    bytes32 internal constant REPLACEMENT_ROLE = keccak256("REPLACEMENT");
+
+    uint256 internal constant GROUP_ROWS = 16;
+
+    // Bits of a row's header: account:32 | payer:32 | lock:64 | cost:64 | side:1 | live:1 | priced:1 | reserve:1 | steps-1:2.
+    uint256 internal constant SIDE = 1 << 192;
+    uint256 internal constant LIVE = 1 << 193;
+    uint256 internal constant PRICED = 1 << 194;
+    uint256 internal constant RESERVE = 1 << 195;
+
+    IMarket public immutable market;
+    IAccounts public immutable accounts;
+    IVault public immutable vault;
+
+    /// @notice Which of a session's results was accepted, 0 before.
+    mapping(uint256 session => bytes32) public acceptedKey;
+    /// @inheritdoc IResults
+    mapping(uint256 session => bytes32) public certificateHash;
+    /// @dev Groups of results that are accepted, or may be.
+    mapping(uint256 session => mapping(bytes32 key => mapping(uint256 group => bytes32))) internal _groups;
+    mapping(uint256 session => mapping(uint256 word => uint256)) private _committed;
+
+    event GroupCommitted(uint256 indexed session, uint256 group);
+    event GroupAmended(uint256 indexed session, uint256 group, bytes32 hash);
+
+    error NotCommittable(uint256 session, State state);
+    error GroupOutOfRange(uint256 group, uint256 groups);
+    error GroupAlreadyCommitted(uint256 session, uint256 group);
+    error RowsMismatch(uint256 session, uint256 group);
+    error NotReplacement(address caller);
+    error WrongState(uint256 session, State state, State expected);
+
+    constructor(IMarket market_, IAccounts accounts_, IVault vault_) {
+        market = market_;
+        accounts = accounts_;
+        vault = vault_;
+    }
+
+    /// @inheritdoc IResults
+    function groupHash(uint256 session, uint256 group) public view returns (bytes32) {
+        return _groups[session][acceptedKey[session]][group];
+    }
+
+    function committed(uint256 session, uint256 group) external view returns (bool) {
+        return (_committed[session][group >> 8] >> (group & 255)) & 1 == 1;
+    }
+
+    /// @notice Turns the result rows of one group into money and promises; by anyone, once. Bids pay their cost to the escrow, offers with
+    /// fills become promises and keep their lock, live reserves keep it too, everything else is released.
+    function commit(uint256 session, uint256 group, uint256[] calldata rows) external {
+        Progress memory reached = market.progress(session);
+        if (!reached.cleared || reached.underReview) revert NotCommittable(session, market.state(session));
+        if (group >= reached.groups) revert GroupOutOfRange(group, reached.groups);
+        uint256 bit = 1 << (group & 255);
+        if (_committed[session][group >> 8] & bit != 0) revert GroupAlreadyCommitted(session, group);
+        if (OrderWords.hash(rows) != groupHash(session, group)) revert RowsMismatch(session, group);
+        _committed[session][group >> 8] |= bit;
+        (uint256 sellers, uint256 buyers) = _commitRows(session, rows);
+        emit GroupCommitted(session, group);
+        market.committed(session, sellers, buyers);
+    }
+
+    /// @inheritdoc IResults
+    function amend(uint256 session, uint256 group, bytes32 hash) external {
+        if (!IAccessControl(address(market)).hasRole(REPLACEMENT_ROLE, msg.sender)) revert NotReplacement(msg.sender);
+        _groups[session][acceptedKey[session]][group] = hash;
+        emit GroupAmended(session, group, hash);
+    }
+
+    /// @dev Takes the result `key` as the session's.
+    function _accept(uint256 session, bytes32 key, bytes32 certificate) internal {
+        acceptedKey[session] = key;
+        certificateHash[session] = certificate;
+    }
+
+    function _requireState(uint256 session, State expected) internal view {
+        State found = market.state(session);
+        if (found != expected) revert WrongState(session, found, expected);
+    }
+
+    /// @dev Words of a row with this header in a session of `intervals` intervals.
+    function _rowSize(uint256 header, uint256 intervals) internal pure returns (uint256 size) {
+        unchecked {
+            size = 1 + (intervals + 7) / 8;
+            if (header & PRICED != 0) size += (intervals + 3) / 4;
+            if (header & (LIVE | RESERVE) == LIVE | RESERVE) size += (((header >> 196) & 3) + 1) * ((intervals + 3) / 4);
+        }
+    }
+
+    function _commitRows(uint256 session, uint256[] calldata rows) internal returns (uint256 sellers, uint256 buyers) {
+        Terms memory agreed = market.terms(session);
+        uint256 fillWords = (uint256(agreed.intervals) + 7) / 8;
+        uint256[] memory moves = new uint256[](GROUP_ROWS);
+        uint256 moved;
+        for (uint256 cursor; cursor < rows.length;) {
+            uint256 header = rows[cursor];
+            uint256 credit = (header >> 64) & type(uint64).max;
+            uint256 payer = (header >> 32) & type(uint32).max;
+            uint256[] calldata fills = rows[cursor + 1:cursor + 1 + fillWords];
+            cursor += _rowSize(header, agreed.intervals);
+            if (header & LIVE != 0) {
+                if (header & SIDE == 0) {
+                    uint256 cost = (header >> 128) & type(uint64).max;
+                    if (cost != 0) ++buyers;
+                    if (credit != 0) moves[moved++] = payer | (credit << 32) | ((credit - cost) << 96);
+                    continue;
+                }
+                if (_promise(session, agreed, header & type(uint32).max, fills) || header & RESERVE != 0) {
+                    ++sellers;
+                    continue;
+                }
+            }
+            if (credit != 0) moves[moved++] = payer | (credit << 32) | (credit << 96);
+        }
+        assembly ("memory-safe") {
+            mstore(moves, moved)
+        }
+        vault.move(session, moves);
+    }
+
+    /// @dev Commits the fills of an offer, if it has any.
+    function _promise(uint256 session, Terms memory agreed, uint256 account, uint256[] calldata fills) internal returns (bool) {
+        uint256 intervals;
+        bool eventDay;
+        uint256 j;
+        for (uint256 rest = agreed.mask; rest != 0; rest &= rest - 1) {
+            uint256 fill = (fills[j >> 3] >> (32 * (j & 7))) & type(uint32).max;
+            if (fill != 0) {
+                intervals |= rest & (~rest + 1);
+                if (fill >= agreed.minQuantity) eventDay = true;
+            }
+            ++j;
+        }
+        if (intervals == 0) return false;
+        accounts.commitPromise(session, account, agreed.zone, agreed.day, intervals, eventDay, 0, fills);
+        return true;
+    }
+}
