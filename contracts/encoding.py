@@ -96,6 +96,15 @@ class ScheduleOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedTerms:
+    """`EntryTerms` by themselves, for whoever knows a session from the API alone."""
+
+    mask: int
+    price_cap: int
+    collateral_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedOrder:
     """An entry of the log: the order, and the lock (micro-euro) that its header states."""
 
@@ -166,8 +175,15 @@ def encode_entry(order: ScheduleOrder, intervals: int, lock: int) -> list[int]:
         words += _step_words(f"steps[{number}]", step, intervals)
     if order.cancels and len(order.steps) > 1:
         raise EncodingError(f"steps: an order without quantities has one step, got {len(order.steps)}")
-    if order.cancels and lock:
-        raise EncodingError(f"lock: an order without quantities locks nothing, got {lock}")
+    if order.cancels:
+        for field, bare, got in (
+            ("lock", not lock, lock),
+            ("reserve", not order.reserve, order.reserve),
+            ("min_fill_ppm", not order.min_fill_ppm, order.min_fill_ppm),
+            ("parent", order.parent is None, order.parent),
+        ):
+            if not bare:
+                raise EncodingError(f"{field}: expected none in an order without quantities, got {got}")
     return words
 
 
@@ -178,6 +194,8 @@ def _entry_header(order: ScheduleOrder, lock: int) -> int:
     _within("min_fill_ppm", order.min_fill_ppm, 0, PPM)
     if not 1 <= len(order.steps) <= MAX_STEPS:
         raise EncodingError(f"steps: expected 1 to {MAX_STEPS}, got {len(order.steps)}")
+    if order.agent == order.account:
+        raise EncodingError(f"agent: expected another account than the order's, got {order.agent}")
     if order.agent_pays and not order.agent:
         raise EncodingError("agent_pays: expected an agent that pays, got none")
     if order.reserve and order.side is not Side.OFFER:
@@ -187,6 +205,8 @@ def _entry_header(order: ScheduleOrder, lock: int) -> int:
     if order.parent is not None:
         account, side = order.parent
         _within("parent", account, 1, _M32)
+        if order.parent == (order.account, order.side):
+            raise EncodingError(f"parent: expected another order than its own, got {side.name.lower()} of account {account}")
         header |= account << 152 | int(side) << 184
     return header
 

@@ -90,10 +90,14 @@ def validate(
         raise OrderError("account", "1..2^32-1", order.account)
     if not 0 <= order.agent < 1 << 32:
         raise OrderError("agent", "0..2^32-1", order.agent)
+    if order.agent == order.account:
+        raise OrderError("agent", "another account than the order's, or none", order.agent)
     if order.agent_pays and not order.agent:
         raise OrderError("agent_pays", "an agent that pays", "none")
     if order.reserve and order.side is not Side.OFFER:
         raise OrderError("reserve", "an offer", "a bid")
+    if order.cancels and (order.reserve or order.min_fill_ppm or order.parent is not None):
+        raise OrderError("steps", "a quantity in a reserve or a block", "an order that cancels")
     _validate_block(order, terms)
     if order.side is Side.OFFER and not meter_key and not order.cancels:
         raise OrderError("side", f"a meter key in force on day {terms.day} for an offer", "an account without one")
@@ -125,12 +129,17 @@ def _validate_block(order: ScheduleOrder, terms: SessionTerms) -> None:
         raise OrderError("min_fill_ppm", f"0..{PPM} ppm", order.min_fill_ppm)
     if len(order.steps) > 1:
         raise OrderError("steps", "one step in block mode", len(order.steps))
+    if order.reserve:
+        raise OrderError("reserve", "no reserve in block mode", "one")
     if order.parent == (order.account, order.side):
         raise OrderError("parent", "another order than its own", order.account)
 
 
 def _validate_cooperative(order: ScheduleOrder, envelope: int | None, sides: Collection[Side]) -> None:
-    """Who could trade with itself would drain the surplus that all share, and so could who offers what it does not have."""
+    """Who could trade with itself would drain the surplus that all share, and so could who offers what it does not have.
+    What takes an order back is free of both."""
+    if order.cancels:
+        return
     if any(side is not order.side for side in sides):
         other = "offers" if order.side is Side.BID else "bids"
         raise OrderError("side", "one side for each owner in a cooperative session", f"an owner that {other} in it")
@@ -224,7 +233,7 @@ class OrderBook:
 
     def sides_of(self, payers: Collection[int]) -> set[Side]:
         """The sides on which any of these accounts has paid for an entry, replaced and cancelled ones too."""
-        return {order.side for order in self.orders if order.payer in payers}
+        return {order.side for order in self.orders if order.payer in payers and not order.cancels}
 
 
 def charge(order: ScheduleOrder, terms: SessionTerms) -> int:

@@ -133,8 +133,8 @@ class SessionTerms:
         if self.mode is not Mode.BLOCK:
             if self.challenge_end:
                 raise TermsError("challenge_end", "0 but in block mode", self.challenge_end)
-        elif not self.gate_close < self.challenge_end <= self.delivery_start:
-            between = f"after the gate closes at {self.gate_close} and until delivery starts at {self.delivery_start}"
+        elif not self.gate_close < self.challenge_end < self.delivery_start:
+            between = f"after the gate closes at {self.gate_close} and before delivery starts at {self.delivery_start}"
             raise TermsError("challenge_end", between, self.challenge_end)
 
     @cached_property

@@ -124,7 +124,17 @@ export function encodeEntry(order: ScheduleOrder, intervals: number, lock: bigin
   if (cancels(order) && order.steps.length > 1) {
     throw new EncodingError("steps", "one step in an order without quantities", String(order.steps.length));
   }
-  if (cancels(order) && lock !== 0n) throw new EncodingError("lock", "0 in an order without quantities", String(lock));
+  if (cancels(order)) {
+    const bare: readonly (readonly [string, boolean])[] = [
+      ["lock", lock === 0n],
+      ["reserve", !order.reserve],
+      ["minFillPpm", order.minFillPpm === 0],
+      ["parent", order.parent === null],
+    ];
+    for (const [field, none] of bare) {
+      if (!none) throw new EncodingError(field, "none in an order without quantities", "some");
+    }
+  }
   return words;
 }
 
@@ -136,12 +146,18 @@ function headerOf(order: ScheduleOrder, lock: bigint): bigint {
   if (order.steps.length < 1 || order.steps.length > MAX_STEPS) {
     throw new EncodingError("steps", `1 to ${MAX_STEPS}`, String(order.steps.length));
   }
+  if (order.agent === order.account) {
+    throw new EncodingError("agent", "another account than the order's", String(order.agent));
+  }
   if (order.agentPays && order.agent === 0) throw new EncodingError("agentPays", "an agent that pays", "none");
   if (order.reserve && order.side === "bid") throw new EncodingError("reserve", "an offer", "a bid");
   const flag = (set: boolean, bit: bigint): bigint => (set ? 1n << bit : 0n);
   let header = account | (agent << 32n) | (lock << LOCK_BIT) | (BigInt(order.steps.length - 1) << STEPS_BIT);
   header |= flag(order.agentPays, AGENT_PAYS_BIT) | flag(order.reserve, RESERVE_BIT) | (minFill << MIN_FILL_BIT);
   if (order.parent !== null) {
+    if (order.parent.account === order.account && order.parent.side === order.side) {
+      throw new EncodingError("parent", "another order than its own", `${order.parent.side} of ${order.parent.account}`);
+    }
     header |= within("parent", order.parent.account, 1, 2 ** 32 - 1, "") << PARENT_BIT;
     header |= flag(order.parent.side === "offer", PARENT_SIDE_BIT);
   }
