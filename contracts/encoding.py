@@ -144,7 +144,8 @@ class ResultRow:
     """What one entry of the log came to: lock and cost in micro-euro, fills in Wh per session interval.
 
     `gross` is there where the row has prices of its own: per interval the sum of fill times price, in thousandths of a
-    micro-euro. `reserve` are the steps of a live reserve.
+    micro-euro. `steps` is the number of the entry's steps, and `reserves` tells whether it is a reserve; `reserve` are the steps
+    themselves, of a live reserve.
     """
 
     account: int
@@ -156,6 +157,27 @@ class ResultRow:
     fills: tuple[int, ...]
     gross: tuple[int, ...] | None = None
     reserve: tuple[Step, ...] | None = None
+    steps: int = 1
+    reserves: bool = False
+
+
+def result_row(
+    order: ScheduleOrder, *, live: bool, lock: int, cost: int, fills: tuple[int, ...], gross: tuple[int, ...] | None = None
+) -> ResultRow:
+    """The row of `order`, where it is `live` with what it came to."""
+    return ResultRow(
+        account=order.account,
+        payer=order.payer,
+        side=order.side,
+        live=live,
+        lock=lock,
+        cost=cost,
+        fills=fills,
+        gross=gross,
+        reserve=order.steps if live and order.reserve else None,
+        steps=len(order.steps),
+        reserves=order.reserve,
+    )
 
 
 def entry_words(order: ScheduleOrder, terms: EntryTerms) -> list[int]:
@@ -299,21 +321,24 @@ def row_words(row: ResultRow) -> list[int]:
     _within("payer", row.payer, 1, _M32)
     _within("lock", row.lock, 0, _M64, " micro-euro")
     _within("cost", row.cost, 0, _M64, " micro-euro")
-    if not row.live and (row.cost or any(row.fills) or row.gross is not None or row.reserve is not None):
-        raise EncodingError("live: expected neither cost, fills, gross nor reserve in the row of a skipped entry, got some")
+    _within("steps", row.steps, 1, MAX_STEPS)
+    if not row.live and (row.cost or any(row.fills) or row.gross is not None):
+        raise EncodingError("live: expected neither cost, fills nor gross in the row of a skipped entry, got some")
+    if row.reserves and row.side is not Side.OFFER:
+        raise EncodingError("reserves: expected an offer's row, got a bid's")
     header = row.account | row.payer << 32 | row.lock << 64 | row.cost << 128 | int(row.side) << 192 | row.live << 193
+    header |= row.reserves << 195 | (row.steps - 1) << 196
     words = [header, *_packed("fills", row.fills, 32)]
     if row.gross is not None:
         if len(row.gross) != len(row.fills):
             raise EncodingError(f"gross: expected {len(row.fills)} values, got {len(row.gross)}")
         words[0] |= 1 << 194
         words += _packed("gross", row.gross, 64)
+    if (row.reserve is not None) != (row.live and row.reserves):
+        raise EncodingError("reserve: expected the steps of a live reserve, and of nothing else")
     if row.reserve is not None:
-        if row.side is not Side.OFFER:
-            raise EncodingError("reserve: expected an offer's row, got a bid's")
-        if not 1 <= len(row.reserve) <= MAX_STEPS:
-            raise EncodingError(f"reserve: expected 1 to {MAX_STEPS} steps, got {len(row.reserve)}")
-        words[0] |= 1 << 195 | (len(row.reserve) - 1) << 196
+        if len(row.reserve) != row.steps:
+            raise EncodingError(f"reserve: expected {row.steps} steps, got {len(row.reserve)}")
         for number, step in enumerate(row.reserve):
             words += _step_words(f"reserve[{number}]", step, len(row.fills))
     return words
@@ -357,7 +382,9 @@ def decode_row(words: Sequence[int], intervals: int) -> ResultRow:
         cost=header >> 128 & _M64,
         fills=tuple(words[1 + j // 8] >> 32 * (j % 8) & _M32 for j in range(intervals)),
         gross=gross,
-        reserve=_decode_steps(words[at:], intervals) if header >> 195 & 1 else None,
+        reserve=_decode_steps(words[at:], intervals) if header >> 193 & header >> 195 & 1 else None,
+        steps=(header >> 196 & 3) + 1,
+        reserves=bool(header >> 195 & 1),
     )
     if row_words(row) != list(words):
         raise EncodingError("words: the row has bits outside its fields")

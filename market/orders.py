@@ -190,10 +190,9 @@ class OrderBook:
 
     @cached_property
     def rows(self) -> tuple[tuple[int, Side, int], ...]:
-        """The live table (account, side, position), strictly ascending by account and side; cancelling entries included,
-        excluded ones not."""
-        found = ((account, side, position) for (account, side), position in self.last.items())
-        return tuple(sorted(row for row in found if row[:2] not in self.excluded))
+        """The live table (account, side, position), strictly ascending by account and side; cancelling and excluded entries
+        included."""
+        return tuple(sorted((account, side, position) for (account, side), position in self.last.items()))
 
     def is_last(self, position: int) -> bool:
         """Whether no later entry replaces the one at `position`."""
@@ -201,7 +200,7 @@ class OrderBook:
         return self.last[order.account, order.side] == position
 
     def counts(self, position: int) -> bool:
-        """Whether the entry at `position` is in the live table; one that cancels is too."""
+        """Whether the entry at `position` is live in the clearing; one that cancels is too, an excluded one is not."""
         order = self.orders[position]
         return self.is_last(position) and (order.account, order.side) not in self.excluded
 
@@ -219,13 +218,9 @@ class OrderBook:
         return excluded_words(tuple(self.excluded))
 
     def hint_words(self) -> list[int]:
-        """Each entry's row in the live table as `clear` takes it; 0 where it has none."""
-        return hint_words(self.hints())
-
-    def hints(self) -> list[int]:
-        """Each entry's row in the live table; 0 where it has none."""
+        """Each entry's row in the live table as `clear` takes it."""
         row_of = {(account, side): i for i, (account, side, _) in enumerate(self.rows)}
-        return [row_of.get((order.account, order.side), 0) for order in self.orders]
+        return hint_words([row_of[order.account, order.side] for order in self.orders])
 
     def locks(self) -> list[int]:
         """Micro-euro locked by each entry of the log; a replaced entry stays locked until `commit`."""

@@ -22,6 +22,9 @@ from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
 from settlement.records import Record, records_of
 
+CLEARED_HERE = (Mode.COMPETITIVE, Mode.COOPERATIVE)
+"""Modes whose result follows from the order log alone."""
+
 EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -76,13 +79,22 @@ def open_session(
     price_cap: int,
     min_quantity: int,
     rules: str,
+    fee_ppm: int | None = None,
+    fee_account: int | None = None,
+    intake_fee: int | None = None,
 ) -> int:
-    """Opens a session on chain and returns its id."""
+    """Opens a session on chain and returns its id. Fees that are not given are the settings'."""
     if rules not in rule_sets.shipped():
         raise Refused(f"There is no rule set {rules}.", field="rules", expected=f"one of {rule_sets.shipped()}", got=rules)
     rule_set = rule_sets.load(rules)
-    if mode is not Mode.COMPETITIVE:
-        raise Refused("Only competitive sessions can be cleared.", field="mode", expected="competitive", got=mode.name.lower())
+    if mode not in CLEARED_HERE:
+        raise Refused(
+            "The operator opens sessions that are cleared from their order log.",
+            field="mode",
+            expected=" or ".join(known.name.lower() for known in CLEARED_HERE),
+            got=mode.name.lower(),
+        )
+    settings = ctx.settings
     terms = SessionTerms(  # raises what the contract would refuse, with the field's name
         session=1,
         zone=ctx.zone(zone),
@@ -100,6 +112,9 @@ def open_session(
         collateral_ppm=rule_set.collateral_ppm,
         rules_hash=rule_set.hash,
         deliveries=ctx.deployment.contracts["Deliveries"],
+        fee_ppm=settings.fee_ppm if fee_ppm is None else fee_ppm,
+        fee_account=settings.fee_account if fee_account is None else fee_account,
+        intake_fee=settings.intake_fee if intake_fee is None else intake_fee,
     )
     request = SessionRequest(
         zone,
@@ -115,6 +130,9 @@ def open_session(
         price_cap,
         min_quantity,
         terms.deliveries,
+        terms.fee_ppm,
+        terms.fee_account,
+        terms.intake_fee,
     )
     row = ctx.send("open", "operator", ctx.client.encode_open_session(request, rule_set.words()))
     assert row.transaction is not None
@@ -176,6 +194,10 @@ def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:
         collateral_ppm=number["collateral_ppm"],
         rules_hash=bytes.fromhex(str(stored["rules_hash"])),
         deliveries=str(stored["deliveries"]),
+        fee_ppm=number["fee_ppm"],
+        fee_account=number["fee_account"],
+        intake_fee=number["intake_fee"],
+        challenge_end=number["challenge_end"],
     )
 
 

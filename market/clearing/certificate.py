@@ -147,6 +147,8 @@ def _check_rows(
             cost=costs[position],
             fills=row.fills,
             reserve=order.steps if counts and order.reserve else None,
+            steps=len(order.steps),
+            reserves=order.reserve,
         )
         if row != right:
             return Verdict(f"row {position} says {row} instead of {right}")

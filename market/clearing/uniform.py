@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, ScheduleOrder, groups_of, hash_words
+from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, ScheduleOrder, groups_of, hash_words, result_row
 from contracts.units import MAX_PRICE, MAX_QUANTITY, Side, ceil_div
 from market.errors import OrderError
 from market.orders import OrderBook
@@ -83,7 +83,7 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
     intervals = len(terms.intervals)
     quantities, limits, starts = _columns(orders, intervals)
     live = np.zeros(len(orders), dtype=np.bool_)
-    live[[position for _, _, position in book.rows]] = True
+    live[[position for position in book.last.values() if book.counts(position)]] = True
     bids = np.array([order.side is Side.BID for order in orders], dtype=np.bool_)
     locks = _locks(quantities, limits, starts, bids, terms.price_cap, terms.collateral_ppm)
 
@@ -107,16 +107,7 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
     costs = np.where(bids, -(-fills * auction.price[:, None] // 1000).sum(axis=0), 0)
 
     rows = tuple(
-        ResultRow(
-            account=order.account,
-            payer=order.payer,
-            side=order.side,
-            live=counts,
-            lock=lock,
-            cost=cost,
-            fills=tuple(row),
-            reserve=order.steps if counts and order.reserve else None,
-        )
+        result_row(order, live=counts, lock=lock, cost=cost, fills=tuple(row))
         for order, counts, lock, cost, row in zip(orders, live.tolist(), locks, costs.tolist(), fills.T.tolist(), strict=True)
     )
     return Clearing(_certificates(auction), rows)
