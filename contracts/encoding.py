@@ -144,8 +144,8 @@ class ResultRow:
     """What one entry of the log came to: lock and cost in micro-euro, fills in Wh per session interval.
 
     `gross` is there where the row has prices of its own: per interval the sum of fill times price, in thousandths of a
-    micro-euro. `steps` is the number of the entry's steps, and `reserves` tells whether it is a reserve; `reserve` are the steps
-    themselves, of a live reserve.
+    micro-euro. `steps` is the number of the entry's steps, `reserves` tells whether it is a reserve, and `reserve` are the
+    steps of a live one.
     """
 
     account: int

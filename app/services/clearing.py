@@ -1,7 +1,7 @@
 """Clearing a session: the engine computes, the independent checker agrees, the contract decides, the promises are committed.
 
-A long log is cleared in several transactions. What the contract needs to go on stands in its last event, so that a clearing which
-was interrupted, here or by anybody, goes on where it stands.
+A long log is cleared in several transactions. What the contract needs to go on stands in its last event, so that a clearing
+that was interrupted, here or by anybody, goes on where it stands.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contracts.encoding import groups_of
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog
 from contracts.units import SessionState
+from market.clearing.certificate import check_clearing
 
 
 def clear_session(ctx: Context, session_id: int) -> list[str]:
@@ -24,6 +25,9 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     done: list[str] = []
     if view.state is SessionState.CLOSED:
         clearing = sessions.compute(view)
+        verdict = check_clearing(view.book, clearing.certificates, clearing.rows, view.sold_before)
+        if not verdict.accepted:
+            raise RuntimeError(f"the engine's clearing of session {session_id} was refused by the checker: {verdict}")
         sent = 0
         for part in passes(ctx, view, clearing):
             ctx.send("clear", "operator", ctx.client.encode_clear(session_id, part), session_id)

@@ -79,7 +79,7 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
     terms = _terms(opened, everything)
     own = [(log, e) for log, e in everything if getattr(e, "session", None) == session_id]
     promises = {e.account: e.target for _, e in own if isinstance(e, events.FlexibilityTargetSet)}
-    certificate = next((e.certificate for _, e in own if isinstance(e, events.Cleared)), None)
+    certificate = next((e.certificate for _, e in reversed(own) if isinstance(e, events.Cleared)), None)
     return SessionLog(
         chain_id=client.chain.chain_id,
         terms=terms,
@@ -90,8 +90,8 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
         promises=promises,
         sold_before=_sold_before(session_id, terms.day, everything),
         proofs=_proofs(terms, everything),
-        sellers={e.account: (e.earned, e.unpaid, e.penalty) for _, e in own if isinstance(e, events.SellerSettled)},
-        buyers={e.account: (e.cost, e.refund) for _, e in own if isinstance(e, events.BuyerSettled)},
+        sellers={p.account: (p.earned, p.unpaid, p.penalty) for p in _sellers(own)},
+        buyers={p.account: (p.cost, p.refund) for p in _buyers(own)},
         rounding=next((e.rounding for _, e in own if isinstance(e, events.Settled)), None),
     )
 
@@ -123,7 +123,19 @@ def _terms(opened: events.SessionOpened, everything: Logged) -> SessionTerms:
         collateral_ppm=t.collateral_ppm,
         rules_hash=t.rules_hash,
         deliveries=t.deliveries,
+        fee_ppm=t.fee_ppm,
+        fee_account=t.fee_account,
+        intake_fee=t.intake_fee,
+        challenge_end=t.challenge_end,
     )
+
+
+def _sellers(own: Logged) -> list[events.SellerPayment]:
+    return [events.SellerPayment.from_word(word) for _, e in own if isinstance(e, events.SellersSettled) for word in e.rows]
+
+
+def _buyers(own: Logged) -> list[events.BuyerPayment]:
+    return [events.BuyerPayment.from_word(word) for _, e in own if isinstance(e, events.BuyersSettled) for word in e.rows]
 
 
 def _fills(target: tuple[int, ...], intervals: int) -> list[int]:

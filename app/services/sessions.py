@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import TypeAlias
 
 from sqlmodel import col, select
 
@@ -21,6 +22,8 @@ from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
 from settlement.records import Record, records_of
+
+AnyClearing: TypeAlias = Clearing
 
 CLEARED_HERE = (Mode.COMPETITIVE, Mode.COOPERATIVE)
 """Modes whose result follows from the order log alone."""
@@ -54,13 +57,26 @@ class SessionView:
     @cached_property
     def clearing(self) -> Clearing | None:
         """The engine's own result over the log; None until the contract has accepted a certificate."""
-        return clear(self.book, self.sold_before) if self.certificates is not None else None
+        return compute(self) if self.certificates is not None else None
 
     @cached_property
     def sold(self) -> dict[int, tuple[int, ...]]:
         """Fills per selling account, Wh per session interval."""
         rows = self.clearing.rows if self.clearing else ()
         return {row.account: row.fills for row in rows if row.live and row.side is Side.OFFER and any(row.fills)}
+
+
+def compute(view: SessionView) -> AnyClearing:
+    """The one right clearing of a session's order log, by the engine of its mode."""
+    if view.terms.mode is Mode.COMPETITIVE:
+        return clear(view.book, view.sold_before)
+    raise Refused(
+        f"Sessions of mode {view.terms.mode.name.lower()} are not cleared here.",
+        status=409,
+        field="mode",
+        expected=" or ".join(mode.name.lower() for mode in CLEARED_HERE),
+        got=view.terms.mode.name.lower(),
+    )
 
 
 def open_session(

@@ -65,6 +65,16 @@ class Clearing:
         return hash_words(self.certificate_words)
 
     @property
+    def level_words(self) -> list[int]:
+        """The book's levels, which a certificate of one price does not need."""
+        return []
+
+    @property
+    def volume(self) -> int:
+        """What is traded in all intervals together, Wh."""
+        return sum(certificate.volume for certificate in self.certificates)
+
+    @property
     def groups(self) -> list[tuple[ResultRow, ...]]:
         """Rows by groups of 16, as `commit` and `settle` take them."""
         return [self.rows[at : at + GROUP_ROWS] for at in range(0, len(self.rows), GROUP_ROWS)]
