@@ -71,7 +71,8 @@ class MeterPoint(SQLModel, table=True):
 
 
 class MarketSession(SQLModel, table=True):
-    """A session's terms as opened, and its certificate once cleared."""
+    """A session's terms as opened, its certificate once cleared, the orders that the guardian excluded, and what of its intake
+    fees (micro-euro) was paid to whoever cleared it."""
 
     __tablename__ = "session"
 
@@ -80,6 +81,8 @@ class MarketSession(SQLModel, table=True):
     terms: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     rules: list[str] = Field(sa_column=Column(JSON, nullable=False))
     certificate: list[str] | None = Field(default=None, sa_column=Column(JSON))
+    excluded: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    intake_paid: int = 0
     rounding: int | None = None
 
 

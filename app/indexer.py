@@ -182,6 +182,14 @@ def _cleared(db: Session, event: events.Cleared, _: Log) -> None:
     session.certificate = _hex(event.certificate)
 
 
+def _excluded(db: Session, event: events.Excluded, _: Log) -> None:
+    _session(db, event.session).excluded = _hex(event.excluded)
+
+
+def _intake_paid(db: Session, event: events.IntakeFeesPaid, _: Log) -> None:
+    _session(db, event.session).intake_paid = event.amount
+
+
 def _promise(db: Session, event: events.FlexibilityTargetSet, log: Log) -> None:
     session = _session(db, event.session)
     mask = int(session.terms["mask"], 16)
@@ -278,6 +286,8 @@ _HANDLERS: dict[type[Any], Callable[[Session, Any, Log], None]] = {
     events.SessionOpened: _opened,
     events.Orders: _orders,
     events.Cleared: _cleared,
+    events.Excluded: _excluded,
+    events.IntakeFeesPaid: _intake_paid,
     events.FlexibilityTargetSet: _promise,
     events.Delivered: _delivered,
     events.Exempted: _exempted,

@@ -315,6 +315,11 @@ def excluded_words(orders: Sequence[tuple[int, Side]]) -> list[int]:
     return [account | int(side) << 32 for account, side in sorted(orders)]
 
 
+def decode_excluded(words: Sequence[int]) -> list[tuple[int, Side]]:
+    """The inverse of `excluded_words`."""
+    return [(word & _M32, Side(word >> 32)) for word in words]
+
+
 def row_words(row: ResultRow) -> list[int]:
     """A result row as words."""
     _within("account", row.account, 1, _M32)

@@ -99,6 +99,8 @@ class SettlementTotals(Model):
     rewards: int
     penalties: int
     refunds: int
+    fees: int = Field(description="Part of the rewards that goes to the session's fee account.")
+    intake_fees: int = Field(description="What the entries of the order log cost; it goes to whoever had the clearing done.")
     rounding: int
     balanced: bool
 

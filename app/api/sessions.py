@@ -16,7 +16,7 @@ from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, DeliveryRecord, Outbox
 from app.services import accounts, orders, sessions, settling
-from contracts.units import SessionState, Side
+from contracts.units import PPM, SessionState, Side
 from settlement.records import delivered
 
 router = APIRouter(tags=["sessions"])
@@ -328,7 +328,7 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
     computed = settling.statement(ctx, view.terms.session)
     assert computed is not None
     rows = settling.settled_rows(ctx, view.terms.session).values()
-    rounding = view.rounding or 0
+    rounding = (view.rounding or 0) - view.intake_held
     # From the contract's own events, and only balanced if they also equal the statements computed here.
     paid_in = sum(row.cost + row.penalty for row in rows)
     paid_out = sum(row.earned + row.refund for row in rows)
@@ -336,6 +336,8 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
         rewards=sum(row.earned for row in rows),
         penalties=sum(row.penalty for row in rows),
         refunds=sum(row.refund for row in rows),
+        fees=sum(row.earned * view.terms.fee_ppm // PPM for row in rows),
+        intake_fees=view.terms.intake_fee * len(view.book.orders),
         rounding=rounding,
         balanced=paid_in == paid_out + rounding and rounding == computed.rounding and settling.agrees(ctx, view.terms.session),
     )

@@ -13,7 +13,7 @@ from app.context import Context
 from app.database import DeliveryRecord, LogBatch, MarketSession, known
 from app.errors import Refused
 from contracts.deliveries import Entry
-from contracts.encoding import IntervalCertificate
+from contracts.encoding import IntervalCertificate, decode_excluded
 from contracts.events import SessionOpened
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, SessionState, Side
@@ -53,6 +53,9 @@ class SessionView:
     certificates: tuple[IntervalCertificate, ...] | None
     sold_before: dict[int, int]
     rounding: int | None
+    """What the contract says is left in the escrow of a settled session, micro-euro: rounding and intake fees nobody claimed."""
+    intake_held: int
+    """Intake fees that nobody was paid, micro-euro."""
 
     @cached_property
     def clearing(self) -> Clearing | None:
@@ -174,7 +177,8 @@ def view(ctx: Context, session_id: int) -> SessionView:
         row = known(db.get(MarketSession, session_id), "session", session_id)
         batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
-    book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches])
+    excluded = decode_excluded([int(word, 16) for word in row.excluded])
+    book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches], excluded)
     certificates = (
         tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate is not None else None
     )
@@ -187,6 +191,7 @@ def view(ctx: Context, session_id: int) -> SessionView:
         certificates=certificates,
         sold_before=ctx.sold_elsewhere(terms.session, terms.day),
         rounding=row.rounding,
+        intake_held=terms.intake_fee * len(book.orders) - row.intake_paid,
     )
 
 

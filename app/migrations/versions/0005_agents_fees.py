@@ -1,4 +1,4 @@
-"""Delegates are accounts, envelopes, counters, payers and ratings, exemptions"""
+"""Delegates are accounts, envelopes, counters, excluded orders, fees, payers and ratings, exemptions"""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def upgrade() -> None:
     with op.batch_alter_table("settledrow") as row:
         row.add_column(sa.Column("payer", sa.Integer(), nullable=False))
         row.add_column(sa.Column("rating", sa.Integer(), nullable=False))
+    with op.batch_alter_table("session") as session:
+        session.add_column(sa.Column("excluded", sa.JSON(), nullable=False, server_default="[]"))
+        session.add_column(sa.Column("intake_paid", sa.Integer(), nullable=False, server_default="0"))
+    with op.batch_alter_table("session") as session:
+        session.alter_column("excluded", server_default=None)
+        session.alter_column("intake_paid", server_default=None)
     op.create_table(
         "exemption",
         sa.Column("id", sa.Integer(), primary_key=True),
@@ -42,6 +48,9 @@ def downgrade() -> None:
     op.execute("DELETE FROM settledrow")
     op.execute("DELETE FROM submission")
     op.drop_table("exemption")
+    with op.batch_alter_table("session") as session:
+        session.drop_column("intake_paid")
+        session.drop_column("excluded")
     with op.batch_alter_table("settledrow") as row:
         row.drop_column("rating")
         row.drop_column("payer")
