@@ -20,8 +20,8 @@ from market.clearing.certificate import check_clearing
 
 
 def clear_session(ctx: Context, session_id: int) -> list[str]:
-    """Clears a closed session, or one under review without the orders that the guardian has excluded, and commits every group of
-    result rows; returns what was done."""
+    """Clears a closed session (or one under review, without the orders that the guardian has excluded) and commits every group
+    of result rows; returns what was done."""
     view = sessions.view(ctx, session_id)
     done: list[str] = []
     if view.state is SessionState.CLOSED or (view.state is SessionState.UNDER_REVIEW and view.book.excluded):

@@ -53,7 +53,7 @@ class SessionView:
     certificates: tuple[IntervalCertificate, ...] | None
     sold_before: dict[int, int]
     rounding: int | None
-    """What the contract says is left in the escrow of a settled session, micro-euro: rounding and intake fees nobody claimed."""
+    """What the contract says is left in the escrow of a settled session, micro-euro: rounding, and intake fees of nobody's."""
     intake_held: int
     """Intake fees that nobody was paid, micro-euro."""
 
