@@ -11,6 +11,7 @@ from contracts.artifacts import Function, load
 from contracts.deliveries import ProofBatch
 from contracts.deploy import Deployment
 from contracts.encoding import hash_words
+from contracts.orderlog import OrderLog
 from contracts.sessions import SessionRequest
 from contracts.typed_data import SignedBatch
 from contracts.units import Mode
@@ -42,6 +43,12 @@ class ClearingPass(NamedTuple):
     """Hashes of the words of every batch that comes after these."""
     beneficiary: int
     """The account that the intake fees go to with the last call; 0 for nobody's."""
+
+    @classmethod
+    def whole(cls, log: OrderLog, certificate: Sequence[int], levels: Sequence[int] = (), beneficiary: int = 0) -> ClearingPass:
+        """All of a log at once, nothing excluded."""
+        live, hints = log.table()
+        return cls(certificate, levels, live, (), (), log.sizes, log.words, hints, (), beneficiary)
 
     def key(self, log: bytes) -> bytes:
         """What the contract keeps this clearing of a log with the hash `log` under."""

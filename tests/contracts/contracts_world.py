@@ -10,6 +10,7 @@ from eth_account import Account
 from eth_hash.auto import keccak
 
 from contracts.artifacts import load
+from contracts.calls import ClearingPass
 from contracts.chain import Chain, open_chain
 from contracts.client import MarketClient
 from contracts.deploy import DeployedVerifier, ZoneSpec, deploy
@@ -105,7 +106,7 @@ class World:
         return self.client.open_session(self.operator, self.request(**changes), rules)  # type: ignore[arg-type]
 
     def place(self, name: str, session: int, order: ScheduleOrder) -> None:
-        self.client.place(key_of(name), session, entry_words(order, self.client.terms(session).intervals))
+        self.client.place(key_of(name), session, entry_words(order, self.client.terms(session)))
 
     def close_gate(self, session: int) -> None:
         self.chain.advance_to(self.client.terms(session).gate_close)
@@ -120,7 +121,7 @@ class World:
     def clear_only(self, session: int) -> ClearedBook:
         self.close_gate(session)
         log, book = self.twin(session)
-        self.client.clear(self.operator, session, log, book.certificate)
+        self.client.clear(self.operator, session, ClearingPass.whole(log, book.certificate))
         return book
 
     def twin(self, session: int) -> tuple[OrderLog, ClearedBook]:
