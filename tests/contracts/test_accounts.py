@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from contracts_world import OFFSET, R, World, address_of, key_of, order
+from contracts_world import OFFSET, R, World, address_of, key_of, order, words_of
 
 from contracts.artifacts import load
 from contracts.calls import Call
 from contracts.deploy import FORKS_ROLE, MARKET_ROLE
-from contracts.encoding import ScheduleOrder, Step, entry_words
+from contracts.encoding import ScheduleOrder, Step
 from contracts.events import AccountRegistered, DelegateSet, HolidaySet, KeySuspended, MeterBound, ZoneAdded
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
@@ -127,7 +127,7 @@ def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
     day, terms = client.terms(session).day, client.terms(session)
 
     def place(account: int, side: Side) -> Call:
-        return client.encode_place(session, entry_words(order(account, side, [(500, 80_000)] * 4), terms.intervals))
+        return client.encode_place(session, words_of(order(account, side, [(500, 80_000)] * 4), terms.intervals))
 
     def offers() -> str:
         try:
@@ -143,7 +143,7 @@ def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
     assert offers() == "NoMeterKey", "the account offers nothing, not even before that key's first day"
     client.simulate(address_of("gina"), place(gina, Side.BID))
     withdrawn = ScheduleOrder(gina, Side.OFFER, (Step((0,) * 4, (0,) * 4),))
-    client.simulate(address_of("gina"), client.encode_place(session, entry_words(withdrawn, terms.intervals)))  # and may leave
+    client.simulate(address_of("gina"), client.encode_place(session, words_of(withdrawn, terms.intervals)))  # and may leave
     client.simulate(address_of("gina's neighbour"), place(neighbour, Side.OFFER))
     client.bind_meter(metering, gina, 1, 8003, day + 6)
     assert offers() == "NoMeterKey", "the new key is not in force yet"

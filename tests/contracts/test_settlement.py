@@ -8,13 +8,13 @@ import pytest
 from contracts_harness import Harness
 from contracts_proofs import fake_batch
 from contracts_twin import ClearedBook, Rules, settle_book, settle_interval
-from contracts_world import RULES, World, address_of, key_of, order, rules_words
+from contracts_world import RULES, World, address_of, batch_of, key_of, order, rules_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.calls import Call
 from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
-from contracts.encoding import batch_words, hash_words, row_words
+from contracts.encoding import hash_words, row_words
 from contracts.events import BuyerSettled, Delivered, SellerSettled, Settled
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
@@ -68,7 +68,7 @@ class Traded:
         self.session = world.open(rules=rules, days_ahead=ahead, mask=mask, direction=direction)
         self.terms: Terms = world.client.terms(self.session)
         for name in rng.sample(names, len(names)):
-            world.client.place(key_of(name), self.session, batch_words([self._order(rng, name)], 6))
+            world.client.place(key_of(name), self.session, batch_of([self._order(rng, name)], 6))
         self.book: ClearedBook = world.clear(self.session)
         self.rows = groups_of(self.book.rows)
         self.batches: list[tuple[Entry, ...]] = []
@@ -365,13 +365,11 @@ def test_rows_that_have_nothing_to_settle_and_groups_not_committed(world: World)
     today = client.day_of(1, world.chain.now())
     session = world.open(days_ahead=next(d for d in range(20, 30) if (today + d + 3) % 7 < 5), mask=1 << 5)
     client.place(
-        key_of("anna"), session, batch_words([order(anna, Side.OFFER, [(100, 50)]), order(anna, Side.OFFER, [(90, 50)])], 1)
+        key_of("anna"), session, batch_of([order(anna, Side.OFFER, [(100, 50)]), order(anna, Side.OFFER, [(90, 50)])], 1)
     )
-    client.place(key_of("dso"), session, batch_words([order(dso, Side.BID, [(50, 80)])], 1))
+    client.place(key_of("dso"), session, batch_of([order(dso, Side.BID, [(50, 80)])], 1))
     ben = world.member("ben")
-    client.place(
-        key_of("ben"), session, batch_words([order(ben, Side.OFFER, [(100, 500)]), order(ben, Side.BID, [(100, 3)])], 1)
-    )
+    client.place(key_of("ben"), session, batch_of([order(ben, Side.OFFER, [(100, 500)]), order(ben, Side.BID, [(100, 3)])], 1))
     book = world.clear_only(session)
     rows = groups_of(book.rows)[0]
     assert [(r.live, r.fills[0], r.cost) for r in book.rows] == [
