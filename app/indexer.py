@@ -238,8 +238,7 @@ def _exempted(db: Session, event: events.Exempted, log: Log) -> None:
 
 
 def _sellers(db: Session, event: events.SellersSettled, log: Log) -> None:
-    for word in event.rows:
-        paid = events.SellerPayment.from_word(word)
+    for paid in event.payments:
         db.add(
             SettledRow(
                 session=event.session,
@@ -256,8 +255,7 @@ def _sellers(db: Session, event: events.SellersSettled, log: Log) -> None:
 
 
 def _buyers(db: Session, event: events.BuyersSettled, log: Log) -> None:
-    for word in event.rows:
-        paid = events.BuyerPayment.from_word(word)
+    for paid in event.payments:
         db.add(
             SettledRow(
                 session=event.session,

@@ -232,14 +232,24 @@ class Exempted:
 class SellersSettled:
     session: int
     rows: tuple[int, ...]
-    """A word a row, see `SellerPayment`."""
+    """A word a row."""
+
+    @property
+    def payments(self) -> tuple[SellerPayment, ...]:
+        """The rows."""
+        return tuple(map(SellerPayment.from_word, self.rows))
 
 
 @dataclass(frozen=True, slots=True)
 class BuyersSettled:
     session: int
     rows: tuple[int, ...]
-    """A word a row, see `BuyerPayment`."""
+    """A word a row."""
+
+    @property
+    def payments(self) -> tuple[BuyerPayment, ...]:
+        """The rows."""
+        return tuple(map(BuyerPayment.from_word, self.rows))
 
 
 @dataclass(frozen=True, slots=True)

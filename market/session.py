@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from contracts.encoding import intervals_of
+from contracts.sessions import Terms
 from contracts.units import MAX_PRICE, MAX_QUANTITY, Direction, Kind, Mode, SessionState
 from market.errors import TermsError
 
@@ -136,6 +137,32 @@ class SessionTerms:
         elif not self.gate_close < self.challenge_end < self.delivery_start:
             between = f"after the gate closes at {self.gate_close} and before delivery starts at {self.delivery_start}"
             raise TermsError("challenge_end", between, self.challenge_end)
+
+    @classmethod
+    def of_contract(cls, session: int, zone: Zone, t: Terms) -> SessionTerms:
+        """The contract's terms as the domain's value."""
+        return cls(
+            session=session,
+            zone=zone,
+            kind=t.kind,
+            direction=t.direction,
+            mode=t.mode,
+            day=t.day,
+            mask=t.mask,
+            gate_open=t.gate_open,
+            gate_close=t.gate_close,
+            exemption_deadline=t.exemption_deadline,
+            proof_deadline=t.proof_deadline,
+            price_cap=t.price_cap,
+            min_quantity=t.min_quantity,
+            collateral_ppm=t.collateral_ppm,
+            rules_hash=t.rules_hash,
+            deliveries=t.deliveries,
+            fee_ppm=t.fee_ppm,
+            fee_account=t.fee_account,
+            intake_fee=t.intake_fee,
+            challenge_end=t.challenge_end,
+        )
 
     @cached_property
     def intervals(self) -> tuple[int, ...]:

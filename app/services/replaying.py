@@ -106,36 +106,15 @@ def _terms(opened: events.SessionOpened, everything: Logged) -> SessionTerms:
     for _, e in everything:
         if isinstance(e, events.HolidaySet) and e.zone == t.zone:
             (holidays.add if e.holiday else holidays.discard)(e.day)
-    return SessionTerms(
-        session=opened.session,
-        zone=Zone(t.zone, added.offset, added.interval_minutes, frozenset(holidays)),
-        kind=t.kind,
-        direction=t.direction,
-        mode=t.mode,
-        day=t.day,
-        mask=t.mask,
-        gate_open=t.gate_open,
-        gate_close=t.gate_close,
-        exemption_deadline=t.exemption_deadline,
-        proof_deadline=t.proof_deadline,
-        price_cap=t.price_cap,
-        min_quantity=t.min_quantity,
-        collateral_ppm=t.collateral_ppm,
-        rules_hash=t.rules_hash,
-        deliveries=t.deliveries,
-        fee_ppm=t.fee_ppm,
-        fee_account=t.fee_account,
-        intake_fee=t.intake_fee,
-        challenge_end=t.challenge_end,
-    )
+    return SessionTerms.of_contract(opened.session, Zone(t.zone, added.offset, added.interval_minutes, frozenset(holidays)), t)
 
 
 def _sellers(own: Logged) -> list[events.SellerPayment]:
-    return [events.SellerPayment.from_word(word) for _, e in own if isinstance(e, events.SellersSettled) for word in e.rows]
+    return [payment for _, e in own if isinstance(e, events.SellersSettled) for payment in e.payments]
 
 
 def _buyers(own: Logged) -> list[events.BuyerPayment]:
-    return [events.BuyerPayment.from_word(word) for _, e in own if isinstance(e, events.BuyersSettled) for word in e.rows]
+    return [payment for _, e in own if isinstance(e, events.BuyersSettled) for payment in e.payments]
 
 
 def _fills(target: tuple[int, ...], intervals: int) -> list[int]:

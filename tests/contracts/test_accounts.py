@@ -35,11 +35,16 @@ def test_anyone_may_register_anyone(world: World) -> None:
 
 def test_only_the_owner_names_a_delegate(world: World) -> None:
     client = world.client
-    anna = world.member("anna")
-    receipt = client.set_delegate(key_of("anna"), anna, address_of("ben"))
-    assert client.receipt_events(receipt) == [DelegateSet(anna, address_of("ben"))]
-    assert client.delegate_of(anna) == address_of("ben")
-    assert refused(world, "ben", client.encode_set_delegate(anna, address_of("ben"))).error_name == "NotOwner"
+    anna, ben = world.member("anna"), world.member("ben")
+    receipt = client.set_delegate(key_of("anna"), anna, ben)
+    assert client.receipt_events(receipt) == [DelegateSet(anna, ben)]
+    assert client.delegate_of(anna) == ben
+    assert refused(world, "ben", client.encode_set_delegate(anna, ben)).error_name == "NotOwner"
+    assert refused(world, "anna", client.encode_set_delegate(anna, anna)).error_name == "DelegateIsSelf"
+    assert refused(world, "anna", client.encode_set_delegate(anna, 99_999)).error_name == "UnknownAccount"
+    receipt = client.set_delegate(key_of("anna"), anna, 0)
+    assert client.receipt_events(receipt) == [DelegateSet(anna, 0)]
+    assert client.delegate_of(anna) is None
 
 
 def test_meter_keys_are_versions(world: World) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from contracts.calls import Call
 from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
 from contracts.encoding import hash_words, row_words
-from contracts.events import BuyerSettled, Delivered, SellerSettled, Settled
+from contracts.events import BuyersSettled, Delivered, SellersSettled, Settled
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
 from contracts.sessions import Terms
@@ -171,10 +171,10 @@ def test_a_session_balances_to_the_last_cent(world: World, seed: int) -> None:
 
     expected = settle_book(traded.book, Rules.of(rules), traded.delivered)
     rows = traded.book.rows
-    assert {e.account: (e.earned, e.unpaid, e.penalty) for e in events if isinstance(e, SellerSettled)} == {
-        rows[i].account: sums for i, sums in expected.sellers.items()
-    }
-    assert {e.account: (e.cost, e.refund) for e in events if isinstance(e, BuyerSettled)} == {
+    assert {
+        p.account: (p.earned, p.unpaid, p.penalty) for e in events if isinstance(e, SellersSettled) for p in e.payments
+    } == {rows[i].account: sums for i, sums in expected.sellers.items()}
+    assert {p.account: (p.cost, p.refund) for e in events if isinstance(e, BuyersSettled) for p in e.payments} == {
         rows[i].account: sums for i, sums in expected.buyers.items()
     }
     assert events[-1] == Settled(traded.session, expected.rounding)
@@ -353,9 +353,9 @@ def test_a_whole_session_of_records_in_one_call(world: World) -> None:
     events = client.receipt_events(client.send(world.operator, traded.call(0, traded.sellers(0))))
     events += client.receipt_events(client.send(world.operator, traded.call(0, traded.buyers(0))))
     expected = settle_book(traded.book, Rules.of(RULES), traded.delivered)
-    assert {e.account: (e.earned, e.unpaid, e.penalty) for e in events if isinstance(e, SellerSettled)} == {
-        traded.book.rows[i].account: sums for i, sums in expected.sellers.items()
-    }
+    assert {
+        p.account: (p.earned, p.unpaid, p.penalty) for e in events if isinstance(e, SellersSettled) for p in e.payments
+    } == {traded.book.rows[i].account: sums for i, sums in expected.sellers.items()}
     assert events[-1] == Settled(traded.session, expected.rounding)
 
 

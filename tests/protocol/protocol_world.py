@@ -122,12 +122,7 @@ class Market:
 
     def terms(self, session: int) -> SessionTerms:
         """The contract's terms as the domain's value."""
-        t = self.client.terms(session)
-        return SessionTerms(
-            session, self.zone, t.kind, t.direction, t.mode, t.day, t.mask, t.gate_open, t.gate_close, t.exemption_deadline,
-            t.proof_deadline, t.price_cap, t.min_quantity, t.collateral_ppm, t.rules_hash, t.deliveries, t.fee_ppm,
-            t.fee_account, t.intake_fee, t.challenge_end,
-        )  # fmt: skip
+        return SessionTerms.of_contract(session, self.zone, self.client.terms(session))
 
     def log(self, session: int) -> OrderLog:
         """The order log as the chain's events tell it."""
