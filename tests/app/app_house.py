@@ -33,7 +33,7 @@ class House:
 
 
 def market(house: House, *homes: str, **session: object) -> tuple[Community, dict[str, Any]]:
-    """Homes (one without any named), the buyers, and an open session, with other fields than the demonstration's in `session`."""
+    """Homes (one without any named), the buyers, and an open session; `session` are fields of it that differ."""
     community = house.community(*homes or ("home-03",))
     plan = community.scenario
     community.register(plan.day - 14, lambda _: None)
