@@ -155,6 +155,69 @@ class ReviewBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class PutUnderReview:
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRecorded:
+    session: int
+    product: int
+    hour_type: int
+    day: int
+    price: int
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalContinued:
+    session: int
+    key: bytes
+    state: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    session: int
+    key: bytes
+    account: int
+    welfare: int
+    certificate: tuple[int, ...]
+    table: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outbid:
+    session: int
+    account: int
+    by: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondReturned:
+    session: int
+    account: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOpened:
+    session: int
+    account: int
+    tolerance_ppm: int
+    target: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Awarded:
+    session: int
+    submitter: str
+    list: tuple[int, ...]
+    certificate: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     session: int
     reason: str
@@ -262,7 +325,8 @@ Event: TypeAlias = (
     ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | EnvelopeSet | MeterBound | KeySuspended | ForkReported
     | FlexibilityTargetSet | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused
     | IntakeResumed | ResultsSet | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | ReviewBegun
-    | Released | Excluded | IntakeFeesPaid | GroupCommitted | GroupAmended | LocksReleased | Delivered | Exempted
+    | PutUnderReview | Released | Excluded | PriceRecorded | ProposalContinued | Proposed | Outbid | BondReturned
+    | RequestOpened | Awarded | IntakeFeesPaid | GroupCommitted | GroupAmended | LocksReleased | Delivered | Exempted
     | SellersSettled | BuyersSettled | Settled
 )  # fmt: skip
 

@@ -70,7 +70,7 @@ def test_words_are_checked_at_entry(world: World) -> None:
         "QuantityBelowMinimum": bid(ben, [(9, 1)] * 4),
         "EntryIncomplete": bid(ben)[:1],
         "BodyPadding": [bid(ben)[0], bid(ben)[1] | 1 << 224],
-        "HeaderPadding": [bid(ben)[0] | 1 << 40, bid(ben)[1]],
+        "HeaderPadding": [bid(ben)[0] | 1 << 185, bid(ben)[1]],
         "BatchEmpty": [],
     }
     for error, words in cases.items():
@@ -278,8 +278,9 @@ def test_collateral_follows_the_rule_set(world: World) -> None:
     anna = world.member("anna")
     session = world.open(days_ahead=27, rules=rules_words([(0, 10**6)], [(0, 0)], 0, 0))
     before = world.client.balance(anna).locked
-    world.client.place(key_of("anna"), session, offer(anna))
+    world.place("anna", session, order(anna, Side.OFFER, [(100, 200_000)] * 4))
     assert world.client.balance(anna).locked == before
+    assert refused_place(world, "anna", session, offer(anna)).error_name == "LockMismatch"
 
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "cases" / "encoding" / "typed_data.json").read_text())["cases"]

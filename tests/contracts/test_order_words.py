@@ -97,7 +97,7 @@ def test_golden_refusals(harness: Harness, case: dict[str, object]) -> None:
 
 GOOD = order(7, Side.BID, [(10, 5), (0, 0), (20, 9), (10, 1), (10, 1)], [(0, 0), (0, 0), (10, 2), (0, 0), (0, 0)])
 RULES = Rules(5, 9, 10)
-WORDS = encode_entry(GOOD, 5, 7)
+WORDS = encode_entry(GOOD, 5, 5)
 OFFER = order(7, Side.OFFER, [(10, 5)] * 5)
 OFFERED = encode_entry(OFFER, 5, OFFER.lock(9, 500_000))
 CANCELS = [7, 0, 0]
@@ -113,7 +113,7 @@ CANCELS = [7, 0, 0]
         ([WORDS[0] | 1 << 130, *WORDS[1:]], "HeaderFields", {"word": 0, "field": "agent"}),
         ([WORDS[0] | 1 << 131, *WORDS[1:]], "HeaderFields", {"word": 0, "field": "reserve"}),
         ([1 << 255 | 1 << 131 | 7, 0, 0], "HeaderFields", {"word": 0, "field": "cancels"}),
-        ([*OFFERED, WORDS[0] + (1 << 64), *WORDS[1:]], "LockMismatch", {"word": 3, "stated": 8, "lock": 7}),
+        ([*OFFERED, WORDS[0] + (1 << 64), *WORDS[1:]], "LockMismatch", {"word": 3, "stated": 6, "lock": 5}),
         ([OFFERED[0] - (1 << 64), *OFFERED[1:]], "LockMismatch", {"word": 0, "stated": 0, "lock": 1}),
         ([CANCELS[0] | 1 << 64, *CANCELS[1:]], "LockMismatch", {"word": 0, "stated": 1, "lock": 0}),
         ([*WORDS, WORDS[0] ^ 7, *WORDS[1:]], "NoAccount", {"word": 5}),
@@ -132,7 +132,7 @@ CANCELS = [7, 0, 0]
             "QuantityBelowMinimum",
             {"word": 1, "interval": 3, "quantity": 9},
         ),
-        ([WORDS[0], 0, 0, 0, 0], "StepsWithoutQuantity", {"word": 0, "steps": 2}),
+        ([WORDS[0] - (5 << 64), 0, 0, 0, 0], "StepsWithoutQuantity", {"word": 0, "steps": 2}),
     ],
 )
 def test_each_refusal_names_its_place(harness: Harness, words: list[int], error: str, arguments: dict[str, int]) -> None:
