@@ -231,7 +231,6 @@ def test_a_signed_batch_counts_once_and_as_signed(world: World) -> None:
         SignedBatch(order_batch(session, bid(anna, [(101, 200_000)] * 4), 8, 0, FAR), fresh.signer, fresh.signature),
         SignedBatch(order_batch(session + 1, fresh.batch.words, 8, 0, FAR), fresh.signer, fresh.signature),
         SignedBatch(order_batch(session, fresh.batch.words, 9, 0, FAR), fresh.signer, fresh.signature),
-        SignedBatch(order_batch(session, fresh.batch.words, 8, 1, FAR), fresh.signer, fresh.signature),
         SignedBatch(order_batch(session, fresh.batch.words, 8, 0, FAR + 1), fresh.signer, fresh.signature),
         SignedBatch(fresh.batch, address_of("ben"), fresh.signature),
         SignedBatch(fresh.batch, fresh.signer, fresh.signature[:-1]),
