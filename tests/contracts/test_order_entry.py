@@ -99,7 +99,7 @@ def acting(placed: list[int], agent: int, pays: bool = False) -> list[int]:
 def test_a_delegate_is_an_account_and_pays_where_it_says_so(world: World) -> None:
     client = world.client
     anna, ben, poor = world.member("anna"), world.member("ben"), world.member("carl", money=0)
-    session = world.open(days_ahead=23)
+    session = world.open(days_ahead=123)
     assert refused_place(world, "ben", session, acting(bid(anna), ben)).error_name == "NotDelegate"
     client.set_delegate(key_of("anna"), anna, ben)
     client.set_delegate(key_of("carl"), poor, ben)
@@ -125,7 +125,7 @@ def test_a_delegate_is_an_account_and_pays_where_it_says_so(world: World) -> Non
 def test_the_intake_fee_is_taken_with_every_entry_and_comes_back_with_the_locks(world: World) -> None:
     client = world.client
     anna = world.member("anna")
-    session = world.open(days_ahead=33, intake_fee=1_000)
+    session = world.open(days_ahead=133, intake_fee=1_000)
     before = client.balance(anna).available
     cancels = words_of(order(anna, Side.BID, [(0, 0)] * 4), 4)
     words = bid(anna) + cancels
@@ -139,16 +139,16 @@ def test_the_intake_fee_is_taken_with_every_entry_and_comes_back_with_the_locks(
 
 def test_one_call_takes_back_everything_that_was_signed(world: World) -> None:
     client = world.client
-    anna, session = world.member("anna"), world.open(days_ahead=34)
-    kept = [signed(world, "anna", session, bid(anna), nonce) for nonce in (50, 51)]
+    dora, session = world.member("dora"), world.open(days_ahead=134)
+    kept = [signed(world, "dora", session, bid(dora), nonce) for nonce in (50, 51)]
     client.place_signed(world.operator, kept[:1])
-    receipt = client.increment_counter(key_of("anna"))
-    assert client.receipt_events(receipt) == [CounterIncremented(address_of("anna"), 1)]
-    assert client.counter_of(address_of("anna")) == 1
+    receipt = client.increment_counter(key_of("dora"))
+    assert client.receipt_events(receipt) == [CounterIncremented(address_of("dora"), 1)]
+    assert client.counter_of(address_of("dora")) == 1
     refused = refused_signed(world, kept[1])
     assert refused.error_name == "CounterMismatch"
-    assert refused.arguments == {"signer": address_of("anna"), "counter": 1, "supplied": 0}
-    again = order_batch(session, bid(anna), 51, 1, FAR).sign(client.domain, key_of("anna"))
+    assert refused.arguments == {"signer": address_of("dora"), "counter": 1, "supplied": 0}
+    again = order_batch(session, bid(dora), 51, 1, FAR).sign(client.domain, key_of("dora"))
     client.simulate(address_of("operator"), client.encode_place_signed([again]))
     forged = SignedBatch(again.batch, again.signer, kept[1].signature)
     assert refused_signed(world, forged).error_name == "SignatureRefused"
@@ -159,7 +159,7 @@ def test_a_cooperative_session_has_each_owner_on_one_side_and_within_its_envelop
     anna, ben = world.member("anna"), world.member("ben")
     second = client.register(world.operator, address_of("anna"))
     client.set_delegate(key_of("ben"), ben, anna)
-    session = world.open(days_ahead=36, mode=Mode.COOPERATIVE)
+    session = world.open(days_ahead=136, mode=Mode.COOPERATIVE)
     assert refused_place(world, "anna", session, offer(anna)).error_name == "EnvelopeExceeded"
     receipt = client.set_envelope(key_of("metering"), anna, 100)
     assert client.receipt_events(receipt) == [EnvelopeSet(anna, 100)]

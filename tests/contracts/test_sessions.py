@@ -6,7 +6,6 @@ import pytest
 from contracts_twin import clear_book
 from contracts_world import RULES, World, address_of, key_of, order, rules_words, words_of
 
-from contracts.artifacts import load
 from contracts.calls import ClearingPass
 from contracts.events import AuctionReleased, SessionCancelled, SessionOpened, Settled
 from contracts.orderlog import groups_of
@@ -48,7 +47,16 @@ def test_terms_that_are_refused(world: World) -> None:
     assert refused_open(world, mask=0).error_name == "MaskOutOfRange"
     assert refused_open(world, mask=1 << 24).error_name == "MaskOutOfRange"
     assert refused_open(world, zone=9).error_name == "UnknownZone"
-    assert refused_open(world, mode=Mode.COOPERATIVE).error_name == "ModeNotSupported"
+    assert refused_open(world, mode=Mode.REQUEST).error_name == "ModeNotSupported"
+    for field, value in (("fee_ppm", 100_001), ("intake_fee", 1_000_001)):
+        refused = refused_open(world, **{field: value})
+        assert (refused.error_name, refused.arguments["value"]) == ("FieldOutOfRange", value)
+    assert refused_open(world, fee_ppm=1).error_name == "UnknownAccount"
+    assert refused_open(world, fee_account=99_999).error_name == "UnknownAccount"
+    assert refused_open(world, challenge_end=start - 1).arguments["field"] == "challengeEnd"
+    assert refused_open(world, mode=Mode.BLOCK).arguments["later"] == "challengeEnd"
+    assert refused_open(world, mode=Mode.BLOCK, challenge_end=start).arguments["later"] == "deliveryStart"
+    assert refused_open(world, proof_deadline=end + 60 * 86_400 + 1).arguments["field"] == "proofDeadline"
     assert refused_open(world, deliveries=address_of("anna")).error_name == "DeliveriesNotAdmitted"
     assert refused_open(world, gate_close=now, gate_open=now - 5).error_name == "GateInPast"
     assert refused_open(world, gate_open=now + 3600).error_name == "TimesOutOfOrder"
@@ -71,7 +79,7 @@ def test_terms_that_are_refused(world: World) -> None:
         ((), "RulesLength"),
         ((RULES[0] + 1, *RULES[1:]), "RulesVersion"),
         ((RULES[0] | 1 << 24, *RULES[1:]), "RulesHeader"),
-        ((RULES[0] | 1 << 96, *RULES[1:]), "RulesHeader"),
+        ((RULES[0] | 1 << 136, *RULES[1:]), "RulesHeader"),
         (RULES[:-1], "RulesLength"),
         ((*RULES, 0), "RulesLength"),
         (rules_words([], [(0, 0)], 0, 0), "RulesPoints"),
@@ -165,10 +173,9 @@ def test_clearing_needs_the_closed_gate_and_the_whole_log(world: World) -> None:
     world.close_gate(session)
 
     def refused(sizes: list[int], words: list[int]) -> str:
-        live, hints = log.table()
-        data = load("FlexMarket").functions["clear"].call(session, sizes, words, certificate, live, hints)
+        part = ClearingPass.whole(log, certificate)._replace(sizes=sizes, words=words)
         with pytest.raises(ContractRefusal) as caught:
-            world.chain.call(client.deployment.contracts["FlexMarket"], data)
+            client.simulate(address_of("operator"), client.encode_clear(session, part))
         return caught.value.error_name
 
     assert refused([4], log.words) == "LogMismatch"

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from contracts.artifacts import load
 from contracts.calls import Call
 from contracts.chain import Chain, open_chain
-from contracts.deploy import MARKET_ROLE, SETTLEMENT_ROLE
+from contracts.deploy import MARKET_ROLE
 from contracts.refusals import ContractRefusal
 
 OWNERS = ("anna", "ben", "carl")
@@ -33,8 +33,7 @@ class Money:
         self.accounts = self.create("Accounts", admin, self.zones)
         self.vault = self.create("Vault", admin, self.token, self.accounts)
         self.token_name = token
-        for role in (MARKET_ROLE, SETTLEMENT_ROLE):
-            self.do("Vault", self.vault, self.admin, "grantRole", role, admin)
+        self.do("Vault", self.vault, self.admin, "grantRole", MARKET_ROLE, admin)
         for name in OWNERS:
             self.do("Accounts", self.accounts, self.admin, "register", address_of(name))
             self.do(token, self.token, key_of(name), "mint", address_of(name), 10**15)
@@ -103,15 +102,22 @@ class Conservation(RuleBasedStateMachine):
             self.money.withdraw(account, amount)
             self.available[account] -= amount
 
-    @rule(entries=st.lists(st.tuples(ACCOUNT, AMOUNT), max_size=4))
-    def lock(self, entries: list[tuple[int, int]]) -> None:
+    @rule(
+        session=st.integers(1, 2),
+        fee=st.sampled_from([0, 0, 7, 1000]),
+        entries=st.lists(st.tuples(ACCOUNT, AMOUNT, st.booleans()), max_size=4),
+    )
+    def lock(self, session: int, fee: int, entries: list[tuple[int, int, bool]]) -> None:
+        """Entries of payers, which are the entry's account or its agent."""
         after = dict(self.available)
-        for account, amount in entries:
-            after[account] -= amount
-        if self.attempt(min(after.values()) >= 0, "lock", [a | amount << 64 for a, amount in entries]):
-            for account, amount in entries:
-                self.locked[account] += amount
+        for payer, amount, _ in entries:
+            after[payer] -= amount + fee
+        words = [(9 | payer << 32 | 1 << 130 if agent else payer | 9 << 32) | amount << 64 for payer, amount, agent in entries]
+        if self.attempt(min(after.values()) >= 0, "lock", session, fee, words):
+            for payer, amount, _ in entries:
+                self.locked[payer] += amount
             self.available = after
+            self.escrow[session] += fee * len(entries)
 
     @rule(session=st.integers(1, 2), moves=st.lists(st.tuples(ACCOUNT, AMOUNT, AMOUNT), max_size=4))
     def move(self, session: int, moves: list[tuple[int, int, int]]) -> None:
@@ -120,7 +126,7 @@ class Conservation(RuleBasedStateMachine):
             locked[account] -= unlock
         change = sum(unlock - credit for _, unlock, credit in moves)
         allowed = min(locked.values()) >= 0 and self.escrow[session] + change >= 0
-        if self.attempt(allowed, "move", session, [a | unlock << 64 | credit << 160 for a, unlock, credit in moves]):
+        if self.attempt(allowed, "move", session, [a | unlock << 32 | credit << 96 for a, unlock, credit in moves]):
             self.locked = locked
             self.escrow[session] += change
             for account, _, credit in moves:
@@ -206,15 +212,33 @@ def test_refusals(world: World) -> None:
     assert refused("anna", client.encode_withdraw(anna, 2**90, address_of("anna"))) == "NotEnoughAvailable"
     assert refused("anna", client.encode_deposit(anna, 1)) == "ERC20InsufficientAllowance"
     assert refused("anna", client.encode_deposit(99_999, 1)) == "UnknownAccount"
-    assert refused("anna", Call(vault, functions["lock"].call([ben | 1 << 64]))) == "AccessControlUnauthorizedAccount"
-    assert refused("anna", Call(vault, functions["move"].call(1, [anna | 1 << 160]))) == "MoverNotAllowed"
-    assert refused("operator", Call(vault, functions["move"].call(1, [anna | 1 << 160]))) == "MoverNotAllowed"
+    assert refused("anna", Call(vault, functions["lock"].call(1, 0, [ben | 1 << 64]))) == "AccessControlUnauthorizedAccount"
+    assert refused("anna", Call(vault, functions["move"].call(1, [anna | 1 << 96]))) == "AccessControlUnauthorizedAccount"
+    assert refused("operator", Call(vault, functions["move"].call(1, [anna | 1 << 96]))) == "AccessControlUnauthorizedAccount"
     client.mint(key_of("anna"), address_of("anna"), 2**80)
     client.approve(key_of("anna"), 2**80)
     assert refused("anna", client.encode_deposit(anna, 0)) == "NothingReceived"
-    assert refused("anna", client.encode_deposit(anna, 2**64)) == "VaultFull"
+    assert refused("anna", client.encode_deposit(anna, 2**56)) == "VaultFull"
     market = client.deployment.contracts["FlexMarket"]
     rows = load("FlexMarket").functions["rowsSettled"].call(1, 1, 1)
     assert refused("operator", Call(market, rows)) == "AccessControlUnauthorizedAccount"
     promise = load("Accounts").functions["commitPromise"].call(1, anna, 1, 1, 1, True, 0, [1])
     assert refused("operator", Call(client.deployment.contracts["Accounts"], promise)) == "AccessControlUnauthorizedAccount"
+
+
+def test_ratings_are_kept_beside_the_money_and_the_latest_counts_a_quarter() -> None:
+    with open_chain("tester", 1_500_000_000) as chain:
+        money = Money(chain)
+
+        def rated(account: int, *ratings: int) -> int:
+            money.do("Vault", money.vault, money.admin, "move", 1, [account | rating << 160 for rating in ratings])
+            return int(money.ask("Vault", money.vault, "balanceOf", account)[2])
+
+        money.deposit(2, 10**6)
+        assert rated(2, 10_001) == 10_001
+        assert rated(3, 1) == 1
+        assert rated(2, 1) == (3 * 10_001 + 1 + 2) // 4
+        assert rated(3, 10_001, 10_001) == (3 * ((3 * 1 + 10_001 + 2) // 4) + 10_001 + 2) // 4
+        assert (money.balance(2), money.balance(3)) == ((10**6, 0), (0, 0))
+        with pytest.raises(ContractRefusal, match="1 to 10001"):
+            rated(2, 10_002)

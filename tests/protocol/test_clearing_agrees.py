@@ -21,7 +21,7 @@ from contracts.units import MAX_PRICE, Side
 from market.clearing.uniform import Clearing
 
 ACCOUNTS = 6
-MONEY = 10**18
+MONEY = 10**16
 DAYS = count(FIRST_DAY + 20)
 NONCES = count()
 

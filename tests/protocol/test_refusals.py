@@ -213,7 +213,7 @@ def test_an_entry_that_was_replaced(people: Market) -> None:
     assert people.refuses(clear(cheap, [old, buyer], 1 << 64)).error_name == "EntryAfterLive"
     assert people.refuses(clear(cheap, [old, new, buyer], 1 << 32 | 2 << 64)).error_name == "LiveTableOrder"
     assert people.refuses(clear(cheap, [old, buyer], 1 << 32 | 1 << 64)).error_name == "HintWrongRow"
-    assert people.refuses(clear(cheap, [new, buyer], 1 << 64)).error_name == "RestNotUsed"
+    assert people.refuses(clear(cheap, [new, buyer], 1 << 64)).error_name == "VolumeNotMet"
 
 
 def test_a_clearing_out_of_time(people: Market) -> None:
@@ -243,7 +243,7 @@ def test_a_sold_interval_is_not_sold_twice(people: Market) -> None:
     people.place("dso", session, order(dso, Side.BID, [(500, 100_000)] * 2))
     people.close_gate(session)
     trade, none = IntervalCertificate(100_000, 100_000, 500, 500, 500), IntervalCertificate(100_000, 2**32 - 1, 0, 0, 0)
-    assert people.refuses(people.encode_clear(session, [trade.word()] * 2)).error_name == "RestNotUsed"
+    assert people.refuses(people.encode_clear(session, [trade.word()] * 2)).error_name == "VolumeNotMet"
     assert people.engine(session).certificates == (none, trade)
     clearing = people.clear(session)
     assert clearing.rows[0].fills == (0, 500)
