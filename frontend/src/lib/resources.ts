@@ -62,7 +62,14 @@ export type SessionState = Session["state"];
 
 export const sessions = object({ items: list(session) });
 
-const clearedInterval = object({ interval: integer, price: nullable(integer), lo: integer, hi: integer, volume_wh: integer });
+const clearedInterval = object({
+  interval: integer,
+  price: nullable(integer),
+  lo: nullable(integer),
+  hi: nullable(integer),
+  share: nullable(integer),
+  volume_wh: integer,
+});
 export type ClearedInterval = Decoded<typeof clearedInterval>;
 
 const transaction = object({

@@ -62,8 +62,16 @@ function OneInterval({ session, book }: { session: SessionDetail; book: Book }) 
             ) : (
               <>
                 {label} cleared <strong>{formats.energy(cleared.volume_wh)}</strong> at{" "}
-                <strong>{formats.price(cleared.price)}</strong>, the middle of {formats.priceNumber(cleared.lo)} to{" "}
-                {formats.priceNumber(cleared.hi)}.
+                <strong>{formats.price(cleared.price)}</strong>
+                {cleared.lo !== null && cleared.hi !== null && (
+                  <>
+                    , the middle of {formats.priceNumber(cleared.lo)} to {formats.priceNumber(cleared.hi)}
+                  </>
+                )}
+                {cleared.share !== null && (
+                  <> on average; every order is {formats.priceNumber(cleared.share)} EUR/kWh better off than its limit</>
+                )}
+                .
               </>
             )}
           </p>

@@ -32,8 +32,8 @@ const session: SessionDetail = {
   entries: 5,
   volume_wh: 1500,
   cleared: [
-    { interval: 17, price: 112_500, lo: 100_000, hi: 125_000, volume_wh: 1500 },
-    { interval: 18, price: null, lo: 90_000, hi: 4_294_967_295, volume_wh: 0 },
+    { interval: 17, price: 112_500, lo: 100_000, hi: 125_000, share: null, volume_wh: 1500 },
+    { interval: 18, price: null, lo: 90_000, hi: 4_294_967_295, share: null, volume_wh: 0 },
   ],
   transactions: [],
   settlement: null,
@@ -53,6 +53,14 @@ describe("results", () => {
     expect(html).not.toContain("4294");
   });
 
+  test("a cooperative interval shows what every order gains, and no range", () => {
+    const cleared = [{ interval: 17, price: 112_500, lo: null, hi: null, share: 17_500, volume_wh: 1500 }];
+    const shown = renderToStaticMarkup(<Results session={{ ...session, mode: "cooperative", cleared }} />);
+    expect(shown).toContain("Better than its limit by");
+    expect(shown).toContain(">0.0175<");
+    expect(shown).not.toContain("price-range");
+  });
+
   test("times carry UTC in their tooltip", () => {
     expect(html).toContain('title="2017-07-18 16:00 UTC to 2017-07-18 17:00 UTC">17:00–18:00');
   });
@@ -70,6 +78,15 @@ describe("the summary", () => {
     expect(html).toContain("Downward regulation");
     expect(html).toMatch(/aria-current="step"><[^>]*><\/span><span class="timeline-name">Delivering/);
     expect(html.match(/class="done"/g)).toHaveLength(4);
+  });
+
+  test("names the mode and tells what entering and selling cost, where it costs anything", () => {
+    const fees = { fee_ppm: 20_000, fee_account: 3, intake_fee: 1_000 };
+    const html = renderToStaticMarkup(<SessionSummary session={{ ...session, ...fees, mode: "cooperative" }} now={null} />);
+    expect(html).toContain("electrical · cooperative");
+    expect(html).toContain("surplus shared equally");
+    expect(html).toMatch(/Fees<\/dt>.*2.*%.*to account 3.*an entry of the log/s);
+    expect(renderToStaticMarkup(<SessionSummary session={session} now={null} />)).not.toContain("Fees");
   });
 
   test("counts down to the gate only while it is open", () => {

@@ -38,7 +38,7 @@ export function Results({ session }: { session: SessionDetail }) {
                     Price, EUR/kWh
                   </th>
                   <th scope="col" className="num">
-                    Possible range
+                    {session.mode === "cooperative" ? "Better than its limit by" : "Possible range"}
                   </th>
                   <th scope="col" className="num">
                     Volume, kWh
@@ -59,7 +59,7 @@ export function Results({ session }: { session: SessionDetail }) {
                       )}
                     </td>
                     <td className="num muted">
-                      {traded(row) ? `${formats.priceNumber(row.lo)} to ${formats.priceNumber(row.hi)}` : "–"}
+                      {traded(row) ? rangeText(row) : "–"}
                     </td>
                     <td className="num">{formats.kwh(row.volume_wh)}</td>
                   </tr>
@@ -71,6 +71,12 @@ export function Results({ session }: { session: SessionDetail }) {
       )}
     </Section>
   );
+}
+
+/** What is known beside the price: the range that clears the volume, or what every order of a cooperative session gains. */
+function rangeText(row: ClearedInterval): string {
+  if (row.share !== null) return formats.priceNumber(row.share);
+  return row.lo === null || row.hi === null ? "–" : `${formats.priceNumber(row.lo)} to ${formats.priceNumber(row.hi)}`;
 }
 
 const LEFT = 58;
@@ -87,7 +93,7 @@ function ResultPlot({ session }: { session: SessionDetail }) {
   const tradedRows = rows.filter(traded);
   const highest = Math.max(
     1,
-    ...tradedRows.map((row) => Math.min(row.hi, session.price_cap)),
+    ...tradedRows.map((row) => Math.min(row.hi ?? 0, session.price_cap)),
     ...tradedRows.map((row) => row.price),
   );
   const widest = Math.max(1, ...rows.map((row) => row.volume_wh));
@@ -138,14 +144,16 @@ function ResultPlot({ session }: { session: SessionDetail }) {
             <g key={row.interval}>
               {traded(row) ? (
                 <>
-                  <rect
-                    className="price-range"
-                    x={left + inset}
-                    width={band - 2 * inset}
-                    y={y(Math.min(row.hi, top))}
-                    height={Math.max(1, y(row.lo) - y(Math.min(row.hi, top)))}
-                    rx={3}
-                  />
+                  {row.lo !== null && row.hi !== null && (
+                    <rect
+                      className="price-range"
+                      x={left + inset}
+                      width={band - 2 * inset}
+                      y={y(Math.min(row.hi, top))}
+                      height={Math.max(1, y(row.lo) - y(Math.min(row.hi, top)))}
+                      rx={3}
+                    />
+                  )}
                   <line className="price-mark" x1={left + inset} x2={left + band - inset} y1={y(row.price)} y2={y(row.price)} />
                   {roomy && (
                     <text className="mark-label" x={middle} y={y(row.price) - 8} textAnchor="middle">
