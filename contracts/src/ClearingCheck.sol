@@ -148,7 +148,7 @@ library ClearingCheck {
                 if edge { lanes := or(lanes, edges(block_, x, limits, edge)) }
                 mstore(add(block_, 0x40), add(mload(add(block_, 0x40)), lanes))
                 lanes := or(
-                    and(lanes, 0xffffff00000000000000000000000000ffffff),
+                    and(lanes, 0xffffff0000000000000000000000ffffff),
                     and(shr(24, lanes), 0xffffff0000000000000000000000ffffff00000000)
                 )
                 lanes := or(and(lanes, 0xffffffffffffffff), and(shr(48, lanes), 0xffffffffffffffff0000000000000000))
