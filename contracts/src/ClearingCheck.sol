@@ -10,15 +10,15 @@ pragma solidity 0.8.37;
 /// which they share the rest (hi for bids, lo for offers), and `far` (lo for bids, hi for offers), beyond which no unfilled order may
 /// lie. With lo = hi they are one.
 ///
-/// Nearly every entry lies beyond `near` or behind `far`. Which of a body word's four entries do is found in one subtraction each: limits
-/// have 32 bits in slots of 56, so that a guard bit above them keeps the comparison. Only entries at or between the marks are looked at
+/// Nearly every entry lies beyond `near` or behind `far`. Which of a body word's four entries do is found in one addition each: limits
+/// have 32 bits in slots of 56, and a carry above them says that a limit has reached a mark. Only entries at or between the marks are looked at
 /// one by one. A chunk is a transaction, so that a sum of its 24-bit quantities cannot leave 56 bits; between chunks it is held to 40.
 library ClearingCheck {
     uint256 private constant MAX_PRICE = type(uint32).max;
     uint256 private constant MAX_VOLUME = type(uint40).max;
 
-    // Memory of one side and body word, that is of four intervals, 32 bytes a field. In slots of 56 bits: near + 1, far, filled (Wh); then
-    // for each of the four intervals a word `rest (Wh still to share):64 | marks`. All bids come first.
+    // Memory of one side and body word, that is of four intervals, 32 bytes a field. In slots of 56 bits: what lifts a
+    // limit beyond near to 2^32, what lifts one that has reached far to 2^32, filled (Wh); then for each of the four intervals a word `rest (Wh still to share):64 | marks`. All bids come first.
     uint256 private constant BLOCK = 0xe0;
     uint256 private constant CUT = 1; // an order at `near` was not filled whole
     uint256 private constant AT_FAR = 2; // an unfilled order lies at `far`
@@ -78,8 +78,8 @@ library ClearingCheck {
             uint256 block_ = records + (j / 4) * BLOCK;
             uint256 shift = 56 * (j & 3);
             assembly ("memory-safe") {
-                mstore(block_, or(mload(block_), shl(shift, add(near, 1))))
-                mstore(add(block_, 0x20), or(mload(add(block_, 0x20)), shl(shift, far)))
+                mstore(block_, or(mload(block_), shl(shift, sub(0xffffffff, near))))
+                mstore(add(block_, 0x20), or(mload(add(block_, 0x20)), shl(shift, sub(0x100000000, far))))
                 mstore(add(block_, 0x40), or(mload(add(block_, 0x40)), shl(shift, and(word, 0xffffffffff))))
                 mstore(add(add(block_, 0x60), shl(5, and(j, 3))), or(and(shr(40, word), 0xffffffffff), shl(64, shr(80, word))))
             }
@@ -116,54 +116,52 @@ library ClearingCheck {
 
     /// @notice Fills one live entry: adds its fills, 32 bits each, eight a word, to the words at `fills`, which are zero before.
     /// @param body memory pointer to the entry's body words, zero where the account has sold already
-    /// @param steps number of the entry's steps
+    /// @param end where they end
     /// @return cost `sum ceil(fill * price / 1000)` of a bid, 0 for an offer
-    function fill(uint256 records, uint256 intervals, uint256 side, uint256 body, uint256 steps, uint256 fills)
+    function fill(uint256 records, uint256 intervals, uint256 side, uint256 body, uint256 end, uint256 fills)
         internal
         pure
         returns (uint256 cost)
     {
         unchecked {
             uint256 stepBytes = ((intervals + 3) / 4) * 32;
-            uint256 sideBytes = ((intervals + 3) / 4) * BLOCK;
-            _fill(records + side * sideBytes, side == 0 ? 0 : MAX_PRICE, body, stepBytes, body + steps * stepBytes, fills);
-            if (side == 0) return _cost(fills, fills + 32 * ((intervals + 7) / 8), records + 2 * sideBytes);
+            uint256 sideBytes = stepBytes * (BLOCK / 32);
+            if (side != 0) {
+                _fill(records + sideBytes, MAX_PRICE, body, stepBytes, end, fills);
+                return 0;
+            }
+            _fill(records, 0, body, stepBytes, end, fills);
+            return _cost(fills, fills + ((intervals + 7) / 8) * 32, records + 2 * sideBytes);
         }
     }
 
     /// @param flip 0 for bids, 2^32-1 for offers
     function _fill(uint256 records, uint256 flip, uint256 body, uint256 stepBytes, uint256 end, uint256 fills) private pure {
         assembly ("memory-safe") {
-            // The four fills of the body word `x`, moved together to 32 bits each.
-            function four(block_, x, flips) -> lanes {
-                let limits := xor(and(shr(24, x), 0xffffffff000000ffffffff000000ffffffff000000ffffffff), flips)
-                let guarded := or(limits, 0x100000000000001000000000000010000000000000100000000)
-                // bit 32 of a slot: the limit is at least near + 1
-                let whole := and(sub(guarded, mload(block_)), 0x100000000000001000000000000010000000000000100000000)
-                lanes := and(x, mul(shr(32, whole), 0xffffff))
-                // bit 32 of a slot: the limit is at least far, but not beyond near
-                let edge := xor(
-                    and(sub(guarded, mload(add(block_, 0x20))), 0x100000000000001000000000000010000000000000100000000), whole
-                )
+            // The four fills of the body word `x`, moved together to 32 bits each. `ones` has a one in each slot, `flips` in each slot `flip`.
+            function four(block_, x, flips, ones) -> lanes {
+                let limits := xor(and(shr(24, x), mul(ones, 0xffffffff)), flips)
+                let whole := and(shr(32, add(limits, mload(block_))), ones)
+                let edge := xor(and(shr(32, add(limits, mload(add(block_, 0x20)))), ones), whole)
+                lanes := and(x, mul(whole, 0xffffff))
                 if edge { lanes := or(lanes, edges(block_, x, limits, edge)) }
                 mstore(add(block_, 0x40), add(mload(add(block_, 0x40)), lanes))
                 lanes := or(
-                    and(lanes, 0xffffff0000000000000000000000ffffff),
-                    and(shr(24, lanes), 0xffffff0000000000000000000000ffffff00000000)
+                    or(and(lanes, 0xffffff), and(shr(24, lanes), shl(32, 0xffffff))),
+                    or(and(shr(48, lanes), shl(64, 0xffffff)), and(shr(72, lanes), shl(96, 0xffffff)))
                 )
-                lanes := or(and(lanes, 0xffffffffffffffff), and(shr(48, lanes), 0xffffffffffffffff0000000000000000))
             }
             // Fills of the entries at or between the marks, in their slots.
             function edges(block_, x, limits, edge) -> filled {
-                edge := shr(32, edge)
                 let shift := 0
                 for { let record := add(block_, 0x60) } edge { record := add(record, 0x20) } {
                     let q := and(shr(shift, x), 0xffffff)
                     if mul(and(edge, 1), q) {
                         let limit := and(shr(shift, limits), 0xffffffff)
                         let state := mload(record)
-                        switch eq(add(limit, 1), and(shr(shift, mload(block_)), 0x1ffffffff))
+                        switch eq(add(limit, and(shr(shift, mload(block_)), 0xffffffff)), 0xffffffff)
                         case 1 {
+                            // at near
                             let rest := and(state, 0xffffffffffffffff)
                             if gt(q, rest) {
                                 state := or(state, shl(64, 1)) // CUT
@@ -174,7 +172,8 @@ library ClearingCheck {
                         }
                         default {
                             // AT_FAR, or BETWEEN when it is better than far
-                            mstore(record, or(state, shl(add(65, gt(limit, and(shr(shift, mload(add(block_, 0x20))), 0xffffffff))), 1)))
+                            let beyond := gt(add(limit, and(shr(shift, mload(add(block_, 0x20))), 0x1ffffffff)), 0x100000000)
+                            mstore(record, or(state, shl(add(65, beyond), 1)))
                         }
                     }
                     edge := shr(56, edge)
@@ -182,16 +181,17 @@ library ClearingCheck {
                 }
             }
 
-            let flips := mul(flip, 0x1000000000000010000000000000100000000000001)
+            let ones := 0x1000000000000010000000000000100000000000001
+            flip := mul(flip, ones)
             for {} lt(body, end) {} {
                 let block_ := records
                 let to := fills
                 for { let last := add(body, stepBytes) } lt(body, last) {} {
-                    let lanes := four(block_, mload(body), flips)
+                    let lanes := four(block_, mload(body), flip, ones)
                     block_ := add(block_, 0xe0)
                     body := add(body, 0x20)
                     if lt(body, last) {
-                        lanes := or(lanes, shl(128, four(block_, mload(body), flips)))
+                        lanes := or(lanes, shl(128, four(block_, mload(body), flip, ones)))
                         block_ := add(block_, 0xe0)
                         body := add(body, 0x20)
                     }

@@ -39,6 +39,10 @@ library ClearingPass {
         uint256 entries; // of the log so far
         uint256 hits; // rows of the live table that were met
         uint256 liveRows;
+        uint256 live; // calldata pointer
+        uint256 hints; // calldata pointer
+        uint256 hintWords;
+        uint256[] excluded; // copied
         uint256 records; // memory pointer
         uint256 buffer; // memory pointer to the rows of the open group
         uint256 end; // memory pointer behind them
@@ -71,10 +75,22 @@ library ClearingPass {
             }
             if (from != pass.words.length) revert SizesMismatch(from, pass.words.length);
             frame.batch = _allocate(32 * longest);
+            frame.excluded = pass.excluded;
+            frame.hintWords = pass.hints.length;
+            {
+                uint256[] calldata hints = pass.hints;
+                uint256[] calldata live = pass.live;
+                (uint256 hintsAt, uint256 liveAt) = (0, 0);
+                assembly ("memory-safe") {
+                    hintsAt := hints.offset
+                    liveAt := live.offset
+                }
+                (frame.hints, frame.live) = (hintsAt, liveAt);
+            }
             uint256 first = frame.entries;
             from = 0;
             for (uint256 i; i < pass.sizes.length; ++i) {
-                _batch(frame, pass, pass.words[from:from + pass.sizes[i]], first, groups);
+                _batch(frame, pass.words[from:from + pass.sizes[i]], first, groups);
                 from += pass.sizes[i];
             }
             uint256 expected = (frame.entries - first + 7) / 8;
@@ -181,64 +197,50 @@ library ClearingPass {
     }
 
     /// @dev One batch: extends the log and writes the rows of its entries.
-    function _batch(
-        Frame memory frame,
-        Pass calldata pass,
-        uint256[] calldata words,
-        uint256 first,
-        mapping(uint256 group => bytes32) storage groups
-    ) private {
+    /// @param first position of this call's first entry
+    function _batch(Frame memory frame, uint256[] calldata words, uint256 first, mapping(uint256 group => bytes32) storage groups)
+        private
+    {
         unchecked {
             uint256 cursor = frame.batch;
             uint256 end = cursor + 32 * words.length;
-            {
-                bytes32 log = frame.log;
-                assembly ("memory-safe") {
-                    calldatacopy(cursor, words.offset, sub(end, cursor))
-                    mstore(0x20, keccak256(cursor, sub(end, cursor)))
-                    mstore(0, log)
-                    log := keccak256(0, 0x40)
-                }
-                frame.log = log;
-            }
+            bytes32 log = frame.log;
             uint256 original;
             assembly ("memory-safe") {
                 original := sub(words.offset, cursor)
+                calldatacopy(cursor, words.offset, sub(end, cursor))
+                mstore(0x20, keccak256(cursor, sub(end, cursor)))
+                mstore(0, log)
+                log := keccak256(0, 0x40)
             }
+            frame.log = log;
+            uint256 position = frame.entries;
             while (cursor < end) {
                 uint256 header;
                 assembly ("memory-safe") {
                     header := mload(cursor)
                 }
-                uint256 position = frame.entries;
-                bool counts = _counts(frame, pass, position, position - first, ((header & type(uint32).max) << 1) | (header >> 255));
+                bool counts = _counts(frame, position, position - first, ((header & type(uint32).max) << 1) | (header >> 255));
                 cursor = _row(frame, header, counts, cursor + 32, original);
-                frame.entries = position + 1;
-                if ((position + 1) % GROUP_ROWS == 0) _store(frame, groups, position / GROUP_ROWS);
+                if (++position % GROUP_ROWS == 0) _store(frame, groups, position / GROUP_ROWS - 1);
             }
+            frame.entries = position;
         }
     }
 
     /// @dev Whether the entry at `position` is the live one of its (account, side) and not excluded.
     /// @param place its place among this call's entries
     /// @param maker `account << 1 | side`
-    function _counts(Frame memory frame, Pass calldata pass, uint256 position, uint256 place, uint256 maker)
-        private
-        pure
-        returns (bool)
-    {
+    function _counts(Frame memory frame, uint256 position, uint256 place, uint256 maker) private pure returns (bool) {
         unchecked {
-            if (place >> 3 >= pass.hints.length) revert HintsLength(pass.hints.length, (place >> 3) + 1);
+            if (place >> 3 >= frame.hintWords) revert HintsLength(frame.hintWords, (place >> 3) + 1);
+            (uint256 hints, uint256 live) = (frame.hints, frame.live);
             uint256 hint;
             uint256 row;
-            {
-                uint256[] calldata hints = pass.hints;
-                uint256[] calldata live = pass.live;
-                assembly ("memory-safe") {
-                    hint := and(shr(shl(5, and(place, 7)), calldataload(add(hints.offset, shl(5, shr(3, place))))), 0xffffffff)
-                    // Behind the table's end this reads something else, which the next line refuses.
-                    row := and(shr(shl(6, and(hint, 3)), calldataload(add(live.offset, shl(5, shr(2, hint))))), 0xffffffffffffffff)
-                }
+            assembly ("memory-safe") {
+                hint := and(shr(shl(5, and(place, 7)), calldataload(add(hints, shl(5, shr(3, place))))), 0xffffffff)
+                // Behind the table's end this reads something else, which the next line refuses.
+                row := and(shr(shl(6, and(hint, 3)), calldataload(add(live, shl(5, shr(2, hint))))), 0xffffffffffffffff)
             }
             if (hint >= frame.liveRows) revert HintOutOfRange(position, hint, frame.liveRows);
             if (row >> 31 != maker) revert HintWrongRow(position, hint);
@@ -246,19 +248,18 @@ library ClearingPass {
             if (position < row) return false;
             if (position > row) revert EntryAfterLive(position, row);
             ++frame.hits;
-            return pass.excluded.length == 0 || !_excluded(pass.excluded, maker);
+            return frame.excluded.length == 0 || !_excluded(frame.excluded, maker);
         }
     }
 
-    function _excluded(uint256[] calldata excluded, uint256 maker) private pure returns (bool) {
+    function _excluded(uint256[] memory excluded, uint256 maker) private pure returns (bool) {
         unchecked {
-            uint256 word = (maker >> 1) | ((maker & 1) << 32);
             (uint256 low, uint256 high) = (0, excluded.length);
             while (low < high) {
                 uint256 middle = (low + high) / 2;
-                uint256 found = excluded[middle];
-                if (found == word) return true;
-                if ((((found & type(uint32).max) << 1) | (found >> 32)) < maker) low = middle + 1;
+                uint256 found = ((excluded[middle] & type(uint32).max) << 1) | (excluded[middle] >> 32);
+                if (found == maker) return true;
+                if (found < maker) low = middle + 1;
                 else high = middle;
             }
             return false;
@@ -268,55 +269,50 @@ library ClearingPass {
     /// @dev Writes the row of one entry behind the open group's.
     /// @param body memory pointer to its body words
     /// @param original what to add to such a pointer for the words' place in the calldata
-    /// @return The end of its body words.
-    function _row(Frame memory frame, uint256 header, bool counts, uint256 body, uint256 original) private view returns (uint256) {
+    /// @return end where its body words end
+    function _row(Frame memory frame, uint256 header, bool counts, uint256 body, uint256 original) private view returns (uint256 end) {
         unchecked {
             uint256 intervals = frame.intervals;
-            uint256 steps = ((header >> 128) & 3) + 1;
             uint256 side = header >> 255;
-            uint256 bodyBytes = steps * ((intervals + 3) / 4) * 32;
+            uint256 stepBytes = ((intervals + 3) / 4) * 32;
+            end = body + (((header >> 128) & 3) + 1) * stepBytes;
             uint256 row = frame.end;
-            uint256 size = 32 + 32 * ((intervals + 7) / 8);
-            {
-                uint256 zeroed = size + 32 * ((intervals + 3) / 4);
-                assembly ("memory-safe") {
-                    calldatacopy(row, calldatasize(), zeroed)
-                }
+            uint256 last = row + 32 + ((intervals + 7) / 8) * 32;
+            assembly ("memory-safe") {
+                calldatacopy(row, calldatasize(), add(sub(last, row), stepBytes))
             }
-            // account | payer | lock, side, reserve, steps
+            // account | payer | lock | side | reserve | steps
             uint256 result = (header & 0xffffffffffffffff00000000ffffffff) | (side << 192) | ((header & (1 << 131)) << 64)
-                | ((steps - 1) << 196);
-            result |= (header >> 130) & 1 == 1 ? header & 0xffffffff00000000 : (header & type(uint32).max) << 32;
+                | (((header >> 128) & 3) << 196);
+            result |= header & (1 << 130) != 0 ? header & 0xffffffff00000000 : (header & type(uint32).max) << 32;
             if (counts) {
                 result |= 1 << 193;
-                if (side == 1 && frame.anySold) _withhold(frame, header & type(uint32).max, body, steps);
+                if (side == 1 && frame.anySold) _withhold(frame, header & type(uint32).max, body, end);
                 if (frame.cooperative) {
-                    (bool filled, uint256 cost) =
-                        CooperativeCheck.fill(frame.records, intervals, frame.key, side, body, steps, row + 32);
+                    (bool filled, uint256 cost) = CooperativeCheck.fill(frame.records, intervals, frame.key, side, body, end, row + 32);
                     if (filled) {
                         result |= (1 << 194) | (cost << 128);
-                        size += 32 * ((intervals + 3) / 4);
+                        last += stepBytes;
                     }
                 } else {
-                    result |= ClearingCheck.fill(frame.records, intervals, side, body, steps, row + 32) << 128;
+                    result |= ClearingCheck.fill(frame.records, intervals, side, body, end, row + 32) << 128;
                 }
                 if (header & (1 << 131) != 0) {
                     assembly ("memory-safe") {
-                        calldatacopy(add(row, size), add(body, original), bodyBytes)
+                        calldatacopy(last, add(body, original), sub(end, body))
                     }
-                    size += bodyBytes;
+                    last += end - body;
                 }
             }
             assembly ("memory-safe") {
                 mstore(row, result)
             }
-            frame.end = row + size;
-            return body + bodyBytes;
+            frame.end = last;
         }
     }
 
     /// @dev Sets an offer's words to zero where its account has sold the interval already.
-    function _withhold(Frame memory frame, uint256 account, uint256 body, uint256 steps) private view {
+    function _withhold(Frame memory frame, uint256 account, uint256 body, uint256 end) private view {
         uint256 sold = frame.accounts.sold(account, frame.day) & frame.mask;
         if (sold == 0) return;
         unchecked {
@@ -325,11 +321,10 @@ library ClearingPass {
             for (uint256 left = frame.mask; left != 0; left >>= 1) {
                 if (left & 1 == 1) {
                     if (sold & 1 == 1) {
-                        for (uint256 s; s < steps; ++s) {
-                            uint256 slot = body + s * stepBytes + 32 * (j >> 2);
+                        for (uint256 word = body + 32 * (j >> 2); word < end; word += stepBytes) {
                             uint256 shift = 56 * (j & 3);
                             assembly ("memory-safe") {
-                                mstore(slot, and(mload(slot), not(shl(shift, 0xffffffffffffff))))
+                                mstore(word, and(mload(word), not(shl(shift, 0xffffffffffffff))))
                             }
                         }
                     }

@@ -111,10 +111,10 @@ library CooperativeCheck {
     /// @notice Fills one live entry: adds its fills, 32 bits each, to the words at `fills` and what they come to at its own prices, 64 bits
     /// each, to the words behind them; all zero before.
     /// @param body memory pointer to the entry's body words, zero where the account has sold already
-    /// @param steps number of the entry's steps
+    /// @param end where they end
     /// @return filled whether it has any fill
     /// @return cost `sum ceil(gross / 1000)` of a bid, 0 for an offer
-    function fill(uint256 records, uint256 intervals, bytes32 key, uint256 side, uint256 body, uint256 steps, uint256 fills)
+    function fill(uint256 records, uint256 intervals, bytes32 key, uint256 side, uint256 body, uint256 end, uint256 fills)
         internal
         pure
         returns (bool filled, uint256 cost)
@@ -122,7 +122,7 @@ library CooperativeCheck {
         unchecked {
             uint256 stepBytes = ((intervals + 3) / 4) * 32;
             uint256 gross = fills + 32 * ((intervals + 7) / 8);
-            filled = _fill(records + side * intervals * RECORD, key, side, body, stepBytes, body + steps * stepBytes, fills, gross);
+            filled = _fill(records + side * intervals * RECORD, key, side, body, stepBytes, end, fills, gross);
             if (filled && side == 0) cost = _cost(gross, gross + stepBytes);
         }
     }
