@@ -51,36 +51,16 @@ contract Clearing is Results {
     /// @notice Takes the next batches of a session's log for one claimed result, and with the last of them accepts it, if it is the right
     /// one; by anyone, between gate close and delivery. A call that stops before the end leaves its state to whoever goes on.
     function clear(uint256 session, Pass calldata pass) external {
-        _requireState(session, pass.excluded.length == 0 ? State.Closed : State.UnderReview);
-        if (pass.excluded.length != 0 && OrderWords.hash(pass.excluded) != excludedHash[session]) {
-            revert ExcludedMismatch(session, excludedHash[session]);
-        }
-        Terms memory agreed = market.terms(session);
-        if (agreed.mode > uint256(Mode.Cooperative)) revert ModeNotCleared(session, agreed.mode);
-        if (agreed.mode == uint256(Mode.Competitive) && pass.levels.length != 0) revert LevelsNotWanted(session);
-        bytes32 log = market.log(session);
-        ClearingPass.Frame memory frame;
-        frame.key = _key(pass, log);
-        bytes32 known = stateHash[session][frame.key];
-        if (known != (pass.state.length == 0 ? bytes32(0) : OrderWords.hash(pass.state))) {
-            revert StateMismatch(session, frame.key, known);
-        }
-        frame.intervals = agreed.intervals;
-        frame.mask = agreed.mask;
-        frame.day = agreed.day;
-        frame.cooperative = agreed.mode == uint256(Mode.Cooperative);
-        frame.accounts = accounts;
-        frame.anySold = accounts.soldInZone(agreed.zone, agreed.day) & agreed.mask != 0;
-        ClearingPass.run(frame, pass, _groups[session][frame.key]);
-        _requireLog(session, log, frame.log, pass.rest);
-        if (pass.rest.length == 0) {
-            _complete(session, agreed, frame, pass, known);
-        } else {
-            if (pass.sizes.length == 0) revert NothingTaken(session);
-            uint256[] memory state = ClearingPass.save(frame);
-            stateHash[session][frame.key] = keccak256(abi.encodePacked(state));
-            emit ClearingContinued(session, frame.key, state);
-        }
+        (Terms memory agreed, ClearingPass.Frame memory frame) = _run(session, pass);
+        if (pass.rest.length == 0) _complete(session, agreed, frame, pass);
+        else _leave(session, frame, pass);
+    }
+
+    /// @notice Takes batches as `clear` does, and never completes: where the last batch and the conditions at the end are too much for one
+    /// call, `clear` without batches follows.
+    function take(uint256 session, Pass calldata pass) external {
+        (, ClearingPass.Frame memory frame) = _run(session, pass);
+        _leave(session, frame, pass);
     }
 
     /// @notice Decides for a clearing under review; its prices enter the guard's history.
@@ -135,8 +115,36 @@ contract Clearing is Results {
         );
     }
 
-    function _key(Pass calldata pass, bytes32 log) private pure returns (bytes32) {
-        return keyOf(pass.certificate, pass.levels, pass.live, pass.excluded, log);
+    /// @dev The pass over the batches that are given, from the state that the call before left.
+    function _run(uint256 session, Pass calldata pass) private returns (Terms memory agreed, ClearingPass.Frame memory frame) {
+        _requireState(session, pass.excluded.length == 0 ? State.Closed : State.UnderReview);
+        if (pass.excluded.length != 0 && OrderWords.hash(pass.excluded) != excludedHash[session]) {
+            revert ExcludedMismatch(session, excludedHash[session]);
+        }
+        agreed = market.terms(session);
+        if (agreed.mode > uint256(Mode.Cooperative)) revert ModeNotCleared(session, agreed.mode);
+        if (agreed.mode == uint256(Mode.Competitive) && pass.levels.length != 0) revert LevelsNotWanted(session);
+        bytes32 log = market.log(session);
+        frame.key = keyOf(pass.certificate, pass.levels, pass.live, pass.excluded, log);
+        bytes32 known = stateHash[session][frame.key];
+        if (known != (pass.state.length == 0 ? bytes32(0) : OrderWords.hash(pass.state))) {
+            revert StateMismatch(session, frame.key, known);
+        }
+        frame.intervals = agreed.intervals;
+        frame.mask = agreed.mask;
+        frame.day = agreed.day;
+        frame.cooperative = agreed.mode == uint256(Mode.Cooperative);
+        frame.accounts = accounts;
+        frame.anySold = accounts.soldInZone(agreed.zone, agreed.day) & agreed.mask != 0;
+        ClearingPass.run(frame, pass, _groups[session][frame.key]);
+        _requireLog(session, log, frame.log, pass.rest);
+    }
+
+    function _leave(uint256 session, ClearingPass.Frame memory frame, Pass calldata pass) private {
+        if (pass.sizes.length == 0) revert NothingTaken(session);
+        uint256[] memory state = ClearingPass.save(frame);
+        stateHash[session][frame.key] = keccak256(abi.encodePacked(state));
+        emit ClearingContinued(session, frame.key, state);
     }
 
     /// @dev Reverts unless the session's log is what has been taken and then the batches of the hashes `rest`. As this holds in every call, no
@@ -153,9 +161,9 @@ contract Clearing is Results {
         if (taken != log) revert LogMismatch(session, log, taken);
     }
 
-    function _complete(uint256 session, Terms memory agreed, ClearingPass.Frame memory frame, Pass calldata pass, bytes32 known) private {
+    function _complete(uint256 session, Terms memory agreed, ClearingPass.Frame memory frame, Pass calldata pass) private {
         uint256 groups = ClearingPass.close(frame, pass, _groups[session][frame.key]);
-        if (known != 0) delete stateHash[session][frame.key];
+        if (pass.state.length != 0) delete stateHash[session][frame.key];
         (uint256[] memory prices, uint256[] memory volumes) = _prices(agreed, pass.certificate);
         bool review = !guard.inBand(agreed, prices, volumes);
         if (review && pass.excluded.length != 0) revert PricesOutsideBand(session);

@@ -254,44 +254,69 @@ library CooperativeCheck {
         uint256 volume
     ) private pure returns (uint256) {
         unchecked {
-            // Over a level's price x: `B>=(x) + S<(x) = B + S<(x) - B<(x)`.
-            (uint256 bids, uint256 offers, uint256 bidPrint, uint256 offerPrint) = (0, 0, 0, 0);
-            int256 least;
-            uint256 first = cursor;
-            for (uint256 word; word >> 112 == 0; ++cursor) {
-                if (cursor >= levels.length) revert LevelsIncomplete(j);
-                uint256 last = word;
-                word = levels[cursor];
-                (uint256 bid, uint256 offer) = ((word >> 32) & MAX_VOLUME, (word >> 72) & MAX_VOLUME);
-                bool empty = bid | offer == 0;
-                if (
-                    word >> 113 != 0 || (cursor != first && word & MAX_PRICE <= last & MAX_PRICE)
-                        || (empty && (cursor != first || word != 1 << 112))
-                ) revert LevelOrder(cursor, word);
-                int256 here = int256(offers) - int256(bids);
-                if (here < least) least = here;
-                uint256 h = _print(key, word & MAX_PRICE);
-                bids += bid;
-                offers += offer;
-                bidPrint += bid * h;
-                offerPrint += offer * h;
+            uint256 first;
+            uint256 end;
+            assembly ("memory-safe") {
+                first := add(levels.offset, shl(5, cursor))
+                end := add(levels.offset, shl(5, levels.length))
             }
-            if (int256(offers) - int256(bids) < least) least = int256(offers) - int256(bids);
+            uint256[5] memory sums;
+            uint256 next = _sum(first, end, key, sums);
+            if (next == 0) revert LevelsIncomplete(j);
+            if (next & 1 != 0) {
+                cursor += (next - first) / 32;
+                revert LevelOrder(cursor, levels[cursor]);
+            }
             (,,,, uint256 print) = _read(records, j);
-            if (print != bidPrint) revert LevelsNotOfBook(j, 0);
+            if (print != sums[1]) revert LevelsNotOfBook(j, 0);
             (,,,, print) = _read(records, intervals + j);
-            if (print != offerPrint) revert LevelsNotOfBook(j, 1);
-            uint256 largest = uint256(int256(bids) + least);
+            if (print != sums[3]) revert LevelsNotOfBook(j, 1);
+            uint256 largest = sums[0] + sums[4];
             if (volume != largest) revert VolumeNotLargest(j, volume, largest);
-            return cursor;
+            return cursor + (next - first) / 32;
         }
     }
 
-    function _print(bytes32 key, uint256 price) private pure returns (uint256 h) {
+    /// @dev Adds up one interval's levels, from calldata offset `cursor` to at most `end`.
+    /// @param sums bids, their fingerprint, offers, theirs; and the least `S<(x) - B<(x)` over the levels' prices x and beyond the last, at
+    /// most 0: as `B>=(x) + S<(x) = B + S<(x) - B<(x)`
+    /// @return next calldata offset behind the last level; 0 where it is missing, 1 more than the offset of one that is wrong
+    function _sum(uint256 cursor, uint256 end, bytes32 key, uint256[5] memory sums) private pure returns (uint256 next) {
         assembly ("memory-safe") {
+            let first := cursor
+            let last := 0
             mstore(0, key)
-            mstore(0x20, price)
-            h := and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff)
+            for {} lt(cursor, end) {} {
+                let word := calldataload(cursor)
+                let price := and(word, 0xffffffff)
+                let bids := and(shr(32, word), 0xffffffffff)
+                let offers := and(shr(72, word), 0xffffffffff)
+                let begins := eq(cursor, first)
+                // Beyond bit 112 is nothing; prices ascend; a level has a quantity, or is the interval's only one.
+                if or(
+                    or(shr(113, word), iszero(or(gt(price, last), begins))),
+                    and(iszero(or(bids, offers)), iszero(and(begins, eq(word, shl(112, 1)))))
+                ) {
+                    next := add(cursor, 1)
+                    break
+                }
+                last := price
+                let here := sub(mload(add(sums, 0x40)), mload(sums))
+                if slt(here, mload(add(sums, 0x80))) { mstore(add(sums, 0x80), here) }
+                mstore(0x20, price)
+                price := and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff)
+                mstore(sums, add(mload(sums), bids))
+                mstore(add(sums, 0x20), add(mload(add(sums, 0x20)), mul(bids, price)))
+                mstore(add(sums, 0x40), add(mload(add(sums, 0x40)), offers))
+                mstore(add(sums, 0x60), add(mload(add(sums, 0x60)), mul(offers, price)))
+                cursor := add(cursor, 0x20)
+                if shr(112, word) {
+                    here := sub(mload(add(sums, 0x40)), mload(sums))
+                    if slt(here, mload(add(sums, 0x80))) { mstore(add(sums, 0x80), here) }
+                    next := cursor
+                    break
+                }
+            }
         }
     }
 }
