@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contracts.encoding import GROUP_ROWS, ResultRow, extend_log, hint_words, live_words, row_words, words_for
+from contracts.encoding import entry_size, extend_log, groups_of, hash_words, hint_words, live_words
 from contracts.units import Side
+
+__all__ = ["OrderLog", "groups_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +42,45 @@ class OrderLog:
 
     def makers(self) -> list[tuple[int, Side]]:
         """(account, side) of every entry, by position."""
-        size = words_for(self.intervals, 4)
         found = []
         for batch in self.batches:
             at = 0
             while at < len(batch):
                 header = batch[at]
                 found.append((header & 0xFFFFFFFF, Side(header >> 255)))
-                at += 1 + ((header >> 32 & 3) + 1) * size
+                at += entry_size(header, self.intervals)
         return found
 
     def live(self) -> dict[tuple[int, Side], int]:
         """Position of the live entry of every (account, side): the last one."""
         return {maker: position for position, maker in enumerate(self.makers())}
 
+    def chunks(self, words: int, log: bytes = bytes(32)) -> list[OrderLog]:
+        """The log from where it hashes to `log` on, divided where the next batch would go beyond `words` words, never within a
+        batch. Empty where `log` is all of it; raises `ValueError` where no part of it hashes to `log`."""
+        hashes = [bytes(32)]
+        for batch in self.batches:
+            hashes.append(extend_log(hashes[-1], batch))
+        if log not in hashes:
+            raise ValueError(f"log: expected the hash of a beginning of the log, got {log.hex()}")
+        parts: list[list[tuple[int, ...]]] = []
+        for batch in self.batches[hashes.index(log) :]:
+            if not parts or sum(map(len, parts[-1])) + len(batch) > words:
+                parts.append([])
+            parts[-1].append(batch)
+        return [OrderLog(tuple(part), self.intervals) for part in parts]
+
+    def hashes(self) -> list[bytes]:
+        """The hash of the words of every batch."""
+        return [hash_words(batch) for batch in self.batches]
+
     def table(self) -> tuple[list[int], list[int]]:
         """Words of the live table and of the hints."""
         live = self.live()
-        ordered = sorted(live)
-        row_of = {maker: row for row, maker in enumerate(ordered)}
-        rows = [(account, side, live[account, side]) for account, side in ordered]
-        return live_words(rows), hint_words([row_of[maker] for maker in self.makers()])
+        rows = [(account, side, live[account, side]) for account, side in sorted(live)]
+        return live_words(rows), self.hints(sorted(live))
 
-
-def groups_of(rows: Sequence[ResultRow]) -> list[list[int]]:
-    """Words of the result rows, group by group, as `commit` and `settle` take them."""
-    return [[w for row in rows[at : at + GROUP_ROWS] for w in row_words(row)] for at in range(0, len(rows), GROUP_ROWS)]
+    def hints(self, makers: Sequence[tuple[int, Side]]) -> list[int]:
+        """Words that tell each entry's place among `makers`, the rows of the live table."""
+        row_of = {maker: row for row, maker in enumerate(makers)}
+        return hint_words([row_of[maker] for maker in self.makers()])
