@@ -168,23 +168,27 @@ library ClearingPass {
 
     /// @dev Number of rows of the live table; reverts unless (account, side) ascends strictly.
     function _liveRows(uint256[] calldata live) private pure returns (uint256 rows) {
-        unchecked {
-            uint256 last;
-            for (uint256 i; i < live.length; ++i) {
-                uint256 word = live[i];
-                for (uint256 k; k < 4; ++k) {
-                    uint256 key = (word & type(uint64).max) >> 31;
-                    if (key <= last) {
+        bool wrong;
+        assembly ("memory-safe") {
+            let last := 0
+            let cursor := live.offset
+            for { let end := add(cursor, shl(5, live.length)) } lt(cursor, end) { cursor := add(cursor, 0x20) } {
+                let word := calldataload(cursor)
+                for { let k := 4 } k { k := sub(k, 1) } {
+                    let maker := and(shr(31, word), 0x1ffffffff)
+                    if iszero(gt(maker, last)) {
                         // account 0 is nobody: the table ends here, inside its last word
-                        if (word != 0 || k == 0 || i + 1 != live.length) revert LiveTableOrder(rows);
-                        break;
+                        wrong := or(or(iszero(iszero(word)), eq(k, 4)), lt(add(cursor, 0x20), end))
+                        cursor := end
+                        break
                     }
-                    last = key;
-                    ++rows;
-                    word >>= 64;
+                    last := maker
+                    rows := add(rows, 1)
+                    word := shr(64, word)
                 }
             }
         }
+        if (wrong) revert LiveTableOrder(rows);
     }
 
     /// @dev Number of rows of a live table that an earlier chunk has checked: the key holds its hash.

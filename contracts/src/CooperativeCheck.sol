@@ -138,60 +138,59 @@ library CooperativeCheck {
         uint256 gross
     ) private pure returns (bool filled) {
         assembly ("memory-safe") {
-            // The lowest entry of `x`: into the fingerprint, and if it takes a fill `q`, into the sums; `value` is what the fill comes to.
-            function entry(record, offers, x) -> q, value {
-                let price := and(shr(24, x), 0xffffffff)
-                q := and(x, 0xffffff)
-                mstore(0x20, price)
-                value := mul(q, and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff))
-                mstore(add(record, 0xc0), add(mload(add(record, 0xc0)), value))
-                value := xor(price, mul(offers, 0xffffffff)) // how good it is, as `near`
-                q := mul(q, iszero(lt(value, mload(record))))
-                if eq(value, mload(record)) {
-                    let rest := mload(add(record, 0x60))
-                    if gt(q, rest) { q := rest }
-                    mstore(add(record, 0x60), sub(rest, q))
-                }
-                value := 0
-                if q {
+            // The entries of the body word `x`, from the interval of `record` on: into the fingerprint, and what takes a fill into the sums.
+            // Returns the fills, 32 bits each, and what they come to, 64 bits each. `flip` turns the price of an offer as in ClearingCheck.
+            function four(record, flip, x) -> filled_, gross_ {
+                for { let k := 0 } x {
+                    k := add(k, 1)
+                    x := shr(56, x)
+                    record := add(record, 0xe0)
+                } {
+                    let q := and(x, 0xffffff)
+                    if iszero(q) { continue }
+                    let price := and(shr(24, x), 0xffffffff)
+                    mstore(0x20, price)
+                    let print := add(record, 0xc0)
+                    mstore(print, add(mload(print), mul(q, shr(128, shl(128, keccak256(0, 0x40))))))
+                    let good := xor(price, flip)
+                    if lt(good, mload(record)) { continue }
+                    if eq(good, mload(record)) {
+                        let rest := mload(add(record, 0x60))
+                        if gt(q, rest) { q := rest }
+                        mstore(add(record, 0x60), sub(rest, q))
+                        if iszero(q) { continue }
+                    }
+                    filled_ := or(filled_, shl(shl(5, k), q))
                     mstore(add(record, 0x40), add(mload(add(record, 0x40)), q))
                     let share := mload(add(record, 0x20))
-                    switch offers
+                    switch flip
                     case 0 {
-                        if gt(price, share) {
-                            value := mul(sub(price, share), q)
-                            mstore(add(record, 0x80), add(mload(add(record, 0x80)), q))
-                        }
+                        if iszero(gt(price, share)) { continue } // pays nothing
+                        price := mul(sub(price, share), q)
+                        mstore(add(record, 0x80), add(mload(add(record, 0x80)), q))
                     }
-                    default { value := mul(add(price, share), q) }
-                    mstore(add(record, 0xa0), add(mload(add(record, 0xa0)), value))
-                }
-            }
-            // One body word, the intervals from `j` on.
-            function four(record, offers, x, j, fills_, gross_) -> any {
-                fills_ := add(fills_, shl(5, shr(3, j)))
-                gross_ := add(gross_, shl(5, shr(2, j)))
-                for { j := and(j, 7) } x { x := shr(56, x) } {
-                    if and(x, 0xffffff) {
-                        let q, value := entry(record, offers, x)
-                        any := or(any, q)
-                        mstore(fills_, add(mload(fills_), shl(shl(5, j), q)))
-                        mstore(gross_, add(mload(gross_), shl(shl(6, and(j, 3)), value)))
-                    }
-                    record := add(record, 0xe0)
-                    j := add(j, 1)
+                    default { price := mul(add(price, share), q) }
+                    mstore(add(record, 0xa0), add(mload(add(record, 0xa0)), price))
+                    gross_ := or(gross_, shl(shl(6, k), price))
                 }
             }
 
             mstore(0, key)
+            let flip := mul(side, 0xffffffff)
             for {} lt(body, end) {} {
                 let j := 0
                 for { let last := add(body, stepBytes) } lt(body, last) { body := add(body, 0x20) } {
-                    filled := or(filled, four(add(records, mul(j, 0xe0)), side, mload(body), j, fills, gross))
+                    let q, worth := four(add(records, mul(j, 0xe0)), flip, mload(body))
+                    if q {
+                        filled := 1
+                        let to := add(fills, shl(5, shr(3, j)))
+                        mstore(to, add(mload(to), shl(shl(5, and(j, 7)), q)))
+                        to := add(gross, shl(3, j))
+                        mstore(to, add(mload(to), worth))
+                    }
                     j := add(j, 4)
                 }
             }
-            filled := iszero(iszero(filled))
         }
     }
 

@@ -120,7 +120,7 @@ contract ClearingGasTest is ClearingRoom {
     function _pass(Book memory book, uint256 from, uint256 to, uint256[] memory state) private pure returns (Pass memory taken) {
         (taken.certificate, taken.levels, taken.live, taken.state) = (book.certificate, book.levels, book.live, state);
         uint256 size = 1 + Books.bodyWords(book.intervals);
-        uint256 first = from * book.batch;
+        uint256 first = from * book.batch < book.homes ? from * book.batch : book.homes;
         uint256 last = to * book.batch < book.homes ? to * book.batch : book.homes;
         (taken.sizes, taken.rest) = (new uint256[](to - from), new bytes32[](book.hashes.length - to));
         for (uint256 i; i < to - from; ++i) {
