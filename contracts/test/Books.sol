@@ -15,6 +15,11 @@ library Books {
         uint256 steps;
         uint256[] quantities; // Wh, step after step
         uint256[] limits; // micro-euro per kWh
+        uint256 agent; // who acts for the account, 0 its owner
+        bool agentPays;
+        bool reserve;
+        bool excluded; // by the guardian; not part of the entry
+        uint256 lock;
     }
 
     struct Cleared {
@@ -43,7 +48,8 @@ library Books {
     function encode(Order memory order, uint256 intervals) internal pure returns (uint256[] memory words) {
         uint256 size = bodyWords(intervals);
         words = new uint256[](1 + order.steps * size);
-        words[0] = order.account | ((order.steps - 1) << 32) | (order.side << 255);
+        words[0] = order.account | (order.agent << 32) | (order.lock << 64) | ((order.steps - 1) << 128)
+            | (order.agentPays ? 1 << 130 : 0) | (order.reserve ? 1 << 131 : 0) | (order.side << 255);
         for (uint256 s; s < order.steps; ++s) {
             for (uint256 j; j < intervals; ++j) {
                 uint256 entry = order.quantities[s * intervals + j] | (order.limits[s * intervals + j] << 24);
@@ -55,6 +61,11 @@ library Books {
     function encode(Order[] memory orders, uint256 intervals) internal pure returns (uint256[] memory words) {
         words = new uint256[](0);
         for (uint256 i; i < orders.length; ++i) words = join(words, encode(orders[i], intervals));
+    }
+
+    /// @dev Writes into orders what each has to lock.
+    function seal(Order[] memory orders, uint256 cap, uint256 collateralPpm) internal pure {
+        for (uint256 i; i < orders.length; ++i) orders[i].lock = lockOf(orders[i], cap, collateralPpm);
     }
 
     function join(uint256[] memory left, uint256[] memory right) internal pure returns (uint256[] memory both) {
@@ -111,36 +122,68 @@ library Books {
         }
     }
 
-    /// @dev Result rows of a cleared log, one after the other.
-    function rows(Order[] memory orders, Cleared memory cleared, uint256 cap, uint256 collateralPpm)
+    /// @dev Result rows of a cleared log, one after the other. `gross` is by position and interval where entries have their own prices.
+    function rows(Order[] memory orders, Cleared memory cleared, uint256[][] memory gross) internal pure returns (uint256[] memory all) {
+        all = new uint256[](0);
+        for (uint256 i; i < orders.length; ++i) all = join(all, rowOf(orders[i], cleared, i, gross));
+    }
+
+    function rows(Order[] memory orders, Cleared memory cleared) internal pure returns (uint256[] memory) {
+        return rows(orders, cleared, new uint256[][](0));
+    }
+
+    function rowOf(Order memory order, Cleared memory cleared, uint256 i, uint256[][] memory gross)
         internal
         pure
         returns (uint256[] memory words)
     {
-        uint256 intervals = cleared.certificate.length;
-        uint256 size = rowWords(intervals);
-        words = new uint256[](size * orders.length);
-        for (uint256 i; i < orders.length; ++i) {
-            uint256 cost;
-            for (uint256 j; j < intervals; ++j) {
-                uint256 fill = cleared.fills[i][j];
-                if (orders[i].side == 0) cost += up(fill * cleared.prices[j], 1000);
-                words[i * size + 1 + j / 8] |= fill << (32 * (j % 8));
+        uint256 intervals = cleared.prices.length;
+        words = new uint256[](rowWords(intervals));
+        uint256[] memory own = new uint256[](bodyWords(intervals));
+        uint256 cost;
+        bool priced;
+        for (uint256 j; j < intervals; ++j) {
+            uint256 fill = cleared.fills[i][j];
+            words[1 + j / 8] |= fill << (32 * (j % 8));
+            if (gross.length == 0) {
+                cost += up(fill * cleared.prices[j], 1000);
+            } else if (fill != 0) {
+                priced = true;
+                own[j / 4] |= gross[i][j] << (64 * (j % 4));
+                cost += up(gross[i][j], 1000);
             }
-            words[i * size] = orders[i].account | (orders[i].side << 32) | (cleared.live[i] ? 1 << 33 : 0)
-                | (lockOf(orders[i], cap, collateralPpm) << 64) | (cost << 160);
         }
+        if (order.side == 1) cost = 0;
+        words[0] = order.account | ((order.agentPays ? order.agent : order.account) << 32) | (order.lock << 64) | (cost << 128)
+            | (order.side << 192) | (cleared.live[i] ? 1 << 193 : 0) | (priced ? 1 << 194 : 0) | (order.reserve ? 1 << 195 : 0)
+            | ((order.steps - 1) << 196);
+        if (priced) words = join(words, own);
+        if (!order.reserve || !cleared.live[i]) return words;
+        uint256[] memory entry = encode(order, intervals);
+        uint256[] memory body = new uint256[](entry.length - 1);
+        for (uint256 k; k < body.length; ++k) body[k] = entry[k + 1];
+        return join(words, body);
     }
 
+    /// @dev Words of a row without prices of its own that is no reserve.
     function rowWords(uint256 intervals) internal pure returns (uint256) {
         return 1 + (intervals + 7) / 8;
     }
 
+    /// @dev Words of a row with this header.
+    function rowSize(uint256 header, uint256 intervals) internal pure returns (uint256 size) {
+        size = rowWords(intervals);
+        if ((header >> 194) & 1 == 1) size += bodyWords(intervals);
+        if ((header >> 193) & 1 == 1 && (header >> 195) & 1 == 1) size += (((header >> 196) & 3) + 1) * bodyWords(intervals);
+    }
+
     /// @dev Words of rows `16 group .. 16 group + 15`.
     function groupOf(uint256[] memory all, uint256 group, uint256 intervals) internal pure returns (uint256[] memory part) {
-        uint256 size = 16 * rowWords(intervals);
-        uint256 from = group * size;
-        part = new uint256[](all.length - from < size ? all.length - from : size);
+        uint256 from;
+        for (uint256 i; i < 16 * group; ++i) from += rowSize(all[from], intervals);
+        uint256 to = from;
+        for (uint256 i; i < 16 && to < all.length; ++i) to += rowSize(all[to], intervals);
+        part = new uint256[](to - from);
         for (uint256 i; i < part.length; ++i) part[i] = all[from + i];
     }
 
@@ -154,7 +197,7 @@ library Books {
         cleared.live = new bool[](orders.length);
         for (uint256 i; i < orders.length; ++i) {
             cleared.fills[i] = new uint256[](intervals);
-            cleared.live[i] = true;
+            cleared.live[i] = !orders[i].excluded;
             for (uint256 k = i + 1; k < orders.length; ++k) {
                 if (orders[k].account == orders[i].account && orders[k].side == orders[i].side) cleared.live[i] = false;
             }

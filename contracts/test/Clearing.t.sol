@@ -1,112 +1,274 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {OrderWords} from "../src/OrderWords.sol";
-import {LibraryHarness} from "../src/test/LibraryHarness.sol";
+import {Pass} from "../src/ClearingPass.sol";
 import {Books} from "./Books.sol";
-import {Checked, Dice} from "./Cheats.sol";
+import {Dice} from "./Cheats.sol";
+import {ClearingRoom} from "./ClearingRoom.sol";
 
-/// @title Clearing: what is accepted is the optimum, and nothing else is accepted
-contract ClearingTest is Checked {
+/// @title Clearing: what is accepted is the optimum, and nothing else is accepted, however the log is cut
+contract ClearingTest is ClearingRoom {
     using Dice for Dice.State;
 
-    uint256 private constant COLLATERAL = 600_000;
-
-    LibraryHarness private harness;
-
     function setUp() external {
-        harness = LibraryHarness(vm.deployCode("LibraryHarness.sol:LibraryHarness"));
+        furnish();
     }
 
     function test_the_right_clearing_passes_and_leaves_the_right_rows(uint256 seed) external {
-        (Books.Order[] memory orders, LibraryHarness.BookCase memory book, uint256[] memory sold) = _book(Dice.State(seed));
-        Books.Cleared memory cleared = Books.clear(orders, book.rules.intervals, sold);
-        bytes32[] memory groups = harness.check(book, cleared.certificate);
-        uint256[] memory rows = Books.rows(orders, cleared, Books.TOP, COLLATERAL);
-        same(groups.length, (orders.length + 15) / 16, "groups");
-        for (uint256 g; g < groups.length; ++g) {
-            uint256[] memory part = Books.groupOf(rows, g, book.rules.intervals);
-            vm.assertTrue(groups[g] == keccak256(abi.encodePacked(part)), "rows");
-        }
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = random(dice, dice.once(2));
+        clearing.clear(made.session, whole(made));
+        holds(made);
+        same(guard.recorded(), 1, "prices go to the guard");
+        vm.assertTrue(guard.last() == keccak256(abi.encode(traded(made), made.cleared.volumes)), "prices and volumes");
     }
 
-    /// @dev The rows are known from the test above; here their fills are held against what could have been reached at best.
+    function test_any_cut_of_the_log_gives_the_same(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = random(dice, dice.once(2));
+        clearInChunks(dice, made);
+        holds(made);
+    }
+
+    /// @dev The rows are known from the tests above; here their fills are held against what could have been reached at best.
     function test_what_passes_is_the_best_that_the_book_allows(uint256 seed) external {
-        (Books.Order[] memory orders, LibraryHarness.BookCase memory book, uint256[] memory sold) = _book(Dice.State(seed));
-        uint256 intervals = book.rules.intervals;
-        Books.Cleared memory cleared = Books.clear(orders, intervals, sold);
-        harness.check(book, cleared.certificate);
-        for (uint256 j; j < intervals; ++j) {
-            (uint256 welfare, uint256 volume) = Books.bestWelfare(Books.depth(orders, intervals, sold, cleared.live, j));
-            same(cleared.volumes[j], volume, "the largest volume");
-            same(_welfare(orders, cleared, intervals, j), welfare, "the largest welfare");
+        Case memory made = random(Dice.State(seed), false);
+        clearing.clear(made.session, whole(made));
+        for (uint256 j; j < made.intervals; ++j) {
+            (uint256 welfare, uint256 volume) =
+                Books.bestWelfare(Books.depth(made.orders, made.intervals, made.sold, made.cleared.live, j));
+            same(made.cleared.volumes[j], volume, "the largest volume");
+            same(_welfare(made, j), welfare, "the largest welfare");
         }
     }
 
     function test_no_other_certificate_passes(uint256 seed) external {
         Dice.State memory dice = Dice.State(seed);
-        (Books.Order[] memory orders, LibraryHarness.BookCase memory book, uint256[] memory sold) = _book(dice);
-        uint256[] memory right = Books.clear(orders, book.rules.intervals, sold).certificate;
-        uint256[] memory wrong = new uint256[](16 * right.length);
-        for (uint256 i; i < 16; ++i) {
-            uint256 changed = dice.roll(0, right.length - 1);
-            for (uint256 j; j < right.length; ++j) wrong[i * right.length + j] = right[j];
-            wrong[i * right.length + changed] = _otherThan(right[changed], dice);
+        Case memory made = random(dice, dice.once(2));
+        Pass memory taken = whole(made);
+        for (uint256 i; i < 12; ++i) {
+            uint256 changed = dice.roll(0, made.certificate.length - 1);
+            taken.certificate = _copy(made.certificate);
+            taken.certificate[changed] = made.cooperative
+                ? _near(made.certificate[changed], dice, changed % 2 == 0)
+                : _otherThan(made.certificate[changed], dice);
+            vm.assertTrue(!accepts(made.session, taken), "another certificate passes");
         }
-        LibraryHarness.BookCase[] memory books = new LibraryHarness.BookCase[](1);
-        uint256[][] memory certificates = new uint256[][](1);
-        (books[0], certificates[0]) = (book, wrong);
-        bool[] memory accepted = harness.clearMany(books, certificates)[0];
-        for (uint256 i; i < 16; ++i) vm.assertTrue(!accepted[i], "another certificate passes");
+    }
+
+    function test_no_other_levels_pass(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = random(dice, true);
+        Pass memory taken = whole(made);
+        for (uint256 i; i < 8; ++i) {
+            taken.levels = _copy(made.levels);
+            uint256 place = dice.roll(0, made.levels.length - 1);
+            uint256 kind = dice.roll(0, 5);
+            if (kind == 0) taken.levels[place] ^= 1 << dice.roll(0, 255);
+            if (kind == 1) taken.levels[place] += 1 << 32; // a Wh more
+            if (kind == 2) taken.levels[place] += 1 << 72;
+            if (kind == 3) taken.levels[place] += 1; // another price
+            if (kind == 4) taken.levels[place] ^= 1 << 112;
+            if (kind == 5) taken.levels = Books.join(made.levels, made.levels);
+            vm.assertTrue(!accepts(made.session, taken), "other levels pass");
+        }
+        if (made.levels.length < 2) return;
+        // a Wh moved from one level to another, which leaves the sums as they are
+        taken.levels = _copy(made.levels);
+        uint256 from = dice.roll(0, made.levels.length - 1);
+        if ((made.levels[from] >> 32) & type(uint40).max == 0) return;
+        taken.levels[from] -= 1 << 32;
+        taken.levels[(from + 1) % made.levels.length] += 1 << 32;
+        vm.assertTrue(!accepts(made.session, taken), "moved levels pass");
     }
 
     function test_no_other_live_table_passes(uint256 seed) external {
         Dice.State memory dice = Dice.State(seed);
-        (Books.Order[] memory orders, LibraryHarness.BookCase memory book, uint256[] memory sold) = _book(dice);
-        uint256[] memory right = Books.clear(orders, book.rules.intervals, sold).certificate;
-        bytes32[] memory rows = harness.check(book, right);
-        uint256[] memory table = dice.once(2) ? book.live : book.hints;
-        if (table.length == 0) return;
-        table[dice.roll(0, table.length - 1)] ^= 1 << dice.roll(0, 255);
-        // Bits of the hints behind the last entry name nobody; everything else must be refused or change nothing.
-        try harness.check(book, right) returns (bytes32[] memory others) {
-            vm.assertTrue(keccak256(abi.encode(others)) == keccak256(abi.encode(rows)), "another table, other rows");
-            vm.assertTrue(table.length == book.hints.length, "a live table has one form");
-        } catch {}
+        Case memory made = random(dice, dice.once(2));
+        if (made.orders.length == 0) return;
+        Pass memory taken = whole(made);
+        bool table = dice.once(2);
+        taken.live = _copy(taken.live);
+        uint256[] memory words = table ? taken.live : taken.hints;
+        uint256 bit = dice.roll(0, 256 * words.length - 1);
+        words[bit / 256] ^= 1 << (bit % 256);
+        // Bits of the hints behind the last entry name nobody.
+        bool unused = !table && bit / 32 >= made.orders.length;
+        vm.assertTrue(accepts(made.session, taken) == unused, "another table passes");
+        if (unused) holds(made);
+        else {
+            clearing.clear(made.session, whole(made));
+            holds(made);
+        }
     }
 
-    function _welfare(Books.Order[] memory orders, Books.Cleared memory cleared, uint256 intervals, uint256 j)
-        private
-        pure
-        returns (uint256)
-    {
-        int256 total;
-        for (uint256 i; i < orders.length; ++i) {
-            // the order's own best steps are filled first, whichever side it is on
-            uint256 rest = cleared.fills[i][j];
-            bool bid = orders[i].side == 0;
-            for (uint256 p; p <= Books.TOP; ++p) {
-                uint256 price = bid ? Books.TOP - p : p;
-                for (uint256 s; s < orders[i].steps; ++s) {
-                    if (orders[i].limits[s * intervals + j] != price) continue;
-                    uint256 q = orders[i].quantities[s * intervals + j];
-                    uint256 taken = q < rest ? q : rest;
-                    rest -= taken;
-                    total += bid ? int256(taken * price) : -int256(taken * price);
+    function test_tables_that_are_too_long_or_too_short_do_not_pass(uint256 seed) external {
+        Case memory made = random(Dice.State(seed), false);
+        Pass memory taken = whole(made);
+        taken.live = Books.join(made.live, new uint256[](1));
+        vm.assertTrue(!accepts(made.session, taken), "a live row more");
+        taken = whole(made);
+        taken.hints = Books.join(taken.hints, new uint256[](1));
+        vm.assertTrue(!accepts(made.session, taken), "a hint more");
+        taken = whole(made);
+        taken.certificate = Books.join(taken.certificate, new uint256[](1));
+        vm.assertTrue(!accepts(made.session, taken), "a certificate word more");
+        taken = whole(made);
+        taken.levels = new uint256[](1);
+        vm.assertTrue(!accepts(made.session, taken), "levels");
+        taken = whole(made);
+        taken.excluded = new uint256[](1);
+        vm.assertTrue(!accepts(made.session, taken), "excluded");
+        if (made.orders.length == 0) return;
+        taken = whole(made);
+        taken.hints = new uint256[](taken.hints.length - 1);
+        vm.assertTrue(!accepts(made.session, taken), "a hint less");
+        taken = whole(made);
+        taken.live = new uint256[](taken.live.length - 1);
+        vm.assertTrue(!accepts(made.session, taken), "a live row less");
+    }
+
+    function test_only_the_log_passes(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = random(dice, dice.once(2));
+        if (made.orders.length == 0) return;
+        Pass memory taken = whole(made);
+        taken.words[dice.roll(0, taken.words.length - 1)] ^= 1 << dice.roll(0, 255);
+        vm.assertTrue(!accepts(made.session, taken), "other words");
+        taken = whole(made);
+        taken.sizes[dice.roll(0, taken.sizes.length - 1)] ^= dice.once(2) ? 1 : type(uint256).max;
+        vm.assertTrue(!accepts(made.session, taken), "other sizes");
+        taken = whole(made);
+        taken.rest = new bytes32[](1);
+        vm.assertTrue(!accepts(made.session, taken), "a batch more");
+        if (made.batchEntries.length < 2) return;
+        taken = pass(made, 0, made.batchEntries.length - 1, new uint256[](0));
+        taken.rest = new bytes32[](0);
+        vm.assertTrue(!accepts(made.session, taken), "a batch less");
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------ chunks
+
+    function test_only_the_state_that_was_left_goes_on(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = _long(dice);
+        uint256 half = made.batchEntries.length / 2;
+        uint256[] memory state = advance(made, pass(made, 0, half, new uint256[](0)));
+        vm.assertTrue(!accepts(made.session, whole(made)), "begins again");
+        uint256[] memory wrong = _copy(state);
+        wrong[dice.roll(0, wrong.length - 1)] ^= 1 << dice.roll(0, 255);
+        vm.assertTrue(!accepts(made.session, pass(made, half, made.batchEntries.length, wrong)), "another state");
+        vm.assertTrue(
+            !accepts(made.session, pass(made, half, made.batchEntries.length, Books.join(state, new uint256[](1)))), "a longer state"
+        );
+        vm.assertTrue(!accepts(made.session, pass(made, half, half, state)), "nothing taken");
+        clearing.clear(made.session, pass(made, half, made.batchEntries.length, state));
+        holds(made);
+    }
+
+    /// @dev Wrong results begin under other keys, wrong words are no part of the log: the right clearing goes through all the same.
+    function test_a_wrong_start_blocks_nobody(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = _long(dice);
+        uint256 half = made.batchEntries.length / 2;
+        Pass memory bogus = pass(made, 0, half, new uint256[](0));
+        bogus.certificate = _copy(made.certificate);
+        bogus.certificate[0] ^= made.cooperative ? 1 << 144 : 1 << 64;
+        vm.assertTrue(accepts(made.session, bogus), "a wrong result begins as any other");
+        // Words that are not the log's, under the right key: refused at once, as the rest of the log would not fit behind them.
+        bogus = pass(made, 0, half, new uint256[](0));
+        bogus.words[1] ^= 1;
+        vm.assertTrue(!accepts(made.session, bogus), "words of another log");
+        // Neither does somebody's chunk go where another's has gone on from.
+        uint256[] memory state = advance(made, pass(made, 0, half, new uint256[](0)));
+        vm.assertTrue(!accepts(made.session, pass(made, half, half + 1, bogus.certificate)), "state of the wrong result");
+        clearing.clear(made.session, pass(made, half, made.batchEntries.length, state));
+        holds(made);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------ commit
+
+    function test_every_group_can_be_committed_and_all_locks_are_accounted_for(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = random(dice, dice.once(2));
+        clearing.clear(made.session, whole(made));
+        (uint256 locked, uint256 kept, uint256 costs, uint256 sellers) = (0, 0, 0, 0);
+        for (uint256 i; i < made.rows.length; i += Books.rowSize(made.rows[i], made.intervals)) {
+            uint256 header = made.rows[i];
+            locked += (header >> 64) & type(uint64).max;
+            costs += (header >> 128) & type(uint64).max;
+            bool fills;
+            for (uint256 k = 1; k <= (made.intervals + 7) / 8; ++k) if (made.rows[i + k] != 0) fills = true;
+            if ((header >> 192) & 3 == 3 && (fills || (header >> 195) & 1 == 1)) {
+                kept += (header >> 64) & type(uint64).max;
+                ++sellers;
+            }
+        }
+        for (uint256 g; g < (made.orders.length + 15) / 16; ++g) {
+            clearing.commit(made.session, g, Books.groupOf(made.rows, g, made.intervals));
+        }
+        same(vault.unlocked(), locked - kept, "unlocked");
+        same(vault.credited(), locked - kept - costs, "credited");
+        same(market.sellers(), sellers, "sellers");
+    }
+
+    // ----------------------------------------------------------------------------------------------------------------- helpers
+
+    /// @dev A case of two batches at least.
+    function _long(Dice.State memory dice) private returns (Case memory made) {
+        do made = random(dice, dice.once(2));
+        while (made.batchEntries.length < 2);
+    }
+
+    function traded(Case memory made) internal pure returns (uint256[] memory prices) {
+        prices = _copy(made.cleared.prices);
+        for (uint256 j; j < prices.length; ++j) if (made.cleared.volumes[j] == 0) prices[j] = 0;
+    }
+
+    function _welfare(Case memory made, uint256 j) private pure returns (uint256 welfare) {
+        uint256[] memory paid = new uint256[](2);
+        for (uint256 i; i < made.orders.length; ++i) {
+            // of an account's own steps the best are filled first
+            uint256 left = made.cleared.fills[i][j];
+            for (uint256 round; round <= Books.TOP; ++round) {
+                uint256 limit = made.orders[i].side == 0 ? Books.TOP - round : round;
+                for (uint256 k = j; k < made.orders[i].quantities.length; k += made.intervals) {
+                    if (made.orders[i].limits[k] != limit) continue;
+                    uint256 q = made.orders[i].quantities[k] < left ? made.orders[i].quantities[k] : left;
+                    left -= q;
+                    paid[made.orders[i].side] += q * limit;
                 }
             }
-            require(rest == 0, "filled beyond its curve");
         }
-        return uint256(total);
+        return paid[0] - paid[1];
     }
 
-    /// @dev Another word of about the same size: a bit, a field moved by a little, or all fields anew.
+    function _copy(uint256[] memory words) private pure returns (uint256[] memory) {
+        return Books.join(words, new uint256[](0));
+    }
+
+    /// @dev A word of a cooperative certificate with one field moved a little, or one bit flipped.
+    function _near(uint256 right, Dice.State memory dice, bool first) private pure returns (uint256 wrong) {
+        uint8[7] memory shifts = [0, 32, 64, 104, 144, 184, 216];
+        if (dice.once(4)) return right ^ (1 << dice.roll(0, 255));
+        do {
+            if (first) {
+                uint256 field = dice.roll(0, 5);
+                uint256 mask = (1 << (shifts[field + 1] - shifts[field])) - 1;
+                uint256 value = ((right >> shifts[field]) + dice.roll(0, 4) + mask - 1) & mask;
+                wrong = (right & ~(mask << shifts[field])) | (value << shifts[field]);
+            } else {
+                wrong = dice.once(2) ? right ^ dice.roll(1, 15) : right ^ (dice.roll(1, 15) << 80);
+            }
+        } while (wrong == right);
+    }
+
     function _otherThan(uint256 right, Dice.State memory dice) private pure returns (uint256 wrong) {
         do {
             uint256 kind = dice.roll(0, 3);
             if (kind == 0) {
                 wrong = right ^ (1 << dice.roll(0, 255));
-            } else if (kind == 3) {
+            } else if (kind == 1) {
                 wrong = _price(dice) | (_price(dice) << 32) | (dice.roll(0, 20) << 64) | (dice.roll(0, 9) << 104)
                     | (dice.roll(0, 9) << 144);
             } else {
@@ -125,60 +287,5 @@ contract ClearingTest is Checked {
 
     function _price(Dice.State memory dice) private pure returns (uint256) {
         return dice.once(6) ? Books.MAX : dice.roll(0, Books.TOP + 1);
-    }
-
-    /// @return orders up to 20 orders of up to seven accounts with steps of few Wh at few prices, so that ties are common
-    /// @return book what the harness wants of them
-    /// @return sold bits of the session's intervals that each entry's account has sold before
-    function _book(Dice.State memory dice)
-        private
-        pure
-        returns (Books.Order[] memory orders, LibraryHarness.BookCase memory book, uint256[] memory sold)
-    {
-        uint256 intervals = dice.roll(1, dice.once(3) ? 9 : 2);
-        orders = new Books.Order[](dice.roll(0, dice.once(4) ? 20 : 6));
-        uint256 top = dice.once(3) ? Books.TOP : 2;
-        for (uint256 i; i < orders.length; ++i) {
-            Books.Order memory order = orders[i];
-            (order.account, order.side, order.steps) = (dice.roll(1, 7), dice.roll(0, 1), dice.roll(1, dice.once(2) ? 3 : 1));
-            uint256 cells = order.steps * intervals;
-            (order.quantities, order.limits) = (new uint256[](cells), new uint256[](cells));
-            for (uint256 k; k < cells; ++k) {
-                if (k != 0 && dice.once(4)) continue;
-                (order.quantities[k], order.limits[k]) = (dice.roll(1, 3), dice.roll(0, top));
-            }
-            if (dice.once(8)) {
-                // a cancellation
-                (order.steps, order.quantities, order.limits) = (1, new uint256[](intervals), new uint256[](intervals));
-            }
-        }
-        book.rules = OrderWords.Rules(intervals, Books.TOP, 1, COLLATERAL);
-        book.mask = (((1 << intervals) - 1) << 5) | (dice.once(2) ? 1 << 40 : 0);
-        if (book.mask >> 40 != 0) book.mask ^= 1 << 5; // a gap in the day
-        book.entries = orders.length;
-        book.words = Books.encode(orders, intervals);
-        (book.live, book.hints) = Books.table(orders);
-        (book.sold, sold) = _sold(dice, orders, book.mask);
-    }
-
-    function _sold(Dice.State memory dice, Books.Order[] memory orders, uint256 mask)
-        private
-        pure
-        returns (uint256[] memory pairs, uint256[] memory sold)
-    {
-        pairs = new uint256[](dice.once(2) ? 4 : 0);
-        sold = new uint256[](orders.length);
-        for (uint256 i; i < pairs.length; i += 2) (pairs[i], pairs[i + 1]) = (1 + i, dice.roll(0, 1 << 45));
-        for (uint256 i; i < orders.length; ++i) {
-            for (uint256 k; k < pairs.length; k += 2) {
-                if (orders[i].account != pairs[k]) continue;
-                uint256 j;
-                for (uint256 t; t < 96; ++t) {
-                    if ((mask >> t) & 1 == 0) continue;
-                    if ((pairs[k + 1] >> t) & 1 == 1) sold[i] |= 1 << j;
-                    ++j;
-                }
-            }
-        }
     }
 }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title CooperativeCheck: the records of a cooperative clearing, and when they make a certificate the right one
+/// @notice docs/protocol.md section 7. A certificate of two words per interval, `pb:32 | ps:32 | V:40 | rb:40 | rs:40 | s:32` and
+/// `buyers:80 | sellers:80`, is held against every live entry (ClearingPass), and V against the levels of the book.
+///
+/// That the levels are the book's is shown by a fingerprint. `h(p) = keccak(key, p) mod 2^128`, and the key is a hash over the levels and
+/// over the log. If levels and book differ, with D(p) Wh at price p, a non-zero D(p'), then `sum D(p) h(p) = 0` asks of h(p') to be one
+/// number that the others fix: by chance, 2^-128 a key. Whoever wants to choose D for a known h has to change levels or orders, and
+/// with them the key. (Were the log not in the key, a last order could be fitted to levels that were written before, by lattice
+/// reduction.) Quantities have 40 bits at most, so that no sum wraps.
+library CooperativeCheck {
+    uint256 private constant MAX_PRICE = type(uint32).max;
+    uint256 private constant MAX_VOLUME = type(uint40).max;
+
+    // The record of one side of one interval, in memory, 32 bytes a field: near (as in ClearingCheck), s, filled (Wh), rest (Wh still to
+    // share), paying (Wh filled at a price above 0), gross (sum of fill * own price), fingerprint. Bids come first.
+    uint256 private constant RECORD = 0xe0;
+    /// @notice Words of the state a record takes.
+    uint256 internal constant SAVED = 3;
+
+    error CertificateLength(uint256 length, uint256 expected);
+    error CertificateBits(uint256 interval);
+    error CertificateWithoutVolume(uint256 interval);
+    error VolumeNotMet(uint256 interval, uint256 side, uint256 filled, uint256 volume);
+    error VolumeTooLarge(uint256 interval, uint256 side, uint256 filled);
+    error RestNotUsed(uint256 interval, uint256 side, uint256 left);
+    error RestMissing(uint256 interval);
+    error GrossNotMet(uint256 interval, uint256 side, uint256 gross);
+    error SurplusNotShared(uint256 interval, uint256 buyers, uint256 sellers);
+    error LevelsIncomplete(uint256 interval);
+    error LevelsLeft(uint256 used, uint256 length);
+    error LevelOrder(uint256 level, uint256 word);
+    error LevelsNotOfBook(uint256 interval, uint256 side);
+    error VolumeNotLargest(uint256 interval, uint256 volume, uint256 largest);
+
+    /// @notice Lays out the records of both sides.
+    /// @param saved the state that an earlier chunk left, empty at first; records from its third word on
+    /// @return records memory pointer
+    function open(uint256[] calldata certificate, uint256[] calldata saved, uint256 intervals)
+        internal
+        pure
+        returns (uint256 records)
+    {
+        if (certificate.length != 2 * intervals) revert CertificateLength(certificate.length, 2 * intervals);
+        unchecked {
+            uint256 size = 2 * RECORD * intervals;
+            assembly ("memory-safe") {
+                records := mload(0x40)
+                mstore(0x40, add(records, size))
+                calldatacopy(records, calldatasize(), size)
+            }
+            for (uint256 j; j < intervals; ++j) {
+                uint256 word = certificate[2 * j];
+                if (word >> 216 != 0 || certificate[2 * j + 1] >> 160 != 0) revert CertificateBits(j);
+                _record(records, j, word & MAX_PRICE, word >> 184, (word >> 104) & MAX_VOLUME, saved);
+                uint256 k = intervals + j;
+                _record(records, k, MAX_PRICE - ((word >> 32) & MAX_PRICE), word >> 184, (word >> 144) & MAX_VOLUME, saved);
+            }
+        }
+    }
+
+    function _record(uint256 records, uint256 k, uint256 near, uint256 share, uint256 rest, uint256[] calldata saved) private pure {
+        unchecked {
+            (uint256 first, uint256 gross, uint256 print) = (rest << 40, 0, 0);
+            if (saved.length != 0) {
+                (first, gross, print) = (saved[2 + SAVED * k], saved[3 + SAVED * k], saved[4 + SAVED * k]);
+            }
+            uint256 slot = records + RECORD * k;
+            assembly ("memory-safe") {
+                mstore(slot, near)
+                mstore(add(slot, 0x20), share)
+                mstore(add(slot, 0x40), and(first, 0xffffffffff))
+                mstore(add(slot, 0x60), and(shr(40, first), 0xffffffffff))
+                mstore(add(slot, 0x80), shr(80, first))
+                mstore(add(slot, 0xa0), gross)
+                mstore(add(slot, 0xc0), print)
+            }
+        }
+    }
+
+    /// @notice Writes the records to `state` from its third word on.
+    function save(uint256 records, uint256 intervals, uint256[] memory state) internal pure {
+        unchecked {
+            for (uint256 k; k < 2 * intervals; ++k) {
+                (uint256 filled, uint256 rest, uint256 paying, uint256 gross, uint256 print) = _read(records, k);
+                if (filled > MAX_VOLUME) revert VolumeTooLarge(k % intervals, k / intervals, filled);
+                state[2 + SAVED * k] = filled | (rest << 40) | (paying << 80);
+                state[3 + SAVED * k] = gross;
+                state[4 + SAVED * k] = print;
+            }
+        }
+    }
+
+    function _read(uint256 records, uint256 k)
+        private
+        pure
+        returns (uint256 filled, uint256 rest, uint256 paying, uint256 gross, uint256 print)
+    {
+        assembly ("memory-safe") {
+            let slot := add(records, mul(k, 0xe0))
+            filled := mload(add(slot, 0x40))
+            rest := mload(add(slot, 0x60))
+            paying := mload(add(slot, 0x80))
+            gross := mload(add(slot, 0xa0))
+            print := mload(add(slot, 0xc0))
+        }
+    }
+
+    /// @notice Fills one live entry: adds its fills, 32 bits each, to the words at `fills` and what they come to at its own prices, 64 bits
+    /// each, to the words behind them; all zero before.
+    /// @param body memory pointer to the entry's body words, zero where the account has sold already
+    /// @param end where they end
+    /// @return filled whether it has any fill
+    /// @return cost `sum ceil(gross / 1000)` of a bid, 0 for an offer
+    function fill(uint256 records, uint256 intervals, bytes32 key, uint256 side, uint256 body, uint256 end, uint256 fills)
+        internal
+        pure
+        returns (bool filled, uint256 cost)
+    {
+        unchecked {
+            uint256 stepBytes = ((intervals + 3) / 4) * 32;
+            uint256 gross = fills + 32 * ((intervals + 7) / 8);
+            filled = _fill(records + side * intervals * RECORD, key, side, body, stepBytes, end, fills, gross);
+            if (filled && side == 0) cost = _cost(gross, gross + stepBytes);
+        }
+    }
+
+    function _fill(
+        uint256 records,
+        bytes32 key,
+        uint256 side,
+        uint256 body,
+        uint256 stepBytes,
+        uint256 end,
+        uint256 fills,
+        uint256 gross
+    ) private pure returns (bool filled) {
+        assembly ("memory-safe") {
+            // The entries of the body word `x`, from the interval of `record` on: into the fingerprint, and what takes a fill into the sums.
+            // Returns the fills, 32 bits each, and what they come to, 64 bits each. `flip` turns the price of an offer as in ClearingCheck.
+            function four(record, flip, x) -> filled_, gross_ {
+                for { let k := 0 } x {
+                    k := add(k, 1)
+                    x := shr(56, x)
+                    record := add(record, 0xe0)
+                } {
+                    let q := and(x, 0xffffff)
+                    if iszero(q) { continue }
+                    let price := and(shr(24, x), 0xffffffff)
+                    mstore(0x20, price)
+                    let print := add(record, 0xc0)
+                    mstore(print, add(mload(print), mul(q, shr(128, shl(128, keccak256(0, 0x40))))))
+                    let good := xor(price, flip)
+                    if lt(good, mload(record)) { continue }
+                    if eq(good, mload(record)) {
+                        let rest := mload(add(record, 0x60))
+                        if gt(q, rest) { q := rest }
+                        mstore(add(record, 0x60), sub(rest, q))
+                        if iszero(q) { continue }
+                    }
+                    filled_ := or(filled_, shl(shl(5, k), q))
+                    mstore(add(record, 0x40), add(mload(add(record, 0x40)), q))
+                    let share := mload(add(record, 0x20))
+                    switch flip
+                    case 0 {
+                        if iszero(gt(price, share)) { continue } // pays nothing
+                        price := mul(sub(price, share), q)
+                        mstore(add(record, 0x80), add(mload(add(record, 0x80)), q))
+                    }
+                    default { price := mul(add(price, share), q) }
+                    mstore(add(record, 0xa0), add(mload(add(record, 0xa0)), price))
+                    gross_ := or(gross_, shl(shl(6, k), price))
+                }
+            }
+
+            mstore(0, key)
+            let flip := mul(side, 0xffffffff)
+            for {} lt(body, end) {} {
+                let j := 0
+                for { let last := add(body, stepBytes) } lt(body, last) { body := add(body, 0x20) } {
+                    let q, worth := four(add(records, mul(j, 0xe0)), flip, mload(body))
+                    if q {
+                        filled := 1
+                        let to := add(fills, shl(5, shr(3, j)))
+                        mstore(to, add(mload(to), shl(shl(5, and(j, 7)), q)))
+                        to := add(gross, shl(3, j))
+                        mstore(to, add(mload(to), worth))
+                    }
+                    j := add(j, 4)
+                }
+            }
+        }
+    }
+
+    /// @dev `sum ceil(gross / 1000)` over words of four.
+    function _cost(uint256 gross, uint256 end) private pure returns (uint256 cost) {
+        assembly ("memory-safe") {
+            for {} lt(gross, end) { gross := add(gross, 0x20) } {
+                for { let y := mload(gross) } y { y := shr(64, y) } {
+                    cost := add(cost, div(add(and(y, 0xffffffffffffffff), 999), 1000))
+                }
+            }
+        }
+    }
+
+    /// @notice The conditions that are known after the last entry.
+    function close(uint256 records, uint256[] calldata certificate, uint256[] calldata levels, bytes32 key) internal pure {
+        unchecked {
+            uint256 intervals = certificate.length / 2;
+            uint256 cursor;
+            for (uint256 j; j < intervals; ++j) {
+                cursor = _levels(records, intervals, j, levels, cursor, key, (certificate[2 * j] >> 64) & MAX_VOLUME);
+                _interval(records, intervals, j, certificate[2 * j], certificate[2 * j + 1]);
+            }
+            if (cursor != levels.length) revert LevelsLeft(cursor, levels.length);
+        }
+    }
+
+    function _interval(uint256 records, uint256 intervals, uint256 j, uint256 word, uint256 sums) private pure {
+        unchecked {
+            uint256 volume = (word >> 64) & MAX_VOLUME;
+            (uint256 filled, uint256 rest, uint256 paying, uint256 buyers,) = _read(records, j);
+            if (filled != volume) revert VolumeNotMet(j, 0, filled, volume);
+            if (rest != 0) revert RestNotUsed(j, 0, rest);
+            uint256 sellers;
+            (filled, rest,, sellers,) = _read(records, intervals + j);
+            if (filled != volume) revert VolumeNotMet(j, 1, filled, volume);
+            if (rest != 0) revert RestNotUsed(j, 1, rest);
+            if (buyers != sums & type(uint80).max) revert GrossNotMet(j, 0, buyers);
+            if (sellers != sums >> 80) revert GrossNotMet(j, 1, sellers);
+            if (volume == 0) {
+                if (word != MAX_PRICE) revert CertificateWithoutVolume(j);
+            } else {
+                if ((word >> 104) & MAX_VOLUME == 0 || (word >> 144) & MAX_VOLUME == 0) revert RestMissing(j);
+                // The share is the largest that the buyers can pay for: with one more, sellers get `volume` more and buyers pay `paying`
+                // less, those left out that pay nothing already.
+                if (sellers > buyers || buyers >= sellers + volume + paying) revert SurplusNotShared(j, buyers, sellers);
+            }
+        }
+    }
+
+    /// @dev Holds the levels of interval j, from `cursor` on, against the fingerprints of the entries, and `volume` against the levels.
+    /// @return The first level of the next interval.
+    function _levels(
+        uint256 records,
+        uint256 intervals,
+        uint256 j,
+        uint256[] calldata levels,
+        uint256 cursor,
+        bytes32 key,
+        uint256 volume
+    ) private pure returns (uint256) {
+        unchecked {
+            uint256 first;
+            uint256 end;
+            assembly ("memory-safe") {
+                first := add(levels.offset, shl(5, cursor))
+                end := add(levels.offset, shl(5, levels.length))
+            }
+            uint256[5] memory sums;
+            uint256 next = _sum(first, end, key, sums);
+            if (next == 0) revert LevelsIncomplete(j);
+            if (next & 1 != 0) {
+                cursor += (next - first) / 32;
+                revert LevelOrder(cursor, levels[cursor]);
+            }
+            (,,,, uint256 print) = _read(records, j);
+            if (print != sums[1]) revert LevelsNotOfBook(j, 0);
+            (,,,, print) = _read(records, intervals + j);
+            if (print != sums[3]) revert LevelsNotOfBook(j, 1);
+            uint256 largest = sums[0] + sums[4];
+            if (volume != largest) revert VolumeNotLargest(j, volume, largest);
+            return cursor + (next - first) / 32;
+        }
+    }
+
+    /// @dev Adds up one interval's levels, from calldata offset `cursor` to at most `end`.
+    /// @param sums bids, their fingerprint, offers, theirs; and the least `S<(x) - B<(x)` over the levels' prices x and beyond the last, at
+    /// most 0: as `B>=(x) + S<(x) = B + S<(x) - B<(x)`
+    /// @return next calldata offset behind the last level; 0 where it is missing, 1 more than the offset of one that is wrong
+    function _sum(uint256 cursor, uint256 end, bytes32 key, uint256[5] memory sums) private pure returns (uint256 next) {
+        assembly ("memory-safe") {
+            let first := cursor
+            let last := 0
+            mstore(0, key)
+            for {} lt(cursor, end) {} {
+                let word := calldataload(cursor)
+                let price := and(word, 0xffffffff)
+                let bids := and(shr(32, word), 0xffffffffff)
+                let offers := and(shr(72, word), 0xffffffffff)
+                let begins := eq(cursor, first)
+                // Beyond bit 112 is nothing; prices ascend; a level has a quantity, or is the interval's only one.
+                if or(
+                    or(shr(113, word), iszero(or(gt(price, last), begins))),
+                    and(iszero(or(bids, offers)), iszero(and(begins, eq(word, shl(112, 1)))))
+                ) {
+                    next := add(cursor, 1)
+                    break
+                }
+                last := price
+                let here := sub(mload(add(sums, 0x40)), mload(sums))
+                if slt(here, mload(add(sums, 0x80))) { mstore(add(sums, 0x80), here) }
+                mstore(0x20, price)
+                price := and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff)
+                mstore(sums, add(mload(sums), bids))
+                mstore(add(sums, 0x20), add(mload(add(sums, 0x20)), mul(bids, price)))
+                mstore(add(sums, 0x40), add(mload(add(sums, 0x40)), offers))
+                mstore(add(sums, 0x60), add(mload(add(sums, 0x60)), mul(offers, price)))
+                cursor := add(cursor, 0x20)
+                if shr(112, word) {
+                    here := sub(mload(add(sums, 0x40)), mload(sums))
+                    if slt(here, mload(add(sums, 0x80))) { mstore(add(sums, 0x80), here) }
+                    next := cursor
+                    break
+                }
+            }
+        }
+    }
+}

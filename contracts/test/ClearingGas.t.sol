@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Pass} from "../src/ClearingPass.sol";
+import {Terms} from "../src/Protocol.sol";
+import {Books} from "./Books.sol";
+import {Dice} from "./Cheats.sol";
+import {ClearingRoom} from "./ClearingRoom.sol";
+
+/// @title Gas of clearing, as transactions of their own cost it at Prague rules, and that large sessions fit into chunks
+/// @notice Fakes answer for the other contracts; everything of the pass itself is counted, and calldata has its floor (EIP-7623).
+/// forge-config: default.isolate = true
+/// forge-config: default.evm_version = "prague"
+contract ClearingGasTest is ClearingRoom {
+    using Dice for Dice.State;
+
+    uint256 private constant LARGEST = 16_700_000;
+    uint256 private constant BATCH_WORDS = 4096;
+
+    /// @dev A log of one-step entries, as words, and its clearing.
+    struct Book {
+        bool cooperative;
+        uint256 intervals;
+        uint256 homes;
+        uint256 batch; // entries a batch
+        uint256[] words;
+        uint256[] certificate;
+        uint256[] levels;
+        uint256[] live;
+        uint256[] hints;
+        bytes32[] hashes; // of the batches' words
+    }
+
+    function setUp() external {
+        furnish();
+    }
+
+    function test_gas_competitive_100_schedules_of_24() external {
+        uint256 gas = _once(_book(100, 24, 100, false));
+        vm.assertLe(gas, 550 * 2400, "550 gas an entry");
+        vm.snapshotGasLastCall("clearing", "competitive, 100 x 24");
+    }
+
+    function test_gas_cooperative_100_schedules_of_24() external {
+        _once(_book(100, 24, 100, true));
+        vm.snapshotGasLastCall("clearing", "cooperative, 100 x 24");
+    }
+
+    function test_417_schedules_of_24_fit_chunks() external {
+        _inChunks(_book(417, 24, 417, false), 1);
+    }
+
+    function test_417_schedules_of_24_fit_chunks_cooperative() external {
+        _inChunks(_book(417, 24, 417, true), 1);
+    }
+
+    /// @dev The longest batch that the market takes; with as many levels, the conditions at the end take a call of their own.
+    function test_the_longest_batch_fits_a_chunk_cooperative() external {
+        Book memory book = _book(BATCH_WORDS / 7, 24, BATCH_WORDS / 7, true);
+        uint256 session = _open(book);
+        clearing.take(session, _pass(book, 0, 1, new uint256[](0)));
+        vm.assertLe(_spent("chunk"), LARGEST, "a chunk fits a block");
+    }
+
+    function test_ten_thousand_single_intervals_fit_chunks() external {
+        _inChunks(_book(10_000, 1, BATCH_WORDS / 2, false), 1);
+    }
+
+    function test_ten_thousand_single_intervals_fit_chunks_cooperative() external {
+        _inChunks(_book(10_000, 1, BATCH_WORDS / 2, true), 1);
+    }
+
+    // ----------------------------------------------------------------------------------------------------------------- helpers
+
+    function _once(Book memory book) private returns (uint256) {
+        uint256 session = _open(book);
+        Pass memory taken = _pass(book, 0, book.hashes.length, new uint256[](0));
+        clearing.clear(session, taken);
+        return _spent(book.cooperative ? "cooperative, one call" : "competitive, one call");
+    }
+
+    /// @param step batches a chunk
+    function _inChunks(Book memory book, uint256 step) private {
+        uint256 session = _open(book);
+        Case memory made;
+        made.session = session;
+        uint256[] memory state = new uint256[](0);
+        for (uint256 from; from < book.hashes.length; from += step) {
+            uint256 to = from + step < book.hashes.length ? from + step : book.hashes.length;
+            Pass memory taken = _pass(book, from, to, state);
+            if (to < book.hashes.length || book.cooperative) state = advance(made, taken);
+            else clearing.clear(session, taken);
+            vm.assertLe(_spent("chunk"), LARGEST, "a chunk fits a block");
+        }
+        if (book.cooperative) {
+            clearing.clear(session, _pass(book, book.hashes.length, book.hashes.length, state));
+            vm.assertLe(_spent("conditions"), LARGEST, "the conditions fit a block");
+        }
+        (uint256 groups,,,) = market.reports(session);
+        same(groups, (book.homes + 15) / 16, "groups");
+    }
+
+    event Spent(string what, uint256 gas);
+
+    function _spent(string memory what) private returns (uint256 gas) {
+        gas = GasMeter(address(vm)).lastCallGas().gasTotalUsed;
+        emit Spent(what, gas);
+    }
+
+    function _open(Book memory book) private returns (uint256 session) {
+        session = 1;
+        Terms memory agreed;
+        (agreed.zone, agreed.day, agreed.mode) = (1, 20_000, book.cooperative ? 1 : 0);
+        (agreed.intervals, agreed.mask) = (uint8(book.intervals), uint96((1 << book.intervals) - 1));
+        bytes32 log;
+        for (uint256 i; i < book.hashes.length; ++i) log = keccak256(abi.encode(log, book.hashes[i]));
+        market.close(session, agreed, log);
+    }
+
+    function _pass(Book memory book, uint256 from, uint256 to, uint256[] memory state) private pure returns (Pass memory taken) {
+        (taken.certificate, taken.levels, taken.live, taken.state) = (book.certificate, book.levels, book.live, state);
+        uint256 size = 1 + Books.bodyWords(book.intervals);
+        uint256 first = from * book.batch < book.homes ? from * book.batch : book.homes;
+        uint256 last = to * book.batch < book.homes ? to * book.batch : book.homes;
+        (taken.sizes, taken.rest) = (new uint256[](to - from), new bytes32[](book.hashes.length - to));
+        for (uint256 i; i < to - from; ++i) {
+            uint256 end = first + (i + 1) * book.batch;
+            taken.sizes[i] = ((end < last ? end : last) - first - i * book.batch) * size;
+        }
+        for (uint256 i; i < taken.rest.length; ++i) taken.rest[i] = book.hashes[to + i];
+        taken.words = _slice(book.words, first * size, last * size);
+        taken.hints = Books.packed(last - first, 32);
+        for (uint256 i; i < last - first; ++i) {
+            Books.put(taken.hints, i, 32, (book.hints[(first + i) / 8] >> (32 * ((first + i) % 8))) & type(uint32).max);
+        }
+    }
+
+    function _slice(uint256[] memory words, uint256 from, uint256 to) private pure returns (uint256[] memory part) {
+        part = new uint256[](to - from);
+        for (uint256 i; i < part.length; ++i) part[i] = words[from + i];
+    }
+
+    /// @dev Bids of even, offers of odd places, all of which trade: from the dearest offer to the cheapest bid.
+    function _book(uint256 homes, uint256 intervals, uint256 batch, bool cooperative) private pure returns (Book memory book) {
+        (book.homes, book.intervals, book.batch, book.cooperative) = (homes, intervals, batch, cooperative);
+        uint256 size = 1 + Books.bodyWords(intervals);
+        book.words = new uint256[](homes * size);
+        (book.live, book.hints) = (Books.packed(homes, 64), Books.packed(homes, 32));
+        book.certificate = new uint256[](intervals * (cooperative ? 2 : 1));
+        uint256[6][] memory sums = new uint256[6][](intervals); // cheapest bid, Wh there, dearest offer, Wh there, volume, surplus
+        for (uint256 j; j < intervals; ++j) sums[j][0] = Books.MAX;
+        Dice.State memory dice = Dice.State(24);
+        for (uint256 i; i < homes; ++i) {
+            book.words[i * size] = (i + 1) | (150_000_000 << 64) | ((i % 2) << 255);
+            Books.put(book.live, i, 64, i | ((i % 2) << 31) | ((i + 1) << 32));
+            Books.put(book.hints, i, 32, i);
+            for (uint256 j; j < intervals; ++j) {
+                // the offer of a pair has the bid's quantity; an odd one has the price of nobody
+                uint256 cell = i * size + 1 + j / 4;
+                uint256 q = i % 2 == 0 ? dice.roll(300, 3000) : (book.words[cell - size] >> (56 * (j % 4))) & 0xffffff;
+                uint256 limit = i % 2 == 0
+                    ? (i + 1 == homes ? 1000 : 150_000 + 50 * dice.roll(0, 500))
+                    : 20_000 + 50 * dice.roll(0, 500);
+                book.words[cell] |= (q | (limit << 24)) << (56 * (j % 4));
+                if (i + 1 == homes && i % 2 == 0) continue;
+                uint256 k = 2 * (i % 2);
+                if (i % 2 == 0 ? limit < sums[j][0] : limit > sums[j][2]) (sums[j][k], sums[j][k + 1]) = (limit, 0);
+                if (limit == sums[j][k]) sums[j][k + 1] += q;
+                if (i % 2 == 0) (sums[j][4], sums[j][5]) = (sums[j][4] + q, sums[j][5] + q * limit);
+                else sums[j][5] -= q * limit;
+            }
+        }
+        for (uint256 j; j < intervals; ++j) _certify(book, sums[j], j);
+        if (cooperative) _levels(book);
+        _hashes(book, size);
+    }
+
+    function _certify(Book memory book, uint256[6] memory sum, uint256 j) private pure {
+        if (!book.cooperative) {
+            book.certificate[j] = sum[2] | (sum[0] << 32) | (sum[4] << 64) | (sum[1] << 104) | (sum[3] << 144);
+            return;
+        }
+        uint256 share = sum[5] / (2 * sum[4]);
+        (uint256 buyers, uint256 sellers) = (0, 0);
+        uint256 size = 1 + Books.bodyWords(book.intervals);
+        for (uint256 i; i < book.homes; ++i) {
+            if (i + 1 == book.homes && i % 2 == 0) continue;
+            uint256 entry = book.words[i * size + 1 + j / 4] >> (56 * (j % 4));
+            if (i % 2 == 0) buyers += (entry & 0xffffff) * (((entry >> 24) & Books.MAX) - share);
+            else sellers += (entry & 0xffffff) * (((entry >> 24) & Books.MAX) + share);
+        }
+        book.certificate[2 * j] =
+            sum[0] | (sum[2] << 32) | (sum[4] << 64) | (sum[1] << 104) | (sum[3] << 144) | (share << 184);
+        book.certificate[2 * j + 1] = buyers | (sellers << 80);
+    }
+
+    /// @dev Every limit is 50 times a number below 4000.
+    function _levels(Book memory book) private pure {
+        uint256 size = 1 + Books.bodyWords(book.intervals);
+        uint256[] memory all = new uint256[](book.intervals * book.homes);
+        uint256 used;
+        for (uint256 j; j < book.intervals; ++j) {
+            uint256[] memory found = new uint256[](4000);
+            for (uint256 i; i < book.homes; ++i) {
+                uint256 entry = book.words[i * size + 1 + j / 4] >> (56 * (j % 4));
+                found[((entry >> 24) & Books.MAX) / 50] += (entry & 0xffffff) << (i % 2 == 0 ? 32 : 72);
+            }
+            for (uint256 k; k < 4000; ++k) if (found[k] != 0) all[used++] = found[k] | (50 * k);
+            all[used - 1] |= 1 << 112;
+        }
+        book.levels = _slice(all, 0, used);
+    }
+
+    function _hashes(Book memory book, uint256 size) private pure {
+        book.hashes = new bytes32[]((book.homes + book.batch - 1) / book.batch);
+        for (uint256 i; i < book.hashes.length; ++i) {
+            uint256 last = (i + 1) * book.batch < book.homes ? (i + 1) * book.batch : book.homes;
+            book.hashes[i] = hashOf(_slice(book.words, i * book.batch * size, last * size));
+        }
+    }
+}
+
+interface GasMeter {
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
+    function lastCallGas() external view returns (Gas memory);
+}
