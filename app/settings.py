@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.clearing_words import GAS_A_CALL
+
 ROOT = Path(__file__).resolve().parent.parent
 """The repository, or wherever the packages are installed."""
 
@@ -57,8 +59,8 @@ class Settings(BaseSettings):
     clearing_account: int = Field(
         0, ge=0, lt=2**32, description="The account that intake fees go to for the clearings of this process; 0 for nobody's."
     )
-    clearing_words: int = Field(
-        8192, ge=4096, description="Words of the order log that one transaction of a clearing takes; a batch is never divided."
+    clearing_gas: int = Field(
+        GAS_A_CALL, ge=1_000_000, description="Gas that one transaction of a clearing may take; a long log takes several."
     )
 
     @field_validator("proof_sizes", mode="before")

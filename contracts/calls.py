@@ -140,6 +140,10 @@ class MarketCalls:
         """The next batches of the log, with what is claimed of all of it."""
         return self._call("Clearing", "clear", session, tuple(part))
 
+    def encode_take(self, session: int, part: ClearingPass) -> Call:
+        """As `clear`, but leaves the conditions at the end to a call of their own."""
+        return self._call("Clearing", "take", session, tuple(part))
+
     def encode_commit(self, session: int, group: int, rows: Sequence[int], mode: Mode = Mode.COMPETITIVE) -> Call:
         return self._call(RESULTS[mode], "commit", session, group, rows)
 

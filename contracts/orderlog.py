@@ -55,21 +55,6 @@ class OrderLog:
         """Position of the live entry of every (account, side): the last one."""
         return {maker: position for position, maker in enumerate(self.makers())}
 
-    def chunks(self, words: int, log: bytes = bytes(32)) -> list[OrderLog]:
-        """The log from where it hashes to `log` on, divided where the next batch would go beyond `words` words, never within a
-        batch. Empty where `log` is all of it; raises `ValueError` where no part of it hashes to `log`."""
-        hashes = [bytes(32)]
-        for batch in self.batches:
-            hashes.append(extend_log(hashes[-1], batch))
-        if log not in hashes:
-            raise ValueError(f"log: expected the hash of a beginning of the log, got {log.hex()}")
-        parts: list[list[tuple[int, ...]]] = []
-        for batch in self.batches[hashes.index(log) :]:
-            if not parts or sum(map(len, parts[-1])) + len(batch) > words:
-                parts.append([])
-            parts[-1].append(batch)
-        return [OrderLog(tuple(part), self.intervals) for part in parts]
-
     def hashes(self) -> list[bytes]:
         """The hash of the words of every batch."""
         return [hash_words(batch) for batch in self.batches]

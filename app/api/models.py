@@ -80,10 +80,14 @@ class SessionSummary(Model):
 
 
 class Cleared(Model):
+    """Result of an interval. In a cooperative session `price` is what a buyer pays on average, and every filled Wh is `share`
+    better than its limit; there is no range of prices `lo` to `hi`."""
+
     interval: int
     price: int | None
-    lo: int
-    hi: int
+    lo: int | None
+    hi: int | None
+    share: int | None = Field(description="Micro-euro per kWh by which every order improves on its limit; cooperative only.")
     volume_wh: int
 
 

@@ -16,6 +16,8 @@ from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, DeliveryRecord, Outbox
 from app.services import accounts, orders, sessions, settling
+from contracts.clearing_words import CooperativeCertificate
+from contracts.encoding import IntervalCertificate
 from contracts.units import PPM, SessionState, Side
 from settlement.records import delivered
 
@@ -39,10 +41,8 @@ def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
         sent = db.exec(
             select(Outbox).where(Outbox.session == session_id, Outbox.status == "confirmed").order_by(col(Outbox.id))
         ).all()
-    cleared = [
-        models.Cleared(interval=interval, price=c.price, lo=c.lo, hi=c.hi, volume_wh=c.volume)
-        for interval, c in zip(terms.intervals, view.certificates or (), strict=False)
-    ]
+    certificates: Sequence[IntervalCertificate | CooperativeCertificate] = view.certificates or ()
+    cleared = [_cleared(interval, c) for interval, c in zip(terms.intervals, certificates, strict=False)]
     recorded = sessions.records(ctx, session_id)
     return models.SessionDetail(
         **_summary(view).model_dump(),
@@ -257,6 +257,13 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
             )
         )
     return models.StatementPage(items=items)
+
+
+def _cleared(interval: int, c: IntervalCertificate | CooperativeCertificate) -> models.Cleared:
+    if isinstance(c, CooperativeCertificate):
+        share = c.share if c.volume else None
+        return models.Cleared(interval=interval, price=c.price, lo=None, hi=None, share=share, volume_wh=c.volume)
+    return models.Cleared(interval=interval, price=c.price, lo=c.lo, hi=c.hi, share=None, volume_wh=c.volume)
 
 
 def _submitted(value: orders.Submitted) -> models.Submitted:

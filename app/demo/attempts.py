@@ -14,7 +14,7 @@ from app.demo.client import Api, ApiError
 from app.demo.community import Community, word_terms
 from app.services import clearing as clearings
 from app.services import sessions
-from contracts.calls import Call
+from contracts.calls import Call, ClearingPass
 from contracts.deliveries import Entry, ProofBatch, decode_delivery, delivery_words
 from contracts.encoding import ScheduleOrder, Step, batch_words
 from contracts.events import Delivered
@@ -57,7 +57,7 @@ def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
     view = sessions.view(ctx, session["id"])
     clearing = clear(view.book, view.sold_before)
     certificate = list(clearing.certificates)
-    part = next(clearings.passes(ctx, view, clearing))
+    part = ClearingPass.whole(clearings.order_log(view), clearing.certificate_words)
 
     def altered(**change: int) -> Call:
         bad = [replace(certificate[0], **change), *certificate[1:]]

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from app.context import Context
 from app.errors import Refused
 from app.services import sessions
-from contracts.calls import ClearingPass
-from contracts.encoding import groups_of
+from contracts.calls import Call, ClearingPass
+from contracts.clearing_words import plan_chunks
+from contracts.encoding import extend_log, groups_of
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog
-from contracts.units import SessionState
-from market.clearing.certificate import check_clearing
+from contracts.units import Mode, SessionState
+from market.clearing.engine import AnyClearing, check, clear
 
 
 def clear_session(ctx: Context, session_id: int) -> list[str]:
@@ -25,13 +26,13 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     view = sessions.view(ctx, session_id)
     done: list[str] = []
     if view.state is SessionState.CLOSED or (view.state is SessionState.UNDER_REVIEW and view.book.excluded):
-        clearing = sessions.compute(view)
-        verdict = check_clearing(view.book, clearing.certificates, clearing.rows, view.sold_before)
+        clearing = clear(view.book, view.sold_before)
+        verdict = check(view.book, clearing, view.sold_before)
         if not verdict.accepted:
             raise RuntimeError(f"the engine's clearing of session {session_id} was refused by the checker: {verdict}")
         sent = 0
-        for part in passes(ctx, view, clearing):
-            ctx.send("clear", "operator", ctx.client.encode_clear(session_id, part), session_id)
+        for call in calls(ctx, view, clearing):
+            ctx.send("clear", "operator", call, session_id)
             sent += 1
         parts = f" in {sent} transactions" if sent > 1 else ""
         done.append(f"session {session_id}: cleared {clearing.volume} Wh from {len(view.book.live)} live orders{parts}")
@@ -54,31 +55,44 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     return done
 
 
-def passes(ctx: Context, view: sessions.SessionView, clearing: sessions.AnyClearing) -> Iterator[ClearingPass]:
-    """The calls of `clear` that are left, each to be sent before the next is asked for."""
-    whole = OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))
+def order_log(view: sessions.SessionView) -> OrderLog:
+    """The session's log as `clear` takes it again."""
+    return OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))
+
+
+def calls(ctx: Context, view: sessions.SessionView, clearing: AnyClearing) -> Iterator[Call]:
+    """The calls that are left until the clearing is accepted, each to be sent before the next is asked for."""
+    log = order_log(view)
     makers = [(account, side) for account, side, _ in view.book.rows]
-    claim = ClearingPass(
-        certificate=clearing.certificate_words,
-        levels=clearing.level_words,
-        live=view.book.live_words(),
-        excluded=view.book.excluded_words(),
-        state=(),
-        sizes=(),
-        words=(),
-        hints=(),
-        rest=(),
-        beneficiary=ctx.settings.clearing_account,
+    whole = ClearingPass.whole(log, clearing.certificate_words, clearing.level_words, ctx.settings.clearing_account)
+    whole = whole._replace(excluded=view.book.excluded_words())
+    session, key = view.terms.session, whole.key(log.hash())
+    state = _left(ctx, session, key)
+    chunks = plan_chunks(
+        log.batches,
+        log.intervals,
+        cooperative=view.terms.mode is Mode.COOPERATIVE,
+        live_rows=len(makers),
+        levels=len(whole.levels),
+        first=_batches_taken(log, state),
+        target=ctx.settings.clearing_gas,
     )
-    key = claim.key(whole.hash())
-    state = _left(ctx, view.terms.session, key)
-    reached = state[0].to_bytes(32, "big") if state else bytes(32)
-    chunks = whole.chunks(ctx.settings.clearing_words, reached) or [OrderLog((), whole.intervals)]
     for number, chunk in enumerate(chunks):
         if number:
-            state = _left(ctx, view.terms.session, key)
-        rest = [hashed for later in chunks[number + 1 :] for hashed in later.hashes()]
-        yield claim._replace(state=state, sizes=chunk.sizes, words=chunk.words, hints=chunk.hints(makers), rest=rest)
+            state = _left(ctx, session, key)
+        now = OrderLog(log.batches[chunk.first : chunk.end], log.intervals)
+        rest = OrderLog(log.batches[chunk.end :], log.intervals).hashes()
+        part = whole._replace(state=state, sizes=now.sizes, words=now.words, hints=now.hints(makers), rest=rest)
+        yield ctx.client.encode_clear(session, part) if chunk.completes else ctx.client.encode_take(session, part)
+
+
+def _batches_taken(log: OrderLog, state: tuple[int, ...]) -> int:
+    """How many batches the calls that left `state` have taken."""
+    taken, reached = 0, bytes(32)
+    while state and reached != state[0].to_bytes(32, "big"):
+        reached = extend_log(reached, log.batches[taken])
+        taken += 1
+    return taken
 
 
 def _left(ctx: Context, session_id: int, key: bytes) -> tuple[int, ...]:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import TypeAlias
 
 from sqlmodel import col, select
 
 from app.context import Context
-from app.database import DeliveryRecord, LogBatch, MarketSession, known
+from app.database import DeliveryRecord, Exemption, LogBatch, MarketSession, known
 from app.errors import Refused
+from contracts.clearing_words import CooperativeCertificate, cooperative_certificates
 from contracts.deliveries import Entry
 from contracts.encoding import IntervalCertificate, decode_excluded
 from contracts.events import SessionOpened
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, SessionState, Side
-from market.clearing.uniform import Clearing, clear
+from market.clearing.engine import AnyClearing, clear
 from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
 from settlement.records import Record, records_of
-
-AnyClearing: TypeAlias = Clearing
 
 CLEARED_HERE = (Mode.COMPETITIVE, Mode.COOPERATIVE)
 """Modes whose result follows from the order log alone."""
@@ -50,7 +49,7 @@ class SessionView:
     state: SessionState
     book: OrderBook
     batches: tuple[LogBatch, ...]
-    certificates: tuple[IntervalCertificate, ...] | None
+    certificates: tuple[IntervalCertificate, ...] | tuple[CooperativeCertificate, ...] | None
     sold_before: dict[int, int]
     rounding: int | None
     """What the contract says is left in the escrow of a settled session, micro-euro: rounding, and intake fees of nobody's."""
@@ -58,9 +57,9 @@ class SessionView:
     """Intake fees that nobody was paid, micro-euro."""
 
     @cached_property
-    def clearing(self) -> Clearing | None:
+    def clearing(self) -> AnyClearing | None:
         """The engine's own result over the log; None until the contract has accepted a certificate."""
-        return compute(self) if self.certificates is not None else None
+        return clear(self.book, self.sold_before) if self.certificates is not None else None
 
     @cached_property
     def sold(self) -> dict[int, tuple[int, ...]]:
@@ -69,17 +68,11 @@ class SessionView:
         return {row.account: row.fills for row in rows if row.live and row.side is Side.OFFER and any(row.fills)}
 
 
-def compute(view: SessionView) -> AnyClearing:
-    """The one right clearing of a session's order log, by the engine of its mode."""
-    if view.terms.mode is Mode.COMPETITIVE:
-        return clear(view.book, view.sold_before)
-    raise Refused(
-        f"Sessions of mode {view.terms.mode.name.lower()} are not cleared here.",
-        status=409,
-        field="mode",
-        expected=" or ".join(mode.name.lower() for mode in CLEARED_HERE),
-        got=view.terms.mode.name.lower(),
-    )
+def certificates_of(mode: Mode, words: Sequence[int]) -> tuple[IntervalCertificate, ...] | tuple[CooperativeCertificate, ...]:
+    """A certificate per interval from the words that the contract accepted."""
+    if mode is Mode.COOPERATIVE:
+        return cooperative_certificates(words)
+    return tuple(IntervalCertificate.from_word(word) for word in words)
 
 
 def open_session(
@@ -179,9 +172,9 @@ def view(ctx: Context, session_id: int) -> SessionView:
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
     excluded = decode_excluded([int(word, 16) for word in row.excluded])
     book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches], excluded)
-    certificates = (
-        tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate is not None else None
-    )
+    certificates = None
+    if row.certificate is not None:
+        certificates = certificates_of(terms.mode, [int(word, 16) for word in row.certificate])
     return SessionView(
         terms=terms,
         rules=rule_sets.from_words([int(word, 16) for word in row.rules]),
@@ -220,6 +213,16 @@ def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:
         intake_fee=number["intake_fee"],
         challenge_end=number["challenge_end"],
     )
+
+
+def exempted(ctx: Context, session_id: int) -> dict[int, int]:
+    """Per account the intervals of the day for which the guardian freed it from penalties in a session."""
+    with ctx.database.session() as db:
+        rows = db.exec(select(Exemption).where(Exemption.session == session_id)).all()
+    found: dict[int, int] = {}
+    for row in rows:
+        found[row.account] = found.get(row.account, 0) | int(row.intervals, 16)
+    return found
 
 
 def batches(ctx: Context, session_id: int) -> list[list[Entry]]:

@@ -21,7 +21,13 @@ def statement(ctx: Context, session_id: int) -> SessionStatement | None:
     view = sessions.view(ctx, session_id)
     if view.clearing is None or view.certificates is None:
         return None
-    return settle(view.terms, view.certificates, view.clearing.rows, sessions.records(ctx, session_id), view.rules)
+    return settle(
+        view.terms,
+        view.certificates,  # type: ignore[arg-type]
+        view.clearing.rows,
+        sessions.records(ctx, session_id),
+        view.rules,
+    )
 
 
 def settled_rows(ctx: Context, session_id: int) -> dict[tuple[int, Side], SettledRow]:
@@ -49,9 +55,10 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
     known_records = records_of(batches)
     finished = {key for key in settled_rows(ctx, session_id)}
     late = ctx.now() > view.terms.proof_deadline
+    exempted = sessions.exempted(ctx, session_id)
 
     def final(row: ResultRow) -> bool:
-        recorded = 0
+        recorded = exempted.get(row.account, 0)
         for record in known_records.get(row.account, ()):
             recorded |= record.mask
         return late or all(recorded >> t & 1 for t, fill in zip(view.terms.intervals, row.fills, strict=True) if fill)

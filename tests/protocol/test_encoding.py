@@ -316,17 +316,6 @@ def test_groups_hold_sixteen_rows_whatever_their_size() -> None:
     assert [word for words in groups for word in words] == [word for row in rows for word in row_words(row)]
 
 
-def test_a_log_divides_between_batches_only() -> None:
-    log = OrderLog.of([[1] * 3, [2] * 4, [3] * 9, [4]], 1)
-    assert [part.sizes for part in log.chunks(7)] == [[3, 4], [9], [1]]
-    assert [part.sizes for part in log.chunks(100)] == [[3, 4, 9, 1]]
-    after = OrderLog.of(log.batches[:2], 1).hash()
-    assert [part.sizes for part in log.chunks(7, after)] == [[9], [1]]
-    assert log.chunks(7, log.hash()) == []
-    with pytest.raises(ValueError, match="beginning of the log"):
-        log.chunks(7, b"\1" * 32)
-
-
 def test_live_table_hints_log_and_masks() -> None:
     rows = [
         (3, Side.BID, 9),
