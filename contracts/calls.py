@@ -8,9 +8,39 @@ from typing import Any, NamedTuple
 from contracts.artifacts import Function, load
 from contracts.deliveries import ProofBatch
 from contracts.deploy import Deployment
-from contracts.orderlog import OrderLog
 from contracts.sessions import SessionRequest
 from contracts.typed_data import SignedBatch
+from contracts.units import Mode
+
+RESULTS = {
+    Mode.COMPETITIVE: "Clearing",
+    Mode.COOPERATIVE: "Clearing",
+    Mode.BLOCK: "BlockClearing",
+    Mode.REQUEST: "FlexRequests",
+}
+"""The contract that knows the results of a session's mode."""
+
+
+class ClearingPass(NamedTuple):
+    """One call of `clear`, in the order of the contract's struct (docs/protocol.md section 7)."""
+
+    certificate: Sequence[int]
+    levels: Sequence[int]
+    """Cooperative sessions only."""
+    live: Sequence[int]
+    excluded: Sequence[int]
+    state: Sequence[int]
+    """What the call before left; empty at first."""
+    sizes: Sequence[int]
+    """Lengths of the call's batches in words."""
+    words: Sequence[int]
+    hints: Sequence[int]
+    beneficiary: int
+    """The account that the intake fees go to with the last call; 0 for nobody's."""
+
+    def values(self) -> tuple[object, ...]:
+        """As the ABI takes it."""
+        return tuple(self)
 
 
 class Call(NamedTuple):
@@ -38,8 +68,13 @@ class MarketCalls:
     def encode_register(self, owner: str) -> Call:
         return self._call("Accounts", "register", owner)
 
-    def encode_set_delegate(self, account: int, delegate: str) -> Call:
+    def encode_set_delegate(self, account: int, delegate: int) -> Call:
+        """Lets the owner of the account `delegate` place orders for `account`; 0 ends that."""
         return self._call("Accounts", "setDelegate", account, delegate)
+
+    def encode_set_envelope(self, account: int, wh: int) -> Call:
+        """The most that `account` may offer in an interval of a cooperative session, Wh."""
+        return self._call("Accounts", "setEnvelope", account, wh)
 
     def encode_bind_meter(self, account: int, zone: int, key: int, from_day: int) -> Call:
         return self._call("Accounts", "bindMeter", account, zone, key, from_day)
@@ -74,19 +109,26 @@ class MarketCalls:
         return self._call("FlexMarket", "place", session, words)
 
     def encode_place_signed(self, batches: Sequence[SignedBatch]) -> Call:
-        listed = [(b.batch.session, b.batch.words, b.batch.nonce, b.batch.deadline, b.signer, b.signature) for b in batches]
+        listed = [
+            (b.batch.session, b.batch.words, b.batch.nonce, b.batch.counter, b.batch.deadline, b.signer, b.signature)
+            for b in batches
+        ]
         return self._call("FlexMarket", "placeSigned", listed)
 
     def encode_invalidate_nonces(self, word: int, bits: int) -> Call:
         """Makes the sender's nonces `256 * word + k` unusable, for every set bit k."""
         return self._call("FlexMarket", "invalidateNonces", word, bits)
 
-    def encode_clear(self, session: int, log: OrderLog, certificate: Sequence[int]) -> Call:
-        live, hints = log.table()
-        return self._call("FlexMarket", "clear", session, log.sizes, log.words, certificate, live, hints)
+    def encode_increment_counter(self) -> Call:
+        """Makes everything that the sender has signed so far unusable."""
+        return self._call("FlexMarket", "incrementCounter")
 
-    def encode_commit(self, session: int, group: int, rows: Sequence[int]) -> Call:
-        return self._call("FlexMarket", "commit", session, group, rows)
+    def encode_clear(self, session: int, part: ClearingPass) -> Call:
+        """The next batches of the log, with what is claimed of all of it."""
+        return self._call("Clearing", "clear", session, part.values())
+
+    def encode_commit(self, session: int, group: int, rows: Sequence[int], mode: Mode = Mode.COMPETITIVE) -> Call:
+        return self._call(RESULTS[mode], "commit", session, group, rows)
 
     def encode_release_cancelled(self, session: int, previous: bytes, words: Sequence[int]) -> Call:
         return self._call("FlexMarket", "releaseCancelled", session, previous, words)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.calls import Call, MarketCalls, _function
+from contracts.calls import RESULTS, Call, ClearingPass, MarketCalls, _function
 from contracts.chain import ZERO_ADDRESS, Chain, ChainError, Log, Prepared, Receipt
 from contracts.deliveries import ProofBatch
 from contracts.deploy import CONTRACTS, Deployment
@@ -14,12 +14,12 @@ from contracts.events import AccountRegistered, Event, Orders, SessionOpened, Zo
 from contracts.orderlog import OrderLog
 from contracts.sessions import Progress, SessionRequest, Terms
 from contracts.typed_data import Domain, SignedBatch
-from contracts.units import SessionState
+from contracts.units import Mode, SessionState
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An account's money in the vault, micro-euro."""
+    """An account's money in the vault, micro-euro, and its reputation: 0 never rated, otherwise 1 to 10001."""
 
     available: int
     locked: int
@@ -73,8 +73,11 @@ class MarketClient(MarketCalls):
         """Opens an account for `owner`, returns its index."""
         return int(self._event(self.send(key, self.encode_register(owner)), AccountRegistered).account)
 
-    def set_delegate(self, key: bytes, account: int, delegate: str) -> Receipt:
+    def set_delegate(self, key: bytes, account: int, delegate: int) -> Receipt:
         return self.send(key, self.encode_set_delegate(account, delegate))
+
+    def set_envelope(self, key: bytes, account: int, wh: int) -> Receipt:
+        return self.send(key, self.encode_set_envelope(account, wh))
 
     def bind_meter(self, key: bytes, account: int, zone: int, meter_key: int, from_day: int) -> Receipt:
         return self.send(key, self.encode_bind_meter(account, zone, meter_key, from_day))
@@ -113,11 +116,14 @@ class MarketClient(MarketCalls):
     def invalidate_nonces(self, key: bytes, word: int, bits: int) -> Receipt:
         return self.send(key, self.encode_invalidate_nonces(word, bits))
 
-    def clear(self, key: bytes, session: int, log: OrderLog, certificate: Sequence[int]) -> Receipt:
-        return self.send(key, self.encode_clear(session, log, certificate))
+    def increment_counter(self, key: bytes) -> Receipt:
+        return self.send(key, self.encode_increment_counter())
 
-    def commit(self, key: bytes, session: int, group: int, rows: Sequence[int]) -> Receipt:
-        return self.send(key, self.encode_commit(session, group, rows))
+    def clear(self, key: bytes, session: int, part: ClearingPass) -> Receipt:
+        return self.send(key, self.encode_clear(session, part))
+
+    def commit(self, key: bytes, session: int, group: int, rows: Sequence[int], mode: Mode = Mode.COMPETITIVE) -> Receipt:
+        return self.send(key, self.encode_commit(session, group, rows, mode))
 
     def release_cancelled(self, key: bytes, session: int, previous: bytes, words: Sequence[int]) -> Receipt:
         return self.send(key, self.encode_release_cancelled(session, previous, words))
@@ -165,9 +171,13 @@ class MarketClient(MarketCalls):
     def owner_of(self, account: int) -> str:
         return str(self._view("Accounts", "ownerOf", account))
 
-    def delegate_of(self, account: int) -> str | None:
-        found = str(self._view("Accounts", "delegateOf", account))
-        return None if found == ZERO_ADDRESS else found
+    def delegate_of(self, account: int) -> int | None:
+        """The account whose owner may place orders for `account`."""
+        return int(self._view("Accounts", "delegateOf", account)) or None
+
+    def envelope_of(self, account: int) -> int:
+        """Wh an interval that the account may offer in a cooperative session."""
+        return int(self._view("Accounts", "envelopeOf", account))
 
     def key_at(self, account: int, day: int) -> tuple[int, int] | None:
         """Meter key in force on `day` and its first day; None where there is none, or a suspended one."""
@@ -217,17 +227,22 @@ class MarketClient(MarketCalls):
         """Hash of the order log."""
         return bytes(self._view("FlexMarket", "log", session))
 
-    def certificate_hash(self, session: int) -> bytes:
-        return bytes(self._view("FlexMarket", "certificateHash", session))
+    def certificate_hash(self, session: int, mode: Mode = Mode.COMPETITIVE) -> bytes:
+        """Hash of the accepted certificate's words, zero before."""
+        return bytes(self._view(RESULTS[mode], "certificateHash", session))
 
-    def group_hash(self, session: int, group: int) -> bytes:
-        return bytes(self._view("FlexMarket", "groupHash", session, group))
+    def group_hash(self, session: int, group: int, mode: Mode = Mode.COMPETITIVE) -> bytes:
+        return bytes(self._view(RESULTS[mode], "groupHash", session, group))
 
-    def committed(self, session: int, group: int) -> bool:
-        return bool(self._view("FlexMarket", "committed", session, group))
+    def committed(self, session: int, group: int, mode: Mode = Mode.COMPETITIVE) -> bool:
+        return bool(self._view(RESULTS[mode], "committed", session, group))
 
     def auctioned(self, zone: int, day: int) -> int:
         return int(self._view("FlexMarket", "auctioned", zone, day))
+
+    def counter_of(self, signer: str) -> int:
+        """What `signer` has to state as counter in what it signs now."""
+        return int(self._view("FlexMarket", "counterOf", signer))
 
     def nonce_used(self, signer: str, nonce: int) -> bool:
         return bool(self._view("FlexMarket", "nonceUsed", signer, nonce))

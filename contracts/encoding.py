@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from eth_hash.auto import keccak
 
-from contracts.units import MAX_PRICE, MAX_QUANTITY, Side, ceil_div
+from contracts.units import MAX_PRICE, MAX_QUANTITY, PPM, Side, ceil_div
 
 MAX_STEPS = 4
 """Steps of one schedule order's curve."""
@@ -21,6 +22,10 @@ GROUP_ROWS = 16
 
 _ENTRIES_A_WORD = 4
 _FILLS_A_WORD = 8
+_GROSS_A_WORD = 4
+
+_M32 = (1 << 32) - 1
+_M64 = (1 << 64) - 1
 
 
 class EncodingError(ValueError):
@@ -35,13 +40,39 @@ class Step:
     limits: tuple[int, ...]
 
 
+class EntryTerms(Protocol):
+    """What a session's terms say about the words of its entries; both the contract's terms and the market's have it."""
+
+    @property
+    def mask(self) -> int:
+        """A bit per interval of the day."""
+
+    @property
+    def price_cap(self) -> int:
+        """Micro-euro per kWh."""
+
+    @property
+    def collateral_ppm(self) -> int:
+        """Share of an offer's worth at the cap that it locks."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleOrder:
-    """One account's whole curve on one side of a session: 1 to 4 steps. A single step without quantities cancels."""
+    """One account's whole curve on one side of a session: 1 to 4 steps. A single step without quantities cancels.
+
+    `agent` is the account whose owner signs, 0 where the account's own does; with `agent_pays` money is the agent's. What a
+    `reserve` (offers only) does not fill may replace failing members. In block mode `min_fill_ppm` is the least part that is
+    taken, and `parent` the (account, side) without which nothing is.
+    """
 
     account: int
     side: Side
     steps: tuple[Step, ...]
+    agent: int = 0
+    agent_pays: bool = False
+    reserve: bool = False
+    min_fill_ppm: int = 0
+    parent: tuple[int, Side] | None = None
 
     @property
     def cancels(self) -> bool:
@@ -52,11 +83,24 @@ class ScheduleOrder:
         """Number of (interval, quantity, limit) entries with a quantity."""
         return sum(1 for step in self.steps for quantity in step.quantities if quantity)
 
+    @property
+    def payer(self) -> int:
+        """The account whose money is locked and moved."""
+        return self.agent if self.agent_pays else self.account
+
     def lock(self, price_cap: int, collateral_ppm: int) -> int:
-        """Micro-euro locked at entry: a bid's largest cost, an offer's collateral by the cap."""
+        """Micro-euro locked at entry: a bid's largest cost, an offer's collateral by the cap. The intake fee comes on top."""
         if self.side is Side.BID:
             return sum(ceil_div(q * p, 1000) for step in self.steps for q, p in zip(step.quantities, step.limits, strict=True))
         return ceil_div(collateral_ppm * price_cap * sum(sum(step.quantities) for step in self.steps), 10**9)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOrder:
+    """An entry of the log: the order, and the lock (micro-euro) that its header states."""
+
+    order: ScheduleOrder
+    lock: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,68 +132,123 @@ class IntervalCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """What one entry of the log came to: lock and cost in micro-euro, fills in Wh per session interval."""
+    """What one entry of the log came to: lock and cost in micro-euro, fills in Wh per session interval.
+
+    `gross` is there where the row has prices of its own: per interval the sum of fill times price, in thousandths of a
+    micro-euro. `reserve` are the steps of a live reserve.
+    """
 
     account: int
+    payer: int
     side: Side
     live: bool
     lock: int
     cost: int
     fills: tuple[int, ...]
+    gross: tuple[int, ...] | None = None
+    reserve: tuple[Step, ...] | None = None
 
 
-def entry_words(order: ScheduleOrder, intervals: int) -> list[int]:
-    """`order` as words for a session of `intervals` intervals."""
-    if not 0 < order.account < 1 << 32:
-        raise EncodingError(f"account: expected 1..2^32-1, got {order.account}")
-    if not 1 <= len(order.steps) <= MAX_STEPS:
-        raise EncodingError(f"steps: expected 1 to {MAX_STEPS}, got {len(order.steps)}")
-    words = [order.account | (len(order.steps) - 1) << 32 | int(order.side) << 255]
+def entry_words(order: ScheduleOrder, terms: EntryTerms) -> list[int]:
+    """`order` as words for a session with these terms, the lock that follows from them in its header."""
+    return encode_entry(order, terms.mask.bit_count(), order.lock(terms.price_cap, terms.collateral_ppm))
+
+
+def batch_words(orders: Sequence[ScheduleOrder], terms: EntryTerms) -> list[int]:
+    """Several orders as the words of one batch."""
+    return [word for order in orders for word in entry_words(order, terms)]
+
+
+def encode_entry(order: ScheduleOrder, intervals: int, lock: int) -> list[int]:
+    """`order` as words for `intervals` intervals, stating `lock` (micro-euro); the market takes none but the right one."""
+    words = [_entry_header(order, lock)]
     for number, step in enumerate(order.steps):
-        if len(step.quantities) != intervals or len(step.limits) != intervals:
-            raise EncodingError(
-                f"steps[{number}]: expected {intervals} quantities and limits, "
-                f"got {len(step.quantities)} and {len(step.limits)}"
-            )
-        body = [0] * words_for(intervals, _ENTRIES_A_WORD)
-        for j, (quantity, limit) in enumerate(zip(step.quantities, step.limits, strict=True)):
-            if not 0 <= quantity <= MAX_QUANTITY:
-                raise EncodingError(f"steps[{number}].quantities[{j}]: expected 0..{MAX_QUANTITY} Wh, got {quantity}")
-            if not 0 <= limit <= MAX_PRICE:
-                raise EncodingError(f"steps[{number}].limits[{j}]: expected 0..{MAX_PRICE} micro-euro per kWh, got {limit}")
-            if not quantity and limit:
-                raise EncodingError(f"steps[{number}].limits[{j}]: a zero quantity has a zero limit, got {limit}")
-            body[j // 4] |= (quantity | limit << 24) << 56 * (j % 4)
-        words += body
+        words += _step_words(f"steps[{number}]", step, intervals)
     if order.cancels and len(order.steps) > 1:
         raise EncodingError(f"steps: an order without quantities has one step, got {len(order.steps)}")
+    if order.cancels and lock:
+        raise EncodingError(f"lock: an order without quantities locks nothing, got {lock}")
     return words
 
 
-def batch_words(orders: Sequence[ScheduleOrder], intervals: int) -> list[int]:
-    """Several orders as the words of one batch."""
-    return [word for order in orders for word in entry_words(order, intervals)]
+def _entry_header(order: ScheduleOrder, lock: int) -> int:
+    _within("account", order.account, 1, _M32)
+    _within("agent", order.agent, 0, _M32)
+    _within("lock", lock, 0, _M64, " micro-euro")
+    _within("min_fill_ppm", order.min_fill_ppm, 0, PPM)
+    if not 1 <= len(order.steps) <= MAX_STEPS:
+        raise EncodingError(f"steps: expected 1 to {MAX_STEPS}, got {len(order.steps)}")
+    if order.agent_pays and not order.agent:
+        raise EncodingError("agent_pays: expected an agent that pays, got none")
+    if order.reserve and order.side is not Side.OFFER:
+        raise EncodingError("reserve: expected an offer, got a bid")
+    header = order.account | order.agent << 32 | lock << 64 | (len(order.steps) - 1) << 128
+    header |= order.agent_pays << 130 | order.reserve << 131 | order.min_fill_ppm << 132 | int(order.side) << 255
+    if order.parent is not None:
+        account, side = order.parent
+        _within("parent", account, 1, _M32)
+        header |= account << 152 | int(side) << 184
+    return header
 
 
-def decode_entries(words: Sequence[int], intervals: int) -> Iterator[ScheduleOrder]:
-    """The orders in a batch's words; raises `EncodingError` on anything that the market would not have taken."""
+def _step_words(name: str, step: Step, intervals: int) -> list[int]:
+    if len(step.quantities) != intervals or len(step.limits) != intervals:
+        raise EncodingError(
+            f"{name}: expected {intervals} quantities and limits, got {len(step.quantities)} and {len(step.limits)}"
+        )
+    body = [0] * words_for(intervals, _ENTRIES_A_WORD)
+    for j, (quantity, limit) in enumerate(zip(step.quantities, step.limits, strict=True)):
+        _within(f"{name}.quantities[{j}]", quantity, 0, MAX_QUANTITY, " Wh")
+        _within(f"{name}.limits[{j}]", limit, 0, MAX_PRICE, " micro-euro per kWh")
+        if not quantity and limit:
+            raise EncodingError(f"{name}.limits[{j}]: a zero quantity has a zero limit, got {limit}")
+        body[j // 4] |= (quantity | limit << 24) << 56 * (j % 4)
+    return body
+
+
+def _decode_steps(words: Sequence[int], intervals: int) -> tuple[Step, ...]:
     size = words_for(intervals, _ENTRIES_A_WORD)
+    found = []
+    for start in range(0, len(words), size):
+        body = words[start : start + size]
+        slots = [body[j // 4] >> 56 * (j % 4) & (1 << 56) - 1 for j in range(intervals)]
+        found.append(Step(tuple(s & MAX_QUANTITY for s in slots), tuple(s >> 24 for s in slots)))
+    return tuple(found)
+
+
+def _within(field: str, value: int, least: int, largest: int, unit: str = "") -> None:
+    if not least <= value <= largest:
+        raise EncodingError(f"{field}: expected {least}..{largest}{unit}, got {value}")
+
+
+def entry_size(header: int, intervals: int) -> int:
+    """Words of an entry with this header in a session of `intervals` intervals."""
+    return 1 + ((header >> 128 & 3) + 1) * words_for(intervals, _ENTRIES_A_WORD)
+
+
+def decode_entries(words: Sequence[int], intervals: int) -> Iterator[LoggedOrder]:
+    """The entries in a batch's words; raises `EncodingError` on what no session of `intervals` intervals would have taken."""
     at = 0
     while at < len(words):
         header = words[at]
-        steps = (header >> 32 & 3) + 1
-        end = at + 1 + steps * size
+        end = at + entry_size(header, intervals)
         if end > len(words):
             raise EncodingError(f"words: row at {at} needs {end - at} words, {len(words) - at} are left")
-        decoded = []
-        for k in range(steps):
-            body = words[at + 1 + k * size : at + 1 + (k + 1) * size]
-            slots = [body[j // 4] >> 56 * (j % 4) & (1 << 56) - 1 for j in range(intervals)]
-            decoded.append(Step(tuple(s & MAX_QUANTITY for s in slots), tuple(s >> 24 for s in slots)))
-        order = ScheduleOrder(header & 0xFFFFFFFF, Side(header >> 255), tuple(decoded))
-        if entry_words(order, intervals) != list(words[at:end]):
+        parent = header >> 152 & _M32
+        order = ScheduleOrder(
+            account=header & _M32,
+            side=Side(header >> 255),
+            steps=_decode_steps(words[at + 1 : end], intervals),
+            agent=header >> 32 & _M32,
+            agent_pays=bool(header >> 130 & 1),
+            reserve=bool(header >> 131 & 1),
+            min_fill_ppm=header >> 132 & (1 << 20) - 1,
+            parent=(parent, Side(header >> 184 & 1)) if parent else None,
+        )
+        lock = header >> 64 & _M64
+        if encode_entry(order, intervals, lock) != list(words[at:end]):
             raise EncodingError(f"words: row at {at} has bits outside its fields")
-        yield order
+        yield LoggedOrder(order, lock)
         at = end
 
 
@@ -169,27 +268,94 @@ def hint_words(hints: Sequence[int]) -> list[int]:
     return words
 
 
+def excluded_words(orders: Sequence[tuple[int, Side]]) -> list[int]:
+    """The orders (account, side) that the guardian excluded, ascending, a word each."""
+    return [account | int(side) << 32 for account, side in sorted(orders)]
+
+
 def row_words(row: ResultRow) -> list[int]:
     """A result row as words."""
-    header = row.account | int(row.side) << 32 | int(row.live) << 33 | row.lock << 64 | row.cost << 160
-    fills = [0] * words_for(len(row.fills), _FILLS_A_WORD)
-    for j, fill in enumerate(row.fills):
-        fills[j // 8] |= fill << 32 * (j % 8)
-    return [header, *fills]
+    _within("account", row.account, 1, _M32)
+    _within("payer", row.payer, 1, _M32)
+    _within("lock", row.lock, 0, _M64, " micro-euro")
+    _within("cost", row.cost, 0, _M64, " micro-euro")
+    if not row.live and (row.cost or any(row.fills) or row.gross is not None or row.reserve is not None):
+        raise EncodingError("live: expected neither cost, fills, gross nor reserve in the row of a skipped entry, got some")
+    header = row.account | row.payer << 32 | row.lock << 64 | row.cost << 128 | int(row.side) << 192 | row.live << 193
+    words = [header, *_packed("fills", row.fills, 32)]
+    if row.gross is not None:
+        if len(row.gross) != len(row.fills):
+            raise EncodingError(f"gross: expected {len(row.fills)} values, got {len(row.gross)}")
+        words[0] |= 1 << 194
+        words += _packed("gross", row.gross, 64)
+    if row.reserve is not None:
+        if row.side is not Side.OFFER:
+            raise EncodingError("reserve: expected an offer's row, got a bid's")
+        if not 1 <= len(row.reserve) <= MAX_STEPS:
+            raise EncodingError(f"reserve: expected 1 to {MAX_STEPS} steps, got {len(row.reserve)}")
+        words[0] |= 1 << 195 | (len(row.reserve) - 1) << 196
+        for number, step in enumerate(row.reserve):
+            words += _step_words(f"reserve[{number}]", step, len(row.fills))
+    return words
+
+
+def _packed(field: str, values: Sequence[int], bits: int) -> list[int]:
+    a_word = 256 // bits
+    words = [0] * words_for(len(values), a_word)
+    for j, value in enumerate(values):
+        _within(f"{field}[{j}]", value, 0, (1 << bits) - 1)
+        words[j // a_word] |= value << bits * (j % a_word)
+    return words
+
+
+def row_size(header: int, intervals: int) -> int:
+    """Words of a result row with this header in a session of `intervals` intervals."""
+    size = 1 + words_for(intervals, _FILLS_A_WORD)
+    if header >> 194 & 1:
+        size += words_for(intervals, _GROSS_A_WORD)
+    if header >> 193 & 1 and header >> 195 & 1:
+        size += ((header >> 196 & 3) + 1) * words_for(intervals, _ENTRIES_A_WORD)
+    return size
 
 
 def decode_row(words: Sequence[int], intervals: int) -> ResultRow:
-    """A result row from its `1 + ceil(intervals / 8)` words."""
-    m96 = (1 << 96) - 1
+    """A result row from exactly its words; raises `EncodingError` on words that are none."""
     header = words[0]
-    return ResultRow(
-        header & 0xFFFFFFFF,
-        Side(header >> 32 & 1),
-        bool(header >> 33 & 1),
-        header >> 64 & m96,
-        header >> 160,
-        tuple(words[1 + j // 8] >> 32 * (j % 8) & 0xFFFFFFFF for j in range(intervals)),
+    if len(words) != row_size(header, intervals):
+        raise EncodingError(f"words: expected the {row_size(header, intervals)} of the row's header, got {len(words)}")
+    at = 1 + words_for(intervals, _FILLS_A_WORD)
+    gross = None
+    if header >> 194 & 1:
+        gross = tuple(words[at + j // 4] >> 64 * (j % 4) & _M64 for j in range(intervals))
+        at += words_for(intervals, _GROSS_A_WORD)
+    row = ResultRow(
+        account=header & _M32,
+        payer=header >> 32 & _M32,
+        side=Side(header >> 192 & 1),
+        live=bool(header >> 193 & 1),
+        lock=header >> 64 & _M64,
+        cost=header >> 128 & _M64,
+        fills=tuple(words[1 + j // 8] >> 32 * (j % 8) & _M32 for j in range(intervals)),
+        gross=gross,
+        reserve=_decode_steps(words[at:], intervals) if header >> 195 & 1 else None,
     )
+    if row_words(row) != list(words):
+        raise EncodingError("words: the row has bits outside its fields")
+    return row
+
+
+def decode_rows(words: Sequence[int], intervals: int) -> Iterator[ResultRow]:
+    """The result rows in a stream of words, such as a group's."""
+    at = 0
+    while at < len(words):
+        end = at + row_size(words[at], intervals)
+        yield decode_row(words[at:end], intervals)
+        at = end
+
+
+def groups_of(rows: Sequence[ResultRow]) -> list[list[int]]:
+    """Words of the result rows, group by group, as `commit` and `settle` take them."""
+    return [[w for row in rows[at : at + GROUP_ROWS] for w in row_words(row)] for at in range(0, len(rows), GROUP_ROWS)]
 
 
 def hash_words(words: Sequence[int]) -> bytes:

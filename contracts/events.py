@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, TypeAlias
@@ -37,7 +37,14 @@ class AccountRegistered:
 @dataclass(frozen=True, slots=True)
 class DelegateSet:
     account: int
-    delegate: str
+    delegate: int
+    """The account whose owner may act; 0 for nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeSet:
+    account: int
+    wh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +138,23 @@ class NoncesInvalidated:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterIncremented:
+    signer: str
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearingContinued:
+    session: int
+    key: bytes
+    state: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     session: int
     submitter: str
+    key: bytes
     certificate: tuple[int, ...]
 
 
@@ -141,6 +162,13 @@ class Cleared:
 class GroupCommitted:
     session: int
     group: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAmended:
+    session: int
+    group: int
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +189,25 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class SellerSettled:
+class Exempted:
     session: int
     account: int
-    earned: int
-    unpaid: int
-    penalty: int
+    intervals: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class BuyerSettled:
+class SellersSettled:
     session: int
-    account: int
-    cost: int
-    refund: int
+    rows: tuple[int, ...]
+    """A word a row, see `SellerPayment`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuyersSettled:
+    session: int
+    rows: tuple[int, ...]
+    """A word a row, see `BuyerPayment`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +217,46 @@ class Settled:
 
 
 Event: TypeAlias = (
-    ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | MeterBound | KeySuspended | ForkReported | FlexibilityTargetSet
-    | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused | IntakeResumed | Orders
-    | NoncesInvalidated | Cleared | GroupCommitted | LocksReleased | Delivered | SellerSettled | BuyerSettled | Settled
+    ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | EnvelopeSet | MeterBound | KeySuspended | ForkReported
+    | FlexibilityTargetSet | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused
+    | IntakeResumed | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | GroupCommitted
+    | GroupAmended | LocksReleased | Delivered | Exempted | SellersSettled | BuyersSettled | Settled
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SellerPayment:
+    """What a settled seller row came to, micro-euro; `rating` is 0 where there was nothing to rate."""
+
+    account: int
+    payer: int
+    earned: int
+    unpaid: int
+    penalty: int
+    rating: int
+
+    @classmethod
+    def from_word(cls, word: int) -> SellerPayment:
+        """`account:32 | payer:32 | earned:56 | unpaid:56 | penalty:56 | rating:16`"""
+        account, payer, earned, unpaid, penalty, rating = _fields(word, (32, 32, 56, 56, 56, 16))
+        return cls(account, payer, earned, unpaid, penalty, rating)
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerPayment:
+    """What a settled buyer row cost and got back, micro-euro."""
+
+    account: int
+    payer: int
+    cost: int
+    refund: int
+
+    @classmethod
+    def from_word(cls, word: int) -> BuyerPayment:
+        """`account:32 | payer:32 | cost:64 | refund:64`"""
+        account, payer, cost, refund = _fields(word, (32, 32, 64, 64))
+        return cls(account, payer, cost, refund)
+
 
 EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}
 
@@ -222,6 +291,16 @@ def topics_of(*kinds: type[Any]) -> list[bytes]:
 
 def field_names(kind: type[Any]) -> list[str]:
     return [field.name for field in fields(kind)]
+
+
+def _fields(word: int, widths: Sequence[int]) -> list[int]:
+    found = []
+    for width in widths:
+        found.append(word & (1 << width) - 1)
+        word >>= width
+    if word:
+        raise ValueError(f"event word: expected {sum(widths)} bits, got more")
+    return found
 
 
 def _snake(name: str) -> str:

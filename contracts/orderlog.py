@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from contracts.encoding import GROUP_ROWS, ResultRow, extend_log, hint_words, live_words, row_words, words_for
+from contracts.encoding import entry_size, extend_log, groups_of, hint_words, live_words
 from contracts.units import Side
+
+__all__ = ["OrderLog", "groups_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +42,23 @@ class OrderLog:
 
     def makers(self) -> list[tuple[int, Side]]:
         """(account, side) of every entry, by position."""
-        size = words_for(self.intervals, 4)
         found = []
         for batch in self.batches:
             at = 0
             while at < len(batch):
                 header = batch[at]
                 found.append((header & 0xFFFFFFFF, Side(header >> 255)))
-                at += 1 + ((header >> 32 & 3) + 1) * size
+                at += entry_size(header, self.intervals)
         return found
 
     def live(self) -> dict[tuple[int, Side], int]:
         """Position of the live entry of every (account, side): the last one."""
         return {maker: position for position, maker in enumerate(self.makers())}
 
-    def table(self) -> tuple[list[int], list[int]]:
-        """Words of the live table and of the hints."""
-        live = self.live()
+    def table(self, excluded: Collection[tuple[int, Side]] = ()) -> tuple[list[int], list[int]]:
+        """Words of the live table and of the hints; entries of `excluded` orders have no row, and their hints say 0."""
+        live = {maker: position for maker, position in self.live().items() if maker not in excluded}
         ordered = sorted(live)
         row_of = {maker: row for row, maker in enumerate(ordered)}
         rows = [(account, side, live[account, side]) for account, side in ordered]
-        return live_words(rows), hint_words([row_of[maker] for maker in self.makers()])
-
-
-def groups_of(rows: Sequence[ResultRow]) -> list[list[int]]:
-    """Words of the result rows, group by group, as `commit` and `settle` take them."""
-    return [[w for row in rows[at : at + GROUP_ROWS] for w in row_words(row)] for at in range(0, len(rows), GROUP_ROWS)]
+        return live_words(rows), hint_words([row_of.get(maker, 0) for maker in self.makers()])

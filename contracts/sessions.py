@@ -30,12 +30,21 @@ class SessionRequest:
     """Wh."""
     deliveries: str
     """Address of the contract that takes the proofs."""
+    fee_ppm: int = 0
+    """Of what sellers earn."""
+    fee_account: int = 0
+    """The account that `fee_ppm` goes to; 0 where there is none."""
+    intake_fee: int = 0
+    """Micro-euro an entry, to whom the one who completes the clearing names."""
+    challenge_end: int = 0
+    """End of the proposals in block mode, otherwise 0."""
 
     def values(self) -> tuple[Any, ...]:
         """Fields in the contract's order."""
         return (
             self.zone, int(self.kind), int(self.direction), int(self.mode), self.day, self.mask, self.gate_open,
-            self.gate_close, self.exemption_deadline, self.proof_deadline, self.price_cap, self.min_quantity, self.deliveries,
+            self.gate_close, self.challenge_end, self.exemption_deadline, self.proof_deadline, self.price_cap,
+            self.min_quantity, self.fee_ppm, self.fee_account, self.intake_fee, self.deliveries,
         )  # fmt: skip
 
 
@@ -63,6 +72,10 @@ class Terms:
     proof_deadline: int
     deliveries: str
     collateral_ppm: int
+    challenge_end: int
+    fee_ppm: int
+    fee_account: int
+    intake_fee: int
     rules_hash: bytes
 
     @property
@@ -75,7 +88,8 @@ class Terms:
         return cls(
             v["zone"], Kind(v["kind"]), Direction(v["direction"]), Mode(v["mode"]), v["intervals"], v["dayIntervals"], v["day"],
             v["mask"], v["priceCap"], v["minQuantity"], v["gateOpen"], v["gateClose"], v["deliveryStart"], v["deliveryEnd"],
-            v["exemptionDeadline"], v["proofDeadline"], v["deliveries"], v["collateralPpm"], v["rulesHash"],
+            v["exemptionDeadline"], v["proofDeadline"], v["deliveries"], v["collateralPpm"],
+            v["challengeEnd"], v["feePpm"], v["feeAccount"], v["intakeFee"], v["rulesHash"],
         )  # fmt: skip
 
 
@@ -85,6 +99,8 @@ class Progress:
 
     cancelled: bool
     cleared: bool
+    under_review: bool
+    """Complete, and held by the price guard."""
     under_auction: bool
     entries: int
     """Entries of the order log."""
@@ -100,6 +116,6 @@ class Progress:
     @classmethod
     def from_abi(cls, v: Mapping[str, Any]) -> Progress:
         return cls(
-            v["cancelled"], v["cleared"], v["underAuction"], v["entries"], v["groups"], v["uncommitted"], v["sellersLeft"],
-            v["buyersLeft"],
+            v["cancelled"], v["cleared"], v["underReview"], v["underAuction"], v["entries"], v["groups"], v["uncommitted"],
+            v["sellersLeft"], v["buyersLeft"],
         )  # fmt: skip

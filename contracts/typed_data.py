@@ -14,7 +14,7 @@ from eth_utils.exceptions import ValidationError
 from contracts.encoding import hash_words
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-_BATCH_TYPE = keccak(b"OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 deadline)")
+_BATCH_TYPE = keccak(b"OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 counter,uint256 deadline)")
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -37,16 +37,18 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class OrderBatch:
-    """Entries of one session's log, as words. `nonce` is used once per signer, in any order; `deadline` in Unix seconds."""
+    """Entries of one session's log, as words. `nonce` is used once per signer, in any order; `counter` is the signer's on
+    chain, so that one transaction takes back everything that was signed under it; `deadline` in Unix seconds."""
 
     session: int
     words: tuple[int, ...]
     nonce: int
+    counter: int
     deadline: int
 
     def digest(self, domain: Domain) -> bytes:
         """The 32 bytes that are signed."""
-        fields = b"".join(v.to_bytes(32, "big") for v in (self.nonce, self.deadline))
+        fields = b"".join(v.to_bytes(32, "big") for v in (self.nonce, self.counter, self.deadline))
         struct = keccak(_BATCH_TYPE + self.session.to_bytes(32, "big") + hash_words(self.words) + fields)
         return bytes(keccak(b"\x19\x01" + domain.separator + struct))
 
@@ -64,6 +66,7 @@ class OrderBatch:
                     {"name": "session", "type": "uint256"},
                     {"name": "words", "type": "uint256[]"},
                     {"name": "nonce", "type": "uint256"},
+                    {"name": "counter", "type": "uint256"},
                     {"name": "deadline", "type": "uint256"},
                 ],
             },
@@ -73,6 +76,7 @@ class OrderBatch:
                 "session": str(self.session),
                 "words": [str(word) for word in self.words],
                 "nonce": str(self.nonce),
+                "counter": str(self.counter),
                 "deadline": str(self.deadline),
             },
         }
@@ -113,6 +117,6 @@ def recover(digest: bytes, signature: bytes) -> str:
         raise SignatureError(f"signature: {error}") from None
 
 
-def order_batch(session: int, words: Sequence[int], nonce: int, deadline: int) -> OrderBatch:
+def order_batch(session: int, words: Sequence[int], nonce: int, counter: int, deadline: int) -> OrderBatch:
     """An `OrderBatch` from any sequence of words."""
-    return OrderBatch(session, tuple(words), nonce, deadline)
+    return OrderBatch(session, tuple(words), nonce, counter, deadline)

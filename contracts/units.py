@@ -52,6 +52,8 @@ class Mode(IntEnum):
 
     COMPETITIVE = 0
     COOPERATIVE = 1
+    BLOCK = 2
+    REQUEST = 3
 
 
 class SessionState(IntEnum):
