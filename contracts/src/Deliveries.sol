@@ -16,6 +16,8 @@ interface IMeters is IAccounts {
 
 /// @notice What proofs ask of FlexMarket.
 interface IProvenMarket is IMarket {
+    /// @return agreed the terms
+    /// @return reached the state
     /// @return open the first of the `days_` days before the session's on which a session of its zone is under auction, 0 where there is none
     function forProofs(uint256 session, uint256 days_) external view returns (Terms memory agreed, State reached, uint256 open);
 }
