@@ -34,7 +34,7 @@ contract Settlement {
     // A session's interval in memory: 32 bytes a field.
     uint256 private constant INTERVAL = 0x100;
     uint256 private constant WORD = 0x00; // pointer to its deviation word
-    uint256 private constant SHIFT = 0x20; // of its slot there
+    uint256 private constant SHIFT = 0x20; // to the left, which brings its slot to the top
     uint256 private constant PRICE = 0x40; // micro-euro per kWh
     uint256 private constant GROSS = 0x60; // of the row at hand, where it is priced
     uint256 private constant REFUND = 0x80; // sellers: what this call adds; buyers: all of it
@@ -44,8 +44,11 @@ contract Settlement {
 
     /// @dev A slot of 26 bits holds `baseline - metered + HALF`.
     uint256 private constant HALF = 1 << 25;
-    /// @dev More than anybody delivers.
-    uint256 private constant NEVER = 1 << 254;
+    uint256 private constant SLOT = (1 << 26) - 1;
+    /// @dev Bits below a slot at the top of a word.
+    uint256 private constant TOP = 230;
+    /// @dev Bits of a word's eight fills that nobody can deliver.
+    uint256 private constant HUGE = 0xfe000000fe000000fe000000fe000000fe000000fe000000fe000000fe000000;
 
     IMarket public immutable market;
     IVault public immutable vault;
@@ -89,7 +92,8 @@ contract Settlement {
         uint256 group; // the first
         uint256 sellersLeft;
         uint256 fillWords;
-        uint256 sign; // s: 1 for UP, -1 for DOWN in two's complement
+        uint256 base; // a slot, for DOWN its complement, less this is what is delivered
+        uint256 lanes; // accounts that share a word of recorded intervals
         uint256 table; // memory pointer to K intervals of INTERVAL bytes
         uint256 deviations; // memory pointer to D words
         uint256 dayWords; // D
@@ -101,8 +105,8 @@ contract Settlement {
         IRecords deliveries;
         uint256[] batches; // calldata `offset:64 | bytes:64`
         uint256[] moves;
-        uint256 moved; // number of moves
-        uint256 lastPaid; // the move of the payer who was paid last
+        uint256 nextMove; // memory pointer
+        uint256 lastPaid; // memory pointer: the move of the payer who was paid last
         RuleSet.Curves curves;
         Terms terms;
     }
@@ -155,12 +159,12 @@ contract Settlement {
             emit BuyersSettled(session, told);
         } else {
             _storeRefunds(context);
-            if (context.fees != 0) context.moves[context.moved++] = context.terms.feeAccount | (context.fees << 96);
+            if (context.fees != 0) _move(context, context.terms.feeAccount | (context.fees << 96));
             emit SellersSettled(session, told);
         }
-        (uint256[] memory moves, uint256 moved) = (context.moves, context.moved);
+        (uint256[] memory moves, uint256 end) = (context.moves, context.nextMove);
         assembly ("memory-safe") {
-            mstore(moves, moved)
+            mstore(moves, sub(shr(5, sub(end, moves)), 1))
         }
         vault.move(session, moves);
         market.rowsSettled(session, buyers ? 0 : told.length, buyers ? told.length : 0);
@@ -303,7 +307,8 @@ contract Settlement {
         context.fillWords = (uint256(terms.intervals) + 7) / 8;
         context.dayWords = (uint256(terms.dayIntervals) + 8) / 9;
         context.deliveries = IRecords(terms.deliveries);
-        context.sign = terms.direction == 0 ? 1 : type(uint256).max;
+        context.base = terms.direction == 0 ? HALF : HALF - 1;
+        context.lanes = 256 / uint256(terms.dayIntervals);
         context.curves = RuleSet.load(rules);
         context.recordedAt = type(uint256).max;
         _layOut(context, certificate);
@@ -318,7 +323,10 @@ contract Settlement {
         assembly ("memory-safe") {
             deviations := mload(0x40)
             table := add(deviations, size)
-            mstore(0x40, add(table, mul(INTERVAL, total)))
+            // whole words of fills are looked at, so that there are intervals beyond the last one, all zero
+            let bytes_ := mul(INTERVAL, and(add(total, 7), 0xf8))
+            calldatacopy(table, calldatasize(), bytes_)
+            mstore(0x40, add(table, bytes_))
         }
         (context.table, context.deviations) = (table, deviations);
         uint256 word = _refunds[context.session][0];
@@ -334,7 +342,7 @@ contract Settlement {
                 uint256 price = priced ? 0 : ((result & M32) + ((result >> 32) & M32)) / 2;
                 assembly ("memory-safe") {
                     mstore(add(table, WORD), add(deviations, shl(5, div(t, 9))))
-                    mstore(add(table, SHIFT), mul(26, mod(t, 9)))
+                    mstore(add(table, SHIFT), sub(TOP, mul(26, mod(t, 9))))
                     mstore(add(table, PRICE), price)
                     mstore(add(table, REFUND), refund)
                     mstore(add(table, BIT), shl(t, 1))
@@ -355,13 +363,14 @@ contract Settlement {
         returns (uint256[] memory told)
     {
         told = new uint256[](places.length);
-        context.moves = new uint256[](2 * places.length + 1);
+        _makeMoves(context, 2 * places.length + 1);
         Row memory row;
         uint256 count;
         unchecked {
-            for (uint256 i; i < places.length; ++i) {
+            for (uint256 i; which >> i != 0; ++i) {
                 if ((which >> i) & 1 == 0) continue;
-                (uint256 place, uint256 header) = (places[i], _word(places[i]));
+                uint256 place = _lane(places, i);
+                uint256 header = _word(place);
                 if (!_sells(place, header, context.fillWords)) {
                     if (header & (LIVE | SIDE) == LIVE && (header >> 128) & M64 != 0) {
                         revert SellersFirst(context.session, context.sellersLeft);
@@ -371,11 +380,34 @@ contract Settlement {
                 _begin(context, row, header);
                 _prove(context, row, place, picks);
                 _earn(context, row, place, header);
-                told[count++] = _pay(context, row, (header >> 32) & M32);
+                uint256 result = _pay(context, row, (header >> 32) & M32);
+                assembly ("memory-safe") {
+                    count := add(count, 1)
+                    mstore(add(told, shl(5, count)), result)
+                }
             }
         }
         assembly ("memory-safe") {
             mstore(told, count)
+        }
+    }
+
+    function _makeMoves(Context memory context, uint256 most) private pure {
+        uint256[] memory moves = new uint256[](most);
+        uint256 next;
+        assembly ("memory-safe") {
+            next := add(moves, 0x20)
+        }
+        (context.moves, context.nextMove, context.lastPaid) = (moves, next, next);
+    }
+
+    function _move(Context memory context, uint256 word) private pure {
+        uint256 next = context.nextMove;
+        assembly ("memory-safe") {
+            mstore(next, word)
+        }
+        unchecked {
+            context.nextMove = next + 32;
         }
     }
 
@@ -397,7 +429,8 @@ contract Settlement {
         row.lock = (header >> 64) & M64;
         (row.promised, row.short, row.earned, row.unpaid, row.penalty) = (0, 0, 0, 0, 0);
         if (context.exemptions) row.exempted = exempted[context.session][row.account];
-        if (header & RESERVE != 0 && block.timestamp < context.terms.deliveryEnd) {
+        if (header & RESERVE == 0) return;
+        if (block.timestamp < context.terms.deliveryEnd) {
             revert ReserveNotFinal(context.session, row.account, context.terms.deliveryEnd);
         }
     }
@@ -414,11 +447,7 @@ contract Settlement {
             uint256 mask;
             uint256 deviations = context.deviations;
             uint256 size = 32 * context.dayWords;
-            if (number == used) {
-                assembly ("memory-safe") {
-                    calldatacopy(deviations, calldatasize(), size) // zeros
-                }
-            }
+            if (number == used) _clear(deviations, size);
             for (; used < number; ++used) {
                 (uint256 head, uint256 entry) = _entry(context, _pick(picks, used), size);
                 if (head & M32 != row.account) revert PickOfOtherAccount(head & M32, row.account);
@@ -438,10 +467,12 @@ contract Settlement {
                 mask |= head;
             }
             context.used = used;
+            if (context.base != HALF) _complement(deviations, size);
             uint256 known = _recordedOf(context, row.account);
             if (mask != known) revert RecordsLeftOut(context.session, row.account, known & ~mask);
             mask = context.terms.mask & ~mask;
-            if (mask != 0) _unrecorded(context, row, place, mask);
+            if (mask == 0) return;
+            _unrecorded(context, row, place, mask);
         }
     }
 
@@ -462,19 +493,23 @@ contract Settlement {
     function _recordedOf(Context memory context, uint256 account) private view returns (uint256) {
         unchecked {
             uint256 perDay = context.terms.dayIntervals;
-            uint256 lanes = 256 / perDay;
-            if (account / lanes != context.recordedAt) {
-                context.recordedAt = account / lanes;
-                context.recorded = context.deliveries.recordedWord(context.session, context.recordedAt);
+            (uint256 lanes, uint256 word, uint256 shift) = (context.lanes, 0, 0);
+            assembly ("memory-safe") {
+                word := div(account, lanes)
+                shift := mul(mod(account, lanes), perDay)
             }
-            return (context.recorded >> (account % lanes * perDay)) & ((1 << perDay) - 1);
+            if (word != context.recordedAt) {
+                context.recordedAt = word;
+                context.recorded = context.deliveries.recordedWord(context.session, word);
+            }
+            return (context.recorded >> shift) & ((1 << perDay) - 1);
         }
     }
 
     /// @dev Puts a delivery of 0 where nothing is recorded; reverts where a proof may still come.
     function _unrecorded(Context memory context, Row memory row, uint256 place, uint256 missing) private view {
         unchecked {
-            uint256 interval = context.table;
+            (uint256 interval, uint256 base) = (context.table, context.base);
             uint256 unproven;
             for (uint256 j; j < context.terms.intervals; ++j) {
                 uint256 bit;
@@ -482,7 +517,8 @@ contract Settlement {
                     bit := and(missing, mload(add(interval, BIT)))
                     if bit {
                         let word := mload(interval)
-                        mstore(word, or(mload(word), shl(mload(add(interval, SHIFT)), HALF)))
+                        let shift := sub(TOP, mload(add(interval, SHIFT)))
+                        mstore(word, or(and(mload(word), not(shl(shift, SLOT))), shl(shift, base)))
                     }
                 }
                 if (bit != 0 && (_word(place + 32 + 32 * (j >> 3)) >> (32 * (j & 7))) & M32 != 0) unproven |= bit;
@@ -495,43 +531,85 @@ contract Settlement {
         }
     }
 
-    /// @dev All intervals of a seller. Who delivers at least its fill under plain curves earns its gross; `_fall` has the rest.
+    function _clear(uint256 memory_, uint256 size) private pure {
+        assembly ("memory-safe") {
+            calldatacopy(memory_, calldatasize(), size)
+        }
+    }
+
+    /// @dev Turns the sign of all deviations: of a slot's complement the base is one less.
+    function _complement(uint256 words, uint256 size) private pure {
+        assembly ("memory-safe") {
+            for { let end := add(words, size) } lt(words, end) { words := add(words, 0x20) } { mstore(words, not(mload(words))) }
+        }
+    }
+
+    /// @dev All intervals of a seller. Who delivers at least its fill under plain curves earns its gross, which is most of what there is to
+    /// settle; `_fall` has the rest.
     function _earn(Context memory context, Row memory row, uint256 place, uint256 header) private pure {
         unchecked {
+            uint256 words = context.fillWords;
+            uint256 seen;
+            uint256 promised;
+            for (uint256 k = 1; k <= words; ++k) {
+                uint256 fills = _word(place + 32 * k);
+                seen |= fills;
+                promised += _sum(fills);
+            }
+            row.promised = promised;
+            uint256 behind = type(uint256).max; // a bit per interval, the last one lowest
+            if (header & PRICED != 0) _spread(context, place);
+            else if (context.curves.plain && row.exempted == 0 && seen & HUGE == 0) {
+                (row.earned, behind) = _inFull(context.table, context.base, place, words);
+            }
+            if (behind == 0) return;
+            behind <<= 256 - 8 * words;
             uint256 interval = context.table;
-            uint256 sign = context.sign;
-            // a row with exemptions has every interval looked at
-            uint256 hurdle = context.curves.plain && row.exempted == 0 ? 0 : NEVER;
-            // gross: the fill times its price, or once the row's own
-            (uint256 column, uint256 perFill, uint256 once) = (PRICE, type(uint256).max, 0);
-            if (header & PRICED != 0) {
-                (column, perFill, once) = (GROSS, 0, 1);
-                _spread(context, place);
-            }
-            uint256 earned;
-            for (uint256 end = place + 32 * context.fillWords; place < end;) {
-                place += 32;
-                uint256 fills = _word(place);
-                row.promised += _sum(fills);
-                uint256 here = interval;
-                while (fills != 0) {
-                    uint256 fill = fills & M32;
-                    uint256 delivered;
-                    uint256 gross;
-                    bool less;
-                    assembly ("memory-safe") {
-                        delivered := mul(sign, sub(and(shr(mload(add(here, SHIFT)), mload(mload(here))), 0x3ffffff), HALF))
-                        gross := mul(mload(add(here, column)), or(and(fill, perFill), once))
-                        less := slt(delivered, or(fill, hurdle))
-                    }
-                    if (less) _fall(context, row, here, fill, gross, delivered);
-                    else earned += gross / 1000;
-                    fills >>= 32;
-                    here += INTERVAL;
+            for (uint256 j; behind != 0; ++j) {
+                if (behind >> 255 == 1) {
+                    uint256 fill = (_word(place + 32 + 32 * (j >> 3)) >> (32 * (j & 7))) & M32;
+                    _fall(context, row, interval, fill, header & PRICED != 0);
                 }
-                interval += 8 * INTERVAL;
+                behind <<= 1;
+                interval += INTERVAL;
             }
-            row.earned += earned;
+        }
+    }
+
+    /// @dev Intervals of a row where no less than the fill is delivered, eight a turn: what they earn together, and which the others are.
+    function _inFull(uint256 interval, uint256 base, uint256 place, uint256 words)
+        private
+        pure
+        returns (uint256 earned, uint256 behind)
+    {
+        if (words == 0) return (0, 0); // a function with two ways out is not inlined, and so has its variables on the stack
+        assembly ("memory-safe") {
+            for { let end := add(place, shl(5, words)) } lt(place, end) {} {
+                place := add(place, 0x20)
+                let fills := calldataload(place)
+                for { let half := add(interval, 0x400) } 1 {} {
+                    // the slot at the top of a word is less than what it takes, whatever is below it
+                    let fill := and(fills, 0xffffffff)
+                    let less := lt(shl(mload(add(interval, 0x20)), mload(mload(interval))), shl(TOP, add(fill, base)))
+                    earned := add(earned, mul(iszero(less), div(mul(fill, mload(add(interval, 0x40))), 1000)))
+                    behind := or(shl(1, behind), less)
+                    fill := and(shr(32, fills), 0xffffffff)
+                    less := lt(shl(mload(add(interval, 0x120)), mload(mload(add(interval, 0x100)))), shl(TOP, add(fill, base)))
+                    earned := add(earned, mul(iszero(less), div(mul(fill, mload(add(interval, 0x140))), 1000)))
+                    behind := or(shl(1, behind), less)
+                    fill := and(shr(64, fills), 0xffffffff)
+                    less := lt(shl(mload(add(interval, 0x220)), mload(mload(add(interval, 0x200)))), shl(TOP, add(fill, base)))
+                    earned := add(earned, mul(iszero(less), div(mul(fill, mload(add(interval, 0x240))), 1000)))
+                    behind := or(shl(1, behind), less)
+                    fill := and(shr(96, fills), 0xffffffff)
+                    less := lt(shl(mload(add(interval, 0x320)), mload(mload(add(interval, 0x300)))), shl(TOP, add(fill, base)))
+                    earned := add(earned, mul(iszero(less), div(mul(fill, mload(add(interval, 0x340))), 1000)))
+                    behind := or(shl(1, behind), less)
+                    fills := shr(128, fills)
+                    interval := add(interval, 0x400)
+                    if gt(interval, half) { break }
+                }
+            }
         }
     }
 
@@ -566,31 +644,23 @@ contract Settlement {
 
     /// @dev One interval of a seller by the curves: adds to the row, and to the interval's refund what the row leaves.
     /// @param interval memory pointer
-    /// @param delivered Wh in two's complement
-    function _fall(Context memory context, Row memory row, uint256 interval, uint256 fill, uint256 gross, uint256 delivered)
-        private
-        pure
-    {
+    function _fall(Context memory context, Row memory row, uint256 interval, uint256 fill, bool priced) private pure {
         unchecked {
             if (fill == 0) return;
-            if (delivered >> 255 == 1) delivered = 0;
-            bool free;
-            if (row.exempted != 0) {
-                assembly ("memory-safe") {
-                    free := iszero(iszero(and(mload(add(row, 0x40)), mload(add(interval, BIT)))))
-                }
+            (uint256 base, uint256 delivered, uint256 gross) = (context.base, 0, 0);
+            assembly ("memory-safe") {
+                delivered := sub(shr(TOP, shl(mload(add(interval, SHIFT)), mload(mload(interval)))), base)
+                delivered := mul(delivered, iszero(shr(255, delivered)))
+                gross := mul(fill, mload(add(interval, PRICE)))
+                if priced { gross := mload(add(interval, GROSS)) }
             }
+            bool free = row.exempted != 0 && _isExempt(row.exempted, interval);
             if (free) row.promised -= fill;
             else if (delivered < fill) row.short += fill - delivered;
-            if (context.curves.plain && delivered * PPM >= context.curves.enough * fill) {
-                row.earned += gross / 1000;
-                return;
-            }
             (uint256 earned, uint256 unpaid, uint256 penalty) = RuleSet.interval(context.curves, fill, gross, delivered);
             row.earned += earned;
-            if (free) penalty = 0;
             if (penalty != 0) {
-                uint256 left = row.lock - row.penalty;
+                uint256 left = free ? 0 : row.lock - row.penalty;
                 if (penalty > left) penalty = left;
                 row.penalty += penalty;
             }
@@ -602,6 +672,12 @@ contract Settlement {
         }
     }
 
+    function _isExempt(uint256 intervals, uint256 interval) private pure returns (bool found) {
+        assembly ("memory-safe") {
+            found := iszero(iszero(and(intervals, mload(add(interval, BIT)))))
+        }
+    }
+
     /// @dev The moves of a row: money to the payer, whose neighbouring rows share a move, the rating to the account.
     function _pay(Context memory context, Row memory row, uint256 payer) private pure returns (uint256) {
         unchecked {
@@ -609,20 +685,31 @@ contract Settlement {
             uint256 fee = row.earned * context.terms.feePpm / PPM;
             context.fees += fee;
             uint256 money = (row.lock << 32) | ((row.earned - fee + row.lock - row.penalty) << 96);
-            uint256[] memory moves = context.moves;
             if (payer == row.account) {
-                moves[context.moved++] = payer | money | (rating << 160);
+                _move(context, payer | money | (rating << 160));
             } else {
-                if (context.moved != 0 && moves[context.lastPaid] & M32 == payer) {
-                    moves[context.lastPaid] += money;
-                } else {
-                    context.lastPaid = context.moved++;
-                    moves[context.lastPaid] = payer | money;
-                }
-                if (rating != 0) moves[context.moved++] = row.account | (rating << 160);
+                _pay(context, payer, money);
+                if (rating != 0) _move(context, row.account | (rating << 160));
             }
-            uint256 money_ = (row.earned << 64) | (row.unpaid << 120) | (row.penalty << 176);
-            return row.account | (payer << 32) | money_ | (rating << 232);
+            money = (row.earned << 64) | (row.unpaid << 120) | (row.penalty << 176);
+            return row.account | (payer << 32) | money | (rating << 232);
+        }
+    }
+
+    /// @dev Adds to the move of the payer that was paid last, or makes one.
+    function _pay(Context memory context, uint256 payer, uint256 money) private pure {
+        uint256 last = context.lastPaid;
+        uint256 before;
+        assembly ("memory-safe") {
+            before := mload(last)
+        }
+        if (before & M32 == payer) {
+            assembly ("memory-safe") {
+                mstore(last, add(before, money))
+            }
+        } else {
+            context.lastPaid = context.nextMove;
+            _move(context, payer | money);
         }
     }
 
@@ -650,7 +737,7 @@ contract Settlement {
 
     function _buyers(Context memory context, uint256[] memory places, uint256 which) private pure returns (uint256[] memory told) {
         told = new uint256[](places.length);
-        context.moves = new uint256[](places.length);
+        _makeMoves(context, places.length);
         uint256 count;
         unchecked {
             for (uint256 i; i < places.length; ++i) {
@@ -660,7 +747,7 @@ contract Settlement {
                 if (header & (LIVE | SIDE) != LIVE || cost == 0) revert RowNotToSettle(context.session, context.group, i);
                 uint256 refund = header & PRICED == 0 ? _share(context, places[i]) : _pricedShare(context, places[i]);
                 uint256 payer = (header >> 32) & M32;
-                if (refund != 0) context.moves[context.moved++] = payer | (refund << 96);
+                if (refund != 0) _move(context, payer | (refund << 96));
                 told[count++] = (header & M32) | (payer << 32) | (cost << 64) | (refund << 128);
             }
         }
@@ -702,6 +789,12 @@ contract Settlement {
     }
 
     // -------------------------------------------------------------------------------------------------------------------- calldata
+
+    function _lane(uint256[] memory words, uint256 i) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(add(add(words, 0x20), shl(5, i)))
+        }
+    }
 
     function _word(uint256 place) private pure returns (uint256 word) {
         assembly ("memory-safe") {
