@@ -1,4 +1,5 @@
-"""Who may read a member's private data: whoever can show a statement signed by the account's owner or delegate.
+"""Who may read a member's private data: whoever can show a statement signed by the account's owner, or by the owner of the
+account that is its delegate.
 
 The statement is EIP-712 `ReadAccess(uint256 account,uint256 until)` in the market's domain, valid until a time of the
 chain at most a day ahead. It travels as `Authorization: ReadAccess ACCOUNT.UNTIL.SIGNATURE` and gives nothing but reading.
@@ -12,6 +13,7 @@ from typing import Any
 from eth_account import Account as Signer
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from sqlmodel import Session
 
 from app.context import Context
 from app.database import Account, known
@@ -52,10 +54,12 @@ def require_reader(ctx: Context, account: int, authorization: str | None) -> Non
     """Raises `Refused` unless the header lets its bearer read the account's private data now."""
     with ctx.database.session() as db:
         row: Account = known(db.get(Account, account), "account", account)
+        delegate = delegate_owner(db, row)
     found = _HEADER.fullmatch(authorization or "")
     if found is None:
         raise _refused(
-            "Authorization: ReadAccess ACCOUNT.UNTIL.SIGNATURE, signed by the account's owner or delegate", "none or another"
+            "Authorization: ReadAccess ACCOUNT.UNTIL.SIGNATURE, signed by the owner of the account or of its delegate",
+            "none or another",
         )
     named, until, signature = int(found[1]), int(found[2]), bytes.fromhex(found[3])
     now = ctx.now()
@@ -64,8 +68,16 @@ def require_reader(ctx: Context, account: int, authorization: str | None) -> Non
     if not now <= until <= now + LONGEST:
         raise _refused(f"a statement valid now and for at most {LONGEST} s (chain time {now})", f"one until {until}")
     signer = _signer(encode_typed_data(full_message=typed_data(ctx.client.domain, named, until)), signature)
-    if signer is None or signer.lower() not in (row.owner.lower(), (row.delegate or "").lower()):
-        raise _refused("the signature of the account's owner or delegate", f"one by {signer}" if signer else "a malformed one")
+    if signer is None or signer.lower() not in (row.owner.lower(), (delegate or "").lower()):
+        raise _refused(
+            "the signature of the owner of the account or of its delegate", f"one by {signer}" if signer else "a malformed one"
+        )
+
+
+def delegate_owner(db: Session, account: Account) -> str | None:
+    """Who owns the account that may act for `account`."""
+    delegate = db.get(Account, account.delegate) if account.delegate is not None else None
+    return delegate.owner if delegate is not None else None
 
 
 def _signer(message: Any, signature: bytes) -> str | None:

@@ -42,11 +42,13 @@ class ZoneRow(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """An account as the chain registered it, with a label that stays here."""
+    """An account as the chain registered it, with a label that stays here. `delegate` is another account, `envelope` Wh an
+    interval."""
 
     index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     owner: str = Field(index=True)
-    delegate: str | None = None
+    delegate: int | None = Field(default=None, index=True)
+    envelope: int = 0
     label: str | None = None
 
 
@@ -69,7 +71,8 @@ class MeterPoint(SQLModel, table=True):
 
 
 class MarketSession(SQLModel, table=True):
-    """A session's terms as opened, and its certificate once cleared."""
+    """A session's terms as opened, its certificate once cleared, the orders that the guardian excluded, and what of its intake
+    fees (micro-euro) was paid to whoever cleared it."""
 
     __tablename__ = "session"
 
@@ -78,6 +81,8 @@ class MarketSession(SQLModel, table=True):
     terms: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     rules: list[str] = Field(sa_column=Column(JSON, nullable=False))
     certificate: list[str] | None = Field(default=None, sa_column=Column(JSON))
+    excluded: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    intake_paid: int = 0
     rounding: int | None = None
 
 
@@ -118,6 +123,7 @@ class Submission(SQLModel, table=True):
     session: int = Field(index=True)
     signer: str
     nonce: str
+    counter: str
     words: list[str] = Field(sa_column=Column(JSON, nullable=False))
     outbox: int = Field(foreign_key="outbox.id")
 
@@ -226,19 +232,33 @@ class DeliveryRecord(SQLModel, table=True):
 
 
 class SettledRow(SQLModel, table=True):
-    """What the contract says a participant earned, paid, forfeited."""
+    """What the contract says a participant earned, paid, forfeited, micro-euro, and how an order was rated. `payer` is whose
+    money it was; the session's fee is not taken off `earned`."""
 
     __table_args__ = (UniqueConstraint("session", "account", "side"),)
 
     id: int | None = Field(default=None, primary_key=True)
     session: int = Field(index=True)
     account: int
+    payer: int
     side: int
     earned: int = 0
     unpaid: int = 0
     penalty: int = 0
+    rating: int = 0
     cost: int = 0
     refund: int = 0
+    transaction: str
+
+
+class Exemption(SQLModel, table=True):
+    """Intervals of the day for which the guardian freed an account from penalties in a session."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    account: int
+    intervals: str
+    reason: str
     transaction: str
 
 

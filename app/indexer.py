@@ -16,6 +16,7 @@ from app.database import (
     Account,
     Database,
     DeliveryRecord,
+    Exemption,
     LogBatch,
     MarketSession,
     Meta,
@@ -26,7 +27,7 @@ from app.database import (
     ZoneRow,
 )
 from contracts import events
-from contracts.chain import ZERO_ADDRESS, Block, Log
+from contracts.chain import Block, Log
 from contracts.client import MarketClient
 from contracts.deliveries import recorded_entries
 from contracts.units import Side
@@ -84,7 +85,7 @@ class Indexer:
     def _forget(self, db: Session) -> None:
         """Empties what is rebuilt from the chain; what was sent in blocks that are gone is sent again."""
         log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
-        for table in (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
+        for table in (LogBatch, Promise, DeliveryRecord, Exemption, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
             db.execute(delete(table))
         for row in db.exec(select(Outbox).where(Outbox.status == "confirmed")).all():
             if row.transaction is not None and self.client.chain.receipt(row.transaction) is None:
@@ -118,7 +119,11 @@ def _account(db: Session, event: events.AccountRegistered, _: Log) -> None:
 
 def _delegate(db: Session, event: events.DelegateSet, _: Log) -> None:
     account = _known(db, event.account)
-    account.delegate = None if event.delegate == ZERO_ADDRESS else event.delegate
+    account.delegate = event.delegate or None
+
+
+def _envelope(db: Session, event: events.EnvelopeSet, _: Log) -> None:
+    _known(db, event.account).envelope = event.wh
 
 
 def _meter(db: Session, event: events.MeterBound, _: Log) -> None:
@@ -154,6 +159,10 @@ def _opened(db: Session, event: events.SessionOpened, _: Log) -> None:
                 "collateral_ppm": t.collateral_ppm,
                 "rules_hash": t.rules_hash.hex(),
                 "deliveries": t.deliveries,
+                "fee_ppm": t.fee_ppm,
+                "fee_account": t.fee_account,
+                "intake_fee": t.intake_fee,
+                "challenge_end": t.challenge_end,
             },
             rules=_hex(event.rules),
         )
@@ -171,6 +180,14 @@ def _orders(db: Session, event: events.Orders, log: Log) -> None:
 def _cleared(db: Session, event: events.Cleared, _: Log) -> None:
     session = _session(db, event.session)
     session.certificate = _hex(event.certificate)
+
+
+def _excluded(db: Session, event: events.Excluded, _: Log) -> None:
+    _session(db, event.session).excluded = _hex(event.excluded)
+
+
+def _intake_paid(db: Session, event: events.IntakeFeesPaid, _: Log) -> None:
+    _session(db, event.session).intake_paid = event.amount
 
 
 def _promise(db: Session, event: events.FlexibilityTargetSet, log: Log) -> None:
@@ -208,31 +225,48 @@ def _delivered(db: Session, event: events.Delivered, log: Log) -> None:
         )
 
 
-def _seller(db: Session, event: events.SellerSettled, log: Log) -> None:
+def _exempted(db: Session, event: events.Exempted, log: Log) -> None:
     db.add(
-        SettledRow(
+        Exemption(
             session=event.session,
             account=event.account,
-            side=int(Side.OFFER),
-            earned=event.earned,
-            unpaid=event.unpaid,
-            penalty=event.penalty,
+            intervals=hex(event.intervals),
+            reason=event.reason,
             transaction=log.transaction,
         )
     )
 
 
-def _buyer(db: Session, event: events.BuyerSettled, log: Log) -> None:
-    db.add(
-        SettledRow(
-            session=event.session,
-            account=event.account,
-            side=int(Side.BID),
-            cost=event.cost,
-            refund=event.refund,
-            transaction=log.transaction,
+def _sellers(db: Session, event: events.SellersSettled, log: Log) -> None:
+    for paid in event.payments:
+        db.add(
+            SettledRow(
+                session=event.session,
+                account=paid.account,
+                payer=paid.payer,
+                side=int(Side.OFFER),
+                earned=paid.earned,
+                unpaid=paid.unpaid,
+                penalty=paid.penalty,
+                rating=paid.rating,
+                transaction=log.transaction,
+            )
         )
-    )
+
+
+def _buyers(db: Session, event: events.BuyersSettled, log: Log) -> None:
+    for paid in event.payments:
+        db.add(
+            SettledRow(
+                session=event.session,
+                account=paid.account,
+                payer=paid.payer,
+                side=int(Side.BID),
+                cost=paid.cost,
+                refund=paid.refund,
+                transaction=log.transaction,
+            )
+        )
 
 
 def _settled(db: Session, event: events.Settled, _: Log) -> None:
@@ -244,15 +278,19 @@ _HANDLERS: dict[type[Any], Callable[[Session, Any, Log], None]] = {
     events.HolidaySet: _holiday,
     events.AccountRegistered: _account,
     events.DelegateSet: _delegate,
+    events.EnvelopeSet: _envelope,
     events.MeterBound: _meter,
     events.KeySuspended: _suspended,
     events.SessionOpened: _opened,
     events.Orders: _orders,
     events.Cleared: _cleared,
+    events.Excluded: _excluded,
+    events.IntakeFeesPaid: _intake_paid,
     events.FlexibilityTargetSet: _promise,
     events.Delivered: _delivered,
-    events.SellerSettled: _seller,
-    events.BuyerSettled: _buyer,
+    events.Exempted: _exempted,
+    events.SellersSettled: _sellers,
+    events.BuyersSettled: _buyers,
     events.Settled: _settled,
 }
 

@@ -44,6 +44,23 @@ class Settings(BaseSettings):
     proof_workers: int = Field(1, ge=1, le=64, description="Processes that prove; the native prover uses all cores in each.")
     proof_timeout_s: float = Field(120.0, gt=0, description="A proof that takes longer is given up, a batch is then split.")
 
+    fee_ppm: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Part of what sellers earn, parts per million, that new sessions take unless told else.",
+    )
+    fee_account: int = Field(0, ge=0, lt=2**32, description="The account that this fee goes to.")
+    intake_fee: int = Field(
+        0, ge=0, le=1_000_000, description="What an entry of the order log costs in new sessions unless told else, micro-euro."
+    )
+    clearing_account: int = Field(
+        0, ge=0, lt=2**32, description="The account that intake fees go to for the clearings of this process; 0 for nobody's."
+    )
+    clearing_words: int = Field(
+        8192, ge=4096, description="Words of the order log that one transaction of a clearing takes; a batch is never divided."
+    )
+
     @field_validator("proof_sizes", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from eth_account import Account
 
 from bench import Row
+from contracts.calls import ClearingPass
 from contracts.chain import anvil_binary, open_chain
 from contracts.client import MarketClient
 from contracts.deliveries import Entry, ProofBatch, delivery_words
 from contracts.deploy import VerifyingKey, ZoneSpec, deploy
-from contracts.encoding import ScheduleOrder, Step, entry_words, row_words
+from contracts.encoding import ScheduleOrder, Step, entry_words, groups_of
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, Side
 from market.clearing.uniform import clear
@@ -128,20 +129,16 @@ def _session(client: MarketClient, homes: int) -> int:
         client.deployment.contracts["Deliveries"],
     )  # fmt: skip
     session = client.open_session(OPERATOR, request, rules.words())
+    terms = client.terms(session)
     for account, side in ((1, Side.OFFER), (homes + 1, Side.BID)):
         step = Step((500,) * HOURS, (100_000,) * HOURS)
-        client.place(OPERATOR, session, entry_words(ScheduleOrder(account, side, (step,)), HOURS))
-    terms = client.terms(session)
+        client.place(OPERATOR, session, entry_words(ScheduleOrder(account, side, (step,)), terms))
     chain.advance_to(terms.gate_close)
-    known = SessionTerms(
-        session, Zone(1, 0, 60), terms.kind, terms.direction, terms.mode, terms.day, terms.mask, terms.gate_open,
-        terms.gate_close, terms.exemption_deadline, terms.proof_deadline, terms.price_cap, terms.min_quantity,
-        terms.collateral_ppm, terms.rules_hash, terms.deliveries,
-    )  # fmt: skip
+    known = SessionTerms.of_contract(session, Zone(1, 0, 60), terms)
     log = client.order_log(session)
     clearing = clear(book_from_log(known, log.batches))
-    client.clear(OPERATOR, session, log, clearing.certificate_words)
-    for group, rows in enumerate(clearing.groups):
-        client.commit(OPERATOR, session, group, [word for row in rows for word in row_words(row)])
+    client.clear(OPERATOR, session, ClearingPass.whole(log, clearing.certificate_words))
+    for group, rows in enumerate(groups_of(clearing.rows)):
+        client.commit(OPERATOR, session, group, rows)
     chain.advance_to(terms.delivery_end)
     return session

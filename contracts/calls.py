@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from eth_hash.auto import keccak
+
 from contracts.artifacts import Function, load
 from contracts.deliveries import ProofBatch
 from contracts.deploy import Deployment
+from contracts.encoding import hash_words
+from contracts.orderlog import OrderLog
 from contracts.sessions import SessionRequest
 from contracts.typed_data import SignedBatch
 from contracts.units import Mode
@@ -35,12 +39,21 @@ class ClearingPass(NamedTuple):
     """Lengths of the call's batches in words."""
     words: Sequence[int]
     hints: Sequence[int]
+    rest: Sequence[bytes]
+    """Hashes of the words of every batch that comes after these."""
     beneficiary: int
     """The account that the intake fees go to with the last call; 0 for nobody's."""
 
-    def values(self) -> tuple[object, ...]:
-        """As the ABI takes it."""
-        return tuple(self)
+    @classmethod
+    def whole(cls, log: OrderLog, certificate: Sequence[int], levels: Sequence[int] = (), beneficiary: int = 0) -> ClearingPass:
+        """All of a log at once, nothing excluded."""
+        live, hints = log.table()
+        return cls(certificate, levels, live, (), (), log.sizes, log.words, hints, (), beneficiary)
+
+    def key(self, log: bytes) -> bytes:
+        """What the contract keeps this clearing of a log with the hash `log` under."""
+        claimed = (self.certificate, self.levels, self.live, self.excluded)
+        return bytes(keccak(b"".join(map(hash_words, claimed)) + log))
 
 
 class Call(NamedTuple):
@@ -125,7 +138,7 @@ class MarketCalls:
 
     def encode_clear(self, session: int, part: ClearingPass) -> Call:
         """The next batches of the log, with what is claimed of all of it."""
-        return self._call("Clearing", "clear", session, part.values())
+        return self._call("Clearing", "clear", session, tuple(part))
 
     def encode_commit(self, session: int, group: int, rows: Sequence[int], mode: Mode = Mode.COMPETITIVE) -> Call:
         return self._call(RESULTS[mode], "commit", session, group, rows)

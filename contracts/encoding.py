@@ -96,6 +96,15 @@ class ScheduleOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedTerms:
+    """`EntryTerms` by themselves, for whoever knows a session from the API alone."""
+
+    mask: int
+    price_cap: int
+    collateral_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedOrder:
     """An entry of the log: the order, and the lock (micro-euro) that its header states."""
 
@@ -135,7 +144,8 @@ class ResultRow:
     """What one entry of the log came to: lock and cost in micro-euro, fills in Wh per session interval.
 
     `gross` is there where the row has prices of its own: per interval the sum of fill times price, in thousandths of a
-    micro-euro. `reserve` are the steps of a live reserve.
+    micro-euro. `steps` is the number of the entry's steps, `reserves` tells whether it is a reserve, and `reserve` are the
+    steps of a live one.
     """
 
     account: int
@@ -147,6 +157,27 @@ class ResultRow:
     fills: tuple[int, ...]
     gross: tuple[int, ...] | None = None
     reserve: tuple[Step, ...] | None = None
+    steps: int = 1
+    reserves: bool = False
+
+
+def result_row(
+    order: ScheduleOrder, *, live: bool, lock: int, cost: int, fills: tuple[int, ...], gross: tuple[int, ...] | None = None
+) -> ResultRow:
+    """The row of `order`, where it is `live` with what it came to."""
+    return ResultRow(
+        account=order.account,
+        payer=order.payer,
+        side=order.side,
+        live=live,
+        lock=lock,
+        cost=cost,
+        fills=fills,
+        gross=gross,
+        reserve=order.steps if live and order.reserve else None,
+        steps=len(order.steps),
+        reserves=order.reserve,
+    )
 
 
 def entry_words(order: ScheduleOrder, terms: EntryTerms) -> list[int]:
@@ -166,8 +197,15 @@ def encode_entry(order: ScheduleOrder, intervals: int, lock: int) -> list[int]:
         words += _step_words(f"steps[{number}]", step, intervals)
     if order.cancels and len(order.steps) > 1:
         raise EncodingError(f"steps: an order without quantities has one step, got {len(order.steps)}")
-    if order.cancels and lock:
-        raise EncodingError(f"lock: an order without quantities locks nothing, got {lock}")
+    if order.cancels:
+        for field, bare, got in (
+            ("lock", not lock, lock),
+            ("reserve", not order.reserve, order.reserve),
+            ("min_fill_ppm", not order.min_fill_ppm, order.min_fill_ppm),
+            ("parent", order.parent is None, order.parent),
+        ):
+            if not bare:
+                raise EncodingError(f"{field}: expected none in an order without quantities, got {got}")
     return words
 
 
@@ -178,6 +216,8 @@ def _entry_header(order: ScheduleOrder, lock: int) -> int:
     _within("min_fill_ppm", order.min_fill_ppm, 0, PPM)
     if not 1 <= len(order.steps) <= MAX_STEPS:
         raise EncodingError(f"steps: expected 1 to {MAX_STEPS}, got {len(order.steps)}")
+    if order.agent == order.account:
+        raise EncodingError(f"agent: expected another account than the order's, got {order.agent}")
     if order.agent_pays and not order.agent:
         raise EncodingError("agent_pays: expected an agent that pays, got none")
     if order.reserve and order.side is not Side.OFFER:
@@ -187,6 +227,8 @@ def _entry_header(order: ScheduleOrder, lock: int) -> int:
     if order.parent is not None:
         account, side = order.parent
         _within("parent", account, 1, _M32)
+        if order.parent == (order.account, order.side):
+            raise EncodingError(f"parent: expected another order than its own, got {side.name.lower()} of account {account}")
         header |= account << 152 | int(side) << 184
     return header
 
@@ -273,27 +315,35 @@ def excluded_words(orders: Sequence[tuple[int, Side]]) -> list[int]:
     return [account | int(side) << 32 for account, side in sorted(orders)]
 
 
+def decode_excluded(words: Sequence[int]) -> list[tuple[int, Side]]:
+    """The inverse of `excluded_words`."""
+    return [(word & _M32, Side(word >> 32)) for word in words]
+
+
 def row_words(row: ResultRow) -> list[int]:
     """A result row as words."""
     _within("account", row.account, 1, _M32)
     _within("payer", row.payer, 1, _M32)
     _within("lock", row.lock, 0, _M64, " micro-euro")
     _within("cost", row.cost, 0, _M64, " micro-euro")
-    if not row.live and (row.cost or any(row.fills) or row.gross is not None or row.reserve is not None):
-        raise EncodingError("live: expected neither cost, fills, gross nor reserve in the row of a skipped entry, got some")
+    _within("steps", row.steps, 1, MAX_STEPS)
+    if not row.live and (row.cost or any(row.fills) or row.gross is not None):
+        raise EncodingError("live: expected neither cost, fills nor gross in the row of a skipped entry, got some")
+    if row.reserves and row.side is not Side.OFFER:
+        raise EncodingError("reserves: expected an offer's row, got a bid's")
     header = row.account | row.payer << 32 | row.lock << 64 | row.cost << 128 | int(row.side) << 192 | row.live << 193
+    header |= row.reserves << 195 | (row.steps - 1) << 196
     words = [header, *_packed("fills", row.fills, 32)]
     if row.gross is not None:
         if len(row.gross) != len(row.fills):
             raise EncodingError(f"gross: expected {len(row.fills)} values, got {len(row.gross)}")
         words[0] |= 1 << 194
         words += _packed("gross", row.gross, 64)
+    if (row.reserve is not None) != (row.live and row.reserves):
+        raise EncodingError("reserve: expected the steps of a live reserve, and of nothing else")
     if row.reserve is not None:
-        if row.side is not Side.OFFER:
-            raise EncodingError("reserve: expected an offer's row, got a bid's")
-        if not 1 <= len(row.reserve) <= MAX_STEPS:
-            raise EncodingError(f"reserve: expected 1 to {MAX_STEPS} steps, got {len(row.reserve)}")
-        words[0] |= 1 << 195 | (len(row.reserve) - 1) << 196
+        if len(row.reserve) != row.steps:
+            raise EncodingError(f"reserve: expected {row.steps} steps, got {len(row.reserve)}")
         for number, step in enumerate(row.reserve):
             words += _step_words(f"reserve[{number}]", step, len(row.fills))
     return words
@@ -337,7 +387,9 @@ def decode_row(words: Sequence[int], intervals: int) -> ResultRow:
         cost=header >> 128 & _M64,
         fills=tuple(words[1 + j // 8] >> 32 * (j % 8) & _M32 for j in range(intervals)),
         gross=gross,
-        reserve=_decode_steps(words[at:], intervals) if header >> 195 & 1 else None,
+        reserve=_decode_steps(words[at:], intervals) if header >> 193 & header >> 195 & 1 else None,
+        steps=(header >> 196 & 3) + 1,
+        reserves=bool(header >> 195 & 1),
     )
     if row_words(row) != list(words):
         raise EncodingError("words: the row has bits outside its fields")

@@ -144,6 +144,38 @@ class CounterIncremented:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultsSet:
+    mode: int
+    results: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewBegun:
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    session: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    session: int
+    excluded: tuple[int, ...]
+    """Words `account:32 | side:1`."""
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeFeesPaid:
+    session: int
+    account: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClearingContinued:
     session: int
     key: bytes
@@ -200,14 +232,24 @@ class Exempted:
 class SellersSettled:
     session: int
     rows: tuple[int, ...]
-    """A word a row, see `SellerPayment`."""
+    """A word a row."""
+
+    @property
+    def payments(self) -> tuple[SellerPayment, ...]:
+        """The rows."""
+        return tuple(map(SellerPayment.from_word, self.rows))
 
 
 @dataclass(frozen=True, slots=True)
 class BuyersSettled:
     session: int
     rows: tuple[int, ...]
-    """A word a row, see `BuyerPayment`."""
+    """A word a row."""
+
+    @property
+    def payments(self) -> tuple[BuyerPayment, ...]:
+        """The rows."""
+        return tuple(map(BuyerPayment.from_word, self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +261,9 @@ class Settled:
 Event: TypeAlias = (
     ZoneAdded | HolidaySet | AccountRegistered | DelegateSet | EnvelopeSet | MeterBound | KeySuspended | ForkReported
     | FlexibilityTargetSet | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused
-    | IntakeResumed | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | GroupCommitted
-    | GroupAmended | LocksReleased | Delivered | Exempted | SellersSettled | BuyersSettled | Settled
+    | IntakeResumed | ResultsSet | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | ReviewBegun
+    | Released | Excluded | IntakeFeesPaid | GroupCommitted | GroupAmended | LocksReleased | Delivered | Exempted
+    | SellersSettled | BuyersSettled | Settled
 )  # fmt: skip
 
 

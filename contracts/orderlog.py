@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contracts.encoding import entry_size, extend_log, groups_of, hint_words, live_words
+from contracts.encoding import entry_size, extend_log, groups_of, hash_words, hint_words, live_words
 from contracts.units import Side
 
 __all__ = ["OrderLog", "groups_of"]
@@ -55,10 +55,32 @@ class OrderLog:
         """Position of the live entry of every (account, side): the last one."""
         return {maker: position for position, maker in enumerate(self.makers())}
 
-    def table(self, excluded: Collection[tuple[int, Side]] = ()) -> tuple[list[int], list[int]]:
-        """Words of the live table and of the hints; entries of `excluded` orders have no row, and their hints say 0."""
-        live = {maker: position for maker, position in self.live().items() if maker not in excluded}
-        ordered = sorted(live)
-        row_of = {maker: row for row, maker in enumerate(ordered)}
-        rows = [(account, side, live[account, side]) for account, side in ordered]
-        return live_words(rows), hint_words([row_of.get(maker, 0) for maker in self.makers()])
+    def chunks(self, words: int, log: bytes = bytes(32)) -> list[OrderLog]:
+        """The log from where it hashes to `log` on, divided where the next batch would go beyond `words` words, never within a
+        batch. Empty where `log` is all of it; raises `ValueError` where no part of it hashes to `log`."""
+        hashes = [bytes(32)]
+        for batch in self.batches:
+            hashes.append(extend_log(hashes[-1], batch))
+        if log not in hashes:
+            raise ValueError(f"log: expected the hash of a beginning of the log, got {log.hex()}")
+        parts: list[list[tuple[int, ...]]] = []
+        for batch in self.batches[hashes.index(log) :]:
+            if not parts or sum(map(len, parts[-1])) + len(batch) > words:
+                parts.append([])
+            parts[-1].append(batch)
+        return [OrderLog(tuple(part), self.intervals) for part in parts]
+
+    def hashes(self) -> list[bytes]:
+        """The hash of the words of every batch."""
+        return [hash_words(batch) for batch in self.batches]
+
+    def table(self) -> tuple[list[int], list[int]]:
+        """Words of the live table and of the hints."""
+        live = self.live()
+        rows = [(account, side, live[account, side]) for account, side in sorted(live)]
+        return live_words(rows), self.hints(sorted(live))
+
+    def hints(self, makers: Sequence[tuple[int, Side]]) -> list[int]:
+        """Words that tell each entry's place among `makers`, the rows of the live table."""
+        row_of = {maker: row for row, maker in enumerate(makers)}
+        return hint_words([row_of[maker] for maker in self.makers()])

@@ -6,12 +6,21 @@ entry still has its row in the live table, because the earlier entries it replac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from contracts.encoding import MAX_STEPS, ScheduleOrder, Step, decode_entries, hint_words, live_words, words_for
-from contracts.units import MAX_QUANTITY, SessionState, Side
+from contracts.encoding import (
+    MAX_STEPS,
+    EncodingError,
+    ScheduleOrder,
+    Step,
+    decode_entries,
+    excluded_words,
+    hint_words,
+    live_words,
+)
+from contracts.units import MAX_QUANTITY, PPM, Mode, SessionState, Side
 from market.errors import OrderError
 from market.session import SessionFacts, SessionTerms, state_at
 
@@ -19,8 +28,18 @@ MAX_ENTRIES = (1 << 31) - 1
 """Entries of one session's log: positions have 31 bits in the live table."""
 
 
-def schedule(terms: SessionTerms, account: int, side: Side, curve: Mapping[int, Sequence[tuple[int, int]]]) -> ScheduleOrder:
-    """An order from what a person states: per interval of the *day* up to four (Wh, micro-euro per kWh) steps.
+def schedule(
+    terms: SessionTerms,
+    account: int,
+    side: Side,
+    curve: Mapping[int, Sequence[tuple[int, int]]],
+    *,
+    agent: int = 0,
+    agent_pays: bool = False,
+    reserve: bool = False,
+) -> ScheduleOrder:
+    """An order from what a person states: per interval of the *day* up to four (Wh, micro-euro per kWh) steps. `agent` is the
+    account that signs for this one, and with `agent_pays` pays for it too.
 
     Raises `OrderError` on an interval outside the session, too many steps, and all that `validate` refuses. An empty curve
     cancels.
@@ -38,20 +57,48 @@ def schedule(terms: SessionTerms, account: int, side: Side, curve: Mapping[int, 
         for k, (quantity, limit) in enumerate(steps):
             quantities[k][inside[interval]] = quantity
             limits[k][inside[interval]] = limit
-    order = ScheduleOrder(account, side, tuple(Step(tuple(q), tuple(p)) for q, p in zip(quantities, limits, strict=True)))
+    order = ScheduleOrder(
+        account,
+        side,
+        tuple(Step(tuple(q), tuple(p)) for q, p in zip(quantities, limits, strict=True)),
+        agent=agent,
+        agent_pays=agent_pays,
+        reserve=reserve,
+    )
     validate(order, terms)
     return order
 
 
-def validate(order: ScheduleOrder, terms: SessionTerms, *, meter_key: bool = True) -> None:
+def validate(
+    order: ScheduleOrder,
+    terms: SessionTerms,
+    *,
+    meter_key: bool = True,
+    envelope: int | None = None,
+    sides: Collection[Side] = (),
+) -> None:
     """Raises `OrderError` where the contract would refuse `order` for what it says; nothing is ever clipped.
 
     `meter_key` tells whether the account has a meter key in force on the session's day, without which it may bid
-    and take an offer back, but not offer.
+    and take an offer back, but not offer. In a cooperative session `envelope` is the most Wh that the account may offer in an
+    interval (None leaves that unchecked), and `sides` are those on which the payer's owner stands already.
     """
     intervals = len(terms.intervals)
+    if terms.mode is Mode.REQUEST:
+        raise OrderError("session", "a session that takes orders", "a request, which takes consents")
     if not 0 < order.account < 1 << 32:
         raise OrderError("account", "1..2^32-1", order.account)
+    if not 0 <= order.agent < 1 << 32:
+        raise OrderError("agent", "0..2^32-1", order.agent)
+    if order.agent == order.account:
+        raise OrderError("agent", "another account than the order's, or none", order.agent)
+    if order.agent_pays and not order.agent:
+        raise OrderError("agent_pays", "an agent that pays", "none")
+    if order.reserve and order.side is not Side.OFFER:
+        raise OrderError("reserve", "an offer", "a bid")
+    if order.cancels and (order.reserve or order.min_fill_ppm or order.parent is not None):
+        raise OrderError("steps", "a quantity in a reserve or a block", "an order that cancels")
+    _validate_block(order, terms)
     if order.side is Side.OFFER and not meter_key and not order.cancels:
         raise OrderError("side", f"a meter key in force on day {terms.day} for an offer", "an account without one")
     if not 1 <= len(order.steps) <= MAX_STEPS:
@@ -66,6 +113,41 @@ def validate(order: ScheduleOrder, terms: SessionTerms, *, meter_key: bool = Tru
                 )
         for j, (quantity, limit) in enumerate(zip(step.quantities, step.limits, strict=True)):
             _validate_entry(f"steps[{k}]", j, quantity, limit, terms)
+    if terms.mode is Mode.COOPERATIVE:
+        _validate_cooperative(order, envelope, sides)
+
+
+def _validate_block(order: ScheduleOrder, terms: SessionTerms) -> None:
+    """What makes a block of an order, or keeps one out of other sessions."""
+    if terms.mode is not Mode.BLOCK:
+        if order.min_fill_ppm:
+            raise OrderError("min_fill_ppm", "0 but in block mode", order.min_fill_ppm)
+        if order.parent is not None:
+            raise OrderError("parent", "none but in block mode", order.parent[0])
+        return
+    if not 0 <= order.min_fill_ppm <= PPM:
+        raise OrderError("min_fill_ppm", f"0..{PPM} ppm", order.min_fill_ppm)
+    if len(order.steps) > 1:
+        raise OrderError("steps", "one step in block mode", len(order.steps))
+    if order.reserve:
+        raise OrderError("reserve", "no reserve in block mode", "one")
+    if order.parent == (order.account, order.side):
+        raise OrderError("parent", "another order than its own", order.account)
+
+
+def _validate_cooperative(order: ScheduleOrder, envelope: int | None, sides: Collection[Side]) -> None:
+    """Who could trade with itself would drain the surplus that all share, and so could who offers what it does not have.
+    What takes an order back is free of both."""
+    if order.cancels:
+        return
+    if any(side is not order.side for side in sides):
+        other = "offers" if order.side is Side.BID else "bids"
+        raise OrderError("side", "one side for each owner in a cooperative session", f"an owner that {other} in it")
+    if envelope is None or order.side is Side.BID:
+        return
+    for j, quantity in enumerate(map(sum, zip(*(step.quantities for step in order.steps), strict=True))):
+        if quantity > envelope:
+            raise OrderError(f"steps.quantities[{j}]", f"at most the device envelope of {envelope} Wh in all steps", quantity)
 
 
 def _validate_entry(path: str, j: int, quantity: int, limit: int, terms: SessionTerms) -> None:
@@ -90,10 +172,12 @@ def validate_gate(terms: SessionTerms, facts: SessionFacts, now: int) -> None:
 
 @dataclass(frozen=True)
 class OrderBook:
-    """A session's log as orders: `orders[i]` is the entry at position i."""
+    """A session's log as orders: `orders[i]` is the entry at position i. `excluded` are the orders (account, side) that the
+    guardian has excluded from the clearing."""
 
     terms: SessionTerms
     orders: tuple[ScheduleOrder, ...]
+    excluded: frozenset[tuple[int, Side]] = frozenset()
 
     def __post_init__(self) -> None:
         if len(self.orders) > MAX_ENTRIES:
@@ -106,7 +190,8 @@ class OrderBook:
 
     @cached_property
     def rows(self) -> tuple[tuple[int, Side, int], ...]:
-        """The live table (account, side, position), strictly ascending by account and side; cancelling entries included."""
+        """The live table (account, side, position), strictly ascending by account and side; cancelling and excluded entries
+        included."""
         return tuple(sorted((account, side, position) for (account, side), position in self.last.items()))
 
     def is_last(self, position: int) -> bool:
@@ -114,14 +199,23 @@ class OrderBook:
         order = self.orders[position]
         return self.last[order.account, order.side] == position
 
+    def counts(self, position: int) -> bool:
+        """Whether the entry at `position` is live in the clearing; one that cancels is too, an excluded one is not."""
+        order = self.orders[position]
+        return self.is_last(position) and (order.account, order.side) not in self.excluded
+
     @property
     def live(self) -> list[tuple[int, ScheduleOrder]]:
-        """Live orders with their positions in log order, cancelled ones left out."""
-        return [(i, order) for i, order in enumerate(self.orders) if self.is_last(i) and not order.cancels]
+        """Live orders with their positions in log order, cancelled and excluded ones left out."""
+        return [(i, order) for i, order in enumerate(self.orders) if self.counts(i) and not order.cancels]
 
     def live_words(self) -> list[int]:
         """The live table as `clear` takes it."""
         return live_words(self.rows)
+
+    def excluded_words(self) -> list[int]:
+        """The excluded orders as `clear` takes them."""
+        return excluded_words(tuple(self.excluded))
 
     def hint_words(self) -> list[int]:
         """Each entry's row in the live table as `clear` takes it."""
@@ -132,13 +226,26 @@ class OrderBook:
         """Micro-euro locked by each entry of the log; a replaced entry stays locked until `commit`."""
         return [order.lock(self.terms.price_cap, self.terms.collateral_ppm) for order in self.orders]
 
+    def sides_of(self, payers: Collection[int]) -> set[Side]:
+        """The sides on which any of these accounts has paid for an entry, replaced and cancelled ones too."""
+        return {order.side for order in self.orders if order.payer in payers and not order.cancels}
 
-def book_from_log(terms: SessionTerms, batches: Iterable[Sequence[int]]) -> OrderBook:
+
+def charge(order: ScheduleOrder, terms: SessionTerms) -> int:
+    """Micro-euro that entering `order` takes from what its payer has available: the lock and the intake fee."""
+    return order.lock(terms.price_cap, terms.collateral_ppm) + terms.intake_fee
+
+
+def book_from_log(
+    terms: SessionTerms, batches: Iterable[Sequence[int]], excluded: Iterable[tuple[int, Side]] = ()
+) -> OrderBook:
     """The book from the words of each batch in log order; raises `EncodingError` on words the contract would not have taken."""
     intervals = len(terms.intervals)
-    return OrderBook(terms, tuple(order for words in batches for order in decode_entries(words, intervals)))
-
-
-def entry_size(order: ScheduleOrder, intervals: int) -> int:
-    """Words that an entry takes in the log of a session with `intervals` intervals."""
-    return 1 + len(order.steps) * words_for(intervals, 4)
+    orders: list[ScheduleOrder] = []
+    for words in batches:
+        for entry in decode_entries(words, intervals):
+            lock = entry.order.lock(terms.price_cap, terms.collateral_ppm)
+            if entry.lock != lock:
+                raise EncodingError(f"lock: entry {len(orders)} locks {lock} micro-euro, its header says {entry.lock}")
+            orders.append(entry.order)
+    return OrderBook(terms, tuple(orders), frozenset(excluded))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from contracts.encoding import intervals_of
+from contracts.sessions import Terms
 from contracts.units import MAX_PRICE, MAX_QUANTITY, Direction, Kind, Mode, SessionState
 from market.errors import TermsError
 
@@ -18,6 +19,15 @@ MAX_OFFSET = 14 * 3600
 
 INTERVAL_MINUTES = (15, 30, 60)
 """Interval lengths a zone may have."""
+
+MAX_FEE_PPM = 100_000
+"""Largest part of sellers' earnings that a session's fee may be."""
+
+MAX_INTAKE_FEE = 1_000_000
+"""Largest intake fee, micro-euro an entry."""
+
+PROOF_DAYS = 60
+"""Days after the end of delivery until which a session may take proofs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,9 @@ class Zone:
 @dataclass(frozen=True)
 class SessionTerms:
     """What a session fixed at opening. Timestamps are UNIX seconds, `mask` has a bit per interval of the day, `price_cap` is in
-    micro-euro per kWh, `min_quantity` in Wh, `rules_hash` has 32 bytes, `deliveries` is an address."""
+    micro-euro per kWh, `min_quantity` in Wh, `rules_hash` has 32 bytes, `deliveries` is an address. `fee_ppm` of sellers'
+    earnings goes to `fee_account`; `intake_fee`, micro-euro an entry, to whoever completes the clearing. `challenge_end` is 0
+    but in block mode."""
 
     session: int
     zone: Zone
@@ -80,6 +92,10 @@ class SessionTerms:
     collateral_ppm: int
     rules_hash: bytes = field(default=bytes(32))
     deliveries: str = ""
+    fee_ppm: int = 0
+    fee_account: int = 0
+    intake_fee: int = 0
+    challenge_end: int = 0
 
     def __post_init__(self) -> None:
         bits = self.zone.intervals
@@ -90,6 +106,10 @@ class SessionTerms:
             ("min_quantity", 0 <= self.min_quantity <= MAX_QUANTITY, f"0..{MAX_QUANTITY} Wh"),
             ("collateral_ppm", 0 <= self.collateral_ppm < 1 << 32, "0..2^32-1"),
             ("rules_hash", len(self.rules_hash) == 32, "32 bytes"),
+            ("fee_ppm", 0 <= self.fee_ppm <= MAX_FEE_PPM, f"0..{MAX_FEE_PPM} ppm"),
+            ("fee_account", 0 <= self.fee_account < 1 << 32, "0..2^32-1"),
+            ("fee_account", self.fee_account > 0 or not self.fee_ppm, "an account where there is a fee"),
+            ("intake_fee", 0 <= self.intake_fee <= MAX_INTAKE_FEE, f"0..{MAX_INTAKE_FEE} micro-euro"),
         ):
             if not good:
                 raise TermsError(name, expected, getattr(self, name))
@@ -105,6 +125,44 @@ class SessionTerms:
             raise TermsError(
                 "proof_deadline", f"at least the exemption deadline, {self.exemption_deadline}", self.proof_deadline
             )
+        latest = self.delivery_end + PROOF_DAYS * DAY_SECONDS
+        if self.proof_deadline > latest:
+            raise TermsError("proof_deadline", f"at most {PROOF_DAYS} days after delivery, {latest}", self.proof_deadline)
+        self._check_challenge()
+
+    def _check_challenge(self) -> None:
+        if self.mode is not Mode.BLOCK:
+            if self.challenge_end:
+                raise TermsError("challenge_end", "0 but in block mode", self.challenge_end)
+        elif not self.gate_close < self.challenge_end < self.delivery_start:
+            between = f"after the gate closes at {self.gate_close} and before delivery starts at {self.delivery_start}"
+            raise TermsError("challenge_end", between, self.challenge_end)
+
+    @classmethod
+    def of_contract(cls, session: int, zone: Zone, t: Terms) -> SessionTerms:
+        """The contract's terms as the domain's value."""
+        return cls(
+            session=session,
+            zone=zone,
+            kind=t.kind,
+            direction=t.direction,
+            mode=t.mode,
+            day=t.day,
+            mask=t.mask,
+            gate_open=t.gate_open,
+            gate_close=t.gate_close,
+            exemption_deadline=t.exemption_deadline,
+            proof_deadline=t.proof_deadline,
+            price_cap=t.price_cap,
+            min_quantity=t.min_quantity,
+            collateral_ppm=t.collateral_ppm,
+            rules_hash=t.rules_hash,
+            deliveries=t.deliveries,
+            fee_ppm=t.fee_ppm,
+            fee_account=t.fee_account,
+            intake_fee=t.intake_fee,
+            challenge_end=t.challenge_end,
+        )
 
     @cached_property
     def intervals(self) -> tuple[int, ...]:
@@ -124,13 +182,18 @@ class SessionTerms:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What the chain recorded about a session: clearing accepted, clearing held by the price guard, last row settled, cancelled
-    by the operator before the gate closed."""
+    """What the chain recorded about a session: clearing complete, clearing held by the price guard, last row settled, cancelled
+    by the operator before the gate closed, by a pause, or by the guardian."""
 
     cleared: bool = False
     under_review: bool = False
     settled: bool = False
     cancelled: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there is a clearing that holds."""
+        return self.cleared and not self.under_review
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +209,8 @@ class StateRule:
 STATES: tuple[StateRule, ...] = (
     StateRule(
         SessionState.CANCELLED,
-        lambda terms, facts, now: facts.cancelled or (now >= terms.delivery_start and not facts.cleared),
-        "the operator cancelled before the gate closed, or delivery was to start and no clearing was accepted",
+        lambda terms, facts, now: facts.cancelled or (now >= terms.delivery_start and not facts.accepted),
+        "the operator or the guardian cancelled, or delivery was to start and no clearing was accepted",
         "anyone releases the locks from the log",
     ),
     StateRule(SessionState.SETTLED, lambda terms, facts, now: facts.settled, "every row is settled", "nobody"),
@@ -155,19 +218,19 @@ STATES: tuple[StateRule, ...] = (
     StateRule(SessionState.OPEN, lambda terms, facts, now: now < terms.gate_close, "the gate is open", "time"),
     StateRule(
         SessionState.SETTLING,
-        lambda terms, facts, now: facts.cleared and now >= terms.delivery_end,
+        lambda terms, facts, now: facts.accepted and now >= terms.delivery_end,
         "delivery is over and rows are left to settle",
         "anyone, by prove and settle",
     ),
     StateRule(
         SessionState.DELIVERING,
-        lambda terms, facts, now: facts.cleared and now >= terms.delivery_start,
+        lambda terms, facts, now: facts.accepted and now >= terms.delivery_start,
         "cleared, delivery has started and not ended",
         "time",
     ),
     StateRule(
         SessionState.CLEARED,
-        lambda terms, facts, now: facts.cleared,
+        lambda terms, facts, now: facts.accepted,
         "the clearing is accepted, delivery has not started",
         "time",
     ),

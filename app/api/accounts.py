@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query
 from app.access import require_reader
 from app.api import models
 from app.api.depends import OPERATOR_UNLESS_DEVELOPMENT, Ctx
-from app.api.ids import AccountIndex, SessionQuery
+from app.api.ids import AccountIndex, SessionQuery, SignerAddress
 from app.api.times import at
 from app.database import MeterKey
 from app.errors import Refused
@@ -19,7 +19,7 @@ router = APIRouter(tags=["accounts"])
 
 READ_ACCESS = (
     "`ReadAccess ACCOUNT.UNTIL.SIGNATURE`: EIP-712 `ReadAccess(uint256 account,uint256 until)` in the market's domain, signed "
-    "by the account's owner or delegate; `until` in seconds of chain time, at most a day ahead."
+    "by the owner of the account or of its delegate; `until` in seconds of chain time, at most a day ahead."
 )
 
 
@@ -27,11 +27,15 @@ READ_ACCESS = (
 def list_accounts(
     ctx: Ctx,
     owner: Annotated[str | None, Query(pattern=r"^0x[0-9a-fA-F]{40}$", description="Only accounts of this address.")] = None,
+    actor: Annotated[
+        str | None,
+        Query(pattern=r"^0x[0-9a-fA-F]{40}$", description="Only accounts that this address may place orders for."),
+    ] = None,
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,10}$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> models.AccountPage:
     """Accounts by index, with their balances."""
-    found, after = accounts.page(ctx, owner, min(int(cursor or 0), 2**32), limit)
+    found, after = accounts.page(ctx, owner, min(int(cursor or 0), 2**32), limit, actor=actor)
     return models.AccountPage(items=[_account(view) for view in found], next_cursor=str(after) if after else None)
 
 
@@ -50,6 +54,12 @@ def register(ctx: Ctx, new: models.NewAccount) -> models.Account:
 def show_account(ctx: Ctx, index: AccountIndex) -> models.Account:
     """One account."""
     return _account(accounts.view(ctx, index))
+
+
+@router.get("/signers/{address}")
+def show_signer(ctx: Ctx, address: SignerAddress) -> models.Signer:
+    """The counter that an address has to state in what it signs now."""
+    return models.Signer(address=address, counter=str(ctx.client.counter_of(address)))
 
 
 @router.get("/accounts/{index}/meters")
@@ -95,9 +105,15 @@ def _account(view: accounts.AccountView) -> models.Account:
     return models.Account(
         index=view.index,
         owner=view.owner,
-        delegate=view.delegate,
+        delegate=(
+            models.Delegate(account=view.delegate, owner=view.delegate_owner)
+            if view.delegate is not None and view.delegate_owner is not None
+            else None
+        ),
         label=view.label,
         meter=view.meter,
+        envelope_wh=view.envelope,
         available=view.available,
         locked=view.locked,
+        reputation=view.reputation,
     )

@@ -41,6 +41,16 @@ def faucet(ctx: Ctx, funds: models.Funds) -> models.Account:
     return _account(accounts.fund(ctx, funds.account, funds.amount))
 
 
+@router.post("/counter")
+def increment_counter(ctx: Ctx) -> models.Signer:
+    """Takes back whatever the development wallet has signed and nobody has carried to the chain yet."""
+    ctx.require_development("development wallet")
+    visitor = wallets.owner(wallets.VISITOR)
+    ctx.chain.fund(visitor.address)
+    ctx.client.increment_counter(bytes(visitor.key))
+    return models.Signer(address=visitor.address, counter=str(ctx.client.counter_of(visitor.address)))
+
+
 @router.post("/advance")
 def advance(ctx: Ctx, target: models.Advance) -> models.Advanced:
     """Moves the chain's clock on and does everything that is due then."""

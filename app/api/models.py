@@ -56,7 +56,7 @@ class SessionSummary(Model):
     zone: Zone
     kind: Literal["electrical", "thermal", "comfort"]
     direction: Literal["UP", "DOWN"]
-    mode: Literal["competitive", "cooperative"]
+    mode: Literal["competitive", "cooperative", "block", "request"]
     state: Literal["Scheduled", "Open", "Closed", "Cleared", "UnderReview", "Delivering", "Settling", "Settled", "Cancelled"]
     day: int = Field(description="Days since 1970-01-01 in the zone's standard time.")
     date: date
@@ -71,6 +71,9 @@ class SessionSummary(Model):
     price_cap: int
     min_quantity_wh: int
     collateral_ppm: int
+    fee_ppm: int = Field(description="Part of what sellers earn that goes to `fee_account`.")
+    fee_account: int | None
+    intake_fee: int = Field(description="Micro-euro that every entry costs, to whom the one who completes the clearing names.")
     orders: int = Field(description="Live schedule orders.")
     entries: int = Field(description="(interval, quantity, price) entries of the live orders.")
     volume_wh: int | None
@@ -96,6 +99,8 @@ class SettlementTotals(Model):
     rewards: int
     penalties: int
     refunds: int
+    fees: int = Field(description="Part of the rewards that goes to the session's fee account.")
+    intake_fees: int = Field(description="What the entries of the order log cost; it goes to whoever had the clearing done.")
     rounding: int
     balanced: bool
 
@@ -148,7 +153,10 @@ class Order(Model):
     position: int
     account: int
     label: str | None
+    agent: int | None = Field(description="The account whose owner signed for this one.")
+    payer: int = Field(description="The account whose money is locked: the account or its agent.")
     side: Literal["bid", "offer"]
+    reserve: bool = Field(description="An offer of which what is not filled may take the place of a member that fails.")
     live: bool
     cancels: bool
     steps: list[StepModel]
@@ -166,9 +174,12 @@ class SignedBatch(Model):
     """A batch of schedule orders signed once by EIP-712 (`OrderBatch`)."""
 
     signer: Address
-    words: Annotated[list[Word], Field(min_length=2, max_length=20_000)]
+    words: Annotated[list[Word], Field(min_length=2, max_length=4096)]
     nonce: Annotated[
         str, Field(pattern=r"^\d{1,78}$", description="Decimal, below 2^256, used once per signer.", examples=["417"])
+    ]
+    counter: Annotated[
+        str, Field(pattern=r"^\d{1,78}$", description="The signer's on chain (GET /signers), decimal.", examples=["0"])
     ]
     deadline: Annotated[int, Field(gt=0, lt=2**63, description="Unix seconds of the chain's time.")]
     signature: Annotated[str, Field(pattern=r"^0x(?:[0-9a-fA-F]{2}){1,4096}$")]
@@ -235,16 +246,33 @@ class StatementPage(Model):
     items: list[Statement]
 
 
+class Delegate(Model):
+    """The account whose owner may place orders for another account, and who that owner is."""
+
+    account: int
+    owner: Address
+
+
 class Account(Model):
     index: int
     owner: Address
-    delegate: Address | None
+    delegate: Delegate | None
     label: str | None
     meter: Literal["none", "bound", "suspended"] = Field(
-        description="State of the newest key version. Only with a bound one the account offers; a suspended one signed two histories."
+        description="State of the newest key version. Only with a bound one the account offers; a suspended one signed two "
+        "histories."
     )
+    envelope_wh: int = Field(description="The most that it may offer in an interval of a cooperative session; 0 without one.")
     available: int
     locked: int
+    reputation: int = Field(description="0: never rated; otherwise 1 + what it delivers of what it sells, in ten-thousandths.")
+
+
+class Signer(Model):
+    """Someone who signs orders. What was signed under an earlier counter can be used no more."""
+
+    address: Address
+    counter: str = Field(description="Decimal, below 2^256.")
 
 
 class AccountPage(Model):
@@ -336,6 +364,13 @@ class NewSession(Model):
     proof_deadline: datetime
     price_cap: Annotated[int, Field(gt=0, lt=2**32)]
     min_quantity_wh: Annotated[int, Field(gt=0, lt=2**24)]
+    fee_ppm: Annotated[int, Field(ge=0, le=100_000, description="Of what sellers earn; the settings' without one.")] | None = (
+        None
+    )
+    fee_account: Annotated[int, Field(ge=0, lt=2**32, description="Who gets it; the settings' without one.")] | None = None
+    intake_fee: (
+        Annotated[int, Field(ge=0, le=1_000_000, description="Micro-euro an entry; the settings' without one.")] | None
+    ) = None
     rules: str = Field("default", description="Name of a rule set in settlement/rules.")
 
 

@@ -45,6 +45,9 @@ def open_session(ctx: Ctx, new: models.NewSession) -> models.SessionDetail:
             proof_deadline=seconds("proof_deadline", new.proof_deadline),
             price_cap=new.price_cap,
             min_quantity=new.min_quantity_wh,
+            fee_ppm=new.fee_ppm,
+            fee_account=new.fee_account,
+            intake_fee=new.intake_fee,
             rules=new.rules,
         )
     return show_session(ctx, session_id)

@@ -16,7 +16,7 @@ from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, DeliveryRecord, Outbox
 from app.services import accounts, orders, sessions, settling
-from contracts.units import SessionState, Side
+from contracts.units import PPM, SessionState, Side
 from settlement.records import delivered
 
 router = APIRouter(tags=["sessions"])
@@ -103,8 +103,11 @@ def list_orders(ctx: Ctx, session_id: SessionId) -> models.OrderPage:
                 position=position,
                 account=order.account,
                 label=labels.get(order.account),
+                agent=order.agent or None,
+                payer=order.payer,
                 side="offer" if order.side is Side.OFFER else "bid",
-                live=view.book.is_last(position) and not order.cancels,
+                reserve=order.reserve,
+                live=view.book.counts(position) and not order.cancels,
                 cancels=order.cancels,
                 steps=[models.StepModel(quantities=list(step.quantities), limits=list(step.limits)) for step in order.steps],
                 fills=list(view.clearing.rows[position].fills) if view.clearing else None,
@@ -127,6 +130,7 @@ def place_orders(ctx: Ctx, session_id: SessionId, batch: models.SignedBatch) -> 
             signer=batch.signer,
             words=[int(word, 16) for word in batch.words],
             nonce=int(batch.nonce),
+            counter=int(batch.counter),
             deadline=batch.deadline,
             signature=bytes.fromhex(batch.signature[2:]),
         )
@@ -309,6 +313,9 @@ def _summary(view: sessions.SessionView) -> models.SessionSummary:
         price_cap=terms.price_cap,
         min_quantity_wh=terms.min_quantity,
         collateral_ppm=terms.collateral_ppm,
+        fee_ppm=terms.fee_ppm,
+        fee_account=terms.fee_account or None,
+        intake_fee=terms.intake_fee,
         orders=len(live),
         entries=sum(order.entries for _, order in view.book.live),
         volume_wh=sum(c.volume for c in view.certificates) if view.certificates is not None else None,
@@ -321,7 +328,7 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
     computed = settling.statement(ctx, view.terms.session)
     assert computed is not None
     rows = settling.settled_rows(ctx, view.terms.session).values()
-    rounding = view.rounding or 0
+    rounding = (view.rounding or 0) - view.intake_held
     # From the contract's own events, and only balanced if they also equal the statements computed here.
     paid_in = sum(row.cost + row.penalty for row in rows)
     paid_out = sum(row.earned + row.refund for row in rows)
@@ -329,6 +336,8 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
         rewards=sum(row.earned for row in rows),
         penalties=sum(row.penalty for row in rows),
         refunds=sum(row.refund for row in rows),
+        fees=sum(row.earned * view.terms.fee_ppm // PPM for row in rows),
+        intake_fees=view.terms.intake_fee * len(view.book.orders),
         rounding=rounding,
         balanced=paid_in == paid_out + rounding and rounding == computed.rounding and settling.agrees(ctx, view.terms.session),
     )

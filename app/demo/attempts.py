@@ -11,13 +11,13 @@ from typing import Any
 
 from app.context import Context
 from app.demo.client import Api, ApiError
-from app.demo.community import Community
+from app.demo.community import Community, word_terms
+from app.services import clearing as clearings
 from app.services import sessions
 from contracts.calls import Call
 from contracts.deliveries import Entry, ProofBatch, decode_delivery, delivery_words
 from contracts.encoding import ScheduleOrder, Step, batch_words
 from contracts.events import Delivered
-from contracts.orderlog import OrderLog
 from contracts.refusals import ContractRefusal
 from contracts.typed_data import SignedBatch, order_batch
 from contracts.units import Side
@@ -38,8 +38,8 @@ def before_clearing(ctx: Context, api: Api, community: Community, session: Json)
 
     def batch(quantity: int, limit: int, key: bytes) -> SignedBatch:
         order = ScheduleOrder(home.account, Side.OFFER, (Step((quantity,) * size, (limit,) * size),))
-        words = batch_words([order], size)
-        return order_batch(session["id"], words, 1, 1 << 40).sign(ctx.client.domain, key)
+        words = batch_words([order], word_terms(session))
+        return order_batch(session["id"], words, 1, 0, 1 << 40).sign(ctx.client.domain, key)
 
     own, foreign = bytes(home.wallet.key), bytes(other.wallet.key)
     forged = replace(batch(100, 1, foreign), signer=home.wallet.address)
@@ -56,16 +56,17 @@ def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
     """After the gate: a late order, a wrong price, a fill beyond what is left at the margin, a log with an order left out."""
     view = sessions.view(ctx, session["id"])
     clearing = clear(view.book, view.sold_before)
-    log = OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))
     certificate = list(clearing.certificates)
+    part = next(clearings.passes(ctx, view, clearing))
 
     def altered(**change: int) -> Call:
         bad = [replace(certificate[0], **change), *certificate[1:]]
-        return ctx.client.encode_clear(session["id"], log, [c.word() for c in bad])
+        return ctx.client.encode_clear(session["id"], part._replace(certificate=[c.word() for c in bad]))
 
     first = certificate[0]
-    shorter = OrderLog.of(log.batches[:-1], log.intervals)
-    late = ctx.client.encode_place(session["id"], log.batches[0])
+    last = part.sizes[-1]
+    shorter = part._replace(sizes=part.sizes[:-1], words=part.words[:-last])
+    late = ctx.client.encode_place(session["id"], [int(word, 16) for word in view.batches[0].words])
     return [
         _refused(ctx, "an order after the gate has closed", late),
         _refused(ctx, "a clearing with a higher price", altered(lo=first.lo + 1, hi=first.hi + 1)),
@@ -74,7 +75,7 @@ def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
         _refused(
             ctx,
             "a clearing that leaves an order out",
-            ctx.client.encode_clear(session["id"], shorter, clearing.certificate_words),
+            ctx.client.encode_clear(session["id"], shorter),
         ),
     ]
 

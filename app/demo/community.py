@@ -19,7 +19,7 @@ from app.access import header as read_access
 from app.demo import wallets
 from app.demo.client import Api
 from app.demo.scenario import Home, Scenario
-from contracts.encoding import ScheduleOrder, Step, batch_words
+from contracts.encoding import ScheduleOrder, StatedTerms, Step, batch_words
 from contracts.typed_data import Domain, order_batch
 from contracts.units import PPM, Direction, Side
 from market.session import Zone
@@ -173,15 +173,17 @@ class Community:
 
     def signed(self, member: Member, session: Json, order: ScheduleOrder) -> Json:
         """A signed batch of one order, ready to hand in."""
-        words = batch_words([order], len(session["intervals"]))
+        words = batch_words([order], word_terms(session))
         deadline = int(datetime.fromisoformat(session["gate_close"]).timestamp())
         chain = self.api.get("/status")["chain"]
-        batch = order_batch(session["id"], words, secrets.randbits(128), deadline)
+        counter = int(self.api.get(f"/signers/{member.wallet.address}")["counter"])
+        batch = order_batch(session["id"], words, secrets.randbits(128), counter, deadline)
         signed = batch.sign(Domain(chain["chain_id"], chain["contracts"]["FlexMarket"]), bytes(member.wallet.key))
         return {
             "signer": signed.signer,
             "words": [hex(word) for word in words],
             "nonce": str(batch.nonce),
+            "counter": str(batch.counter),
             "deadline": deadline,
             "signature": "0x" + signed.signature.hex(),
         }
@@ -259,6 +261,11 @@ class Community:
             produced = day.pv[t] if day.pv is not None else None
             lines.append(f"{member.account},{start},{net},{0 if produced is None else produced}")
         return lines
+
+
+def word_terms(session: Json) -> StatedTerms:
+    """What the words of a session's orders depend on, from the API's session."""
+    return StatedTerms(sum(1 << t for t in session["intervals"]), session["price_cap"], session["collateral_ppm"])
 
 
 def cancellation(account: int, side: Side, intervals: int) -> ScheduleOrder:

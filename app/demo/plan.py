@@ -31,8 +31,9 @@ def start_time() -> int:
     return _zone(plan).interval_start(plan.day - FIRST_DAY_BEFORE, 12)
 
 
-def open_session(api: Api, zone: Zone, day: int, plan: DemoSession, *, gate_open: int | None = None) -> Json:
-    """The operator opens a session for `day`: gate from noon of the day before (or `gate_open`) to eight in the evening."""
+def open_session(api: Api, zone: Zone, day: int, plan: DemoSession, *, gate_open: int | None = None, **more: object) -> Json:
+    """The operator opens a session for `day`: gate from noon of the day before (or `gate_open`) to eight in the evening. `more`
+    are other fields of the API's."""
 
     def at(on: int, hour: int) -> str:
         return datetime.fromtimestamp(zone.interval_start(on, hour), UTC).isoformat()
@@ -50,6 +51,7 @@ def open_session(api: Api, zone: Zone, day: int, plan: DemoSession, *, gate_open
             "price_cap": plan.price_cap,
             "min_quantity_wh": plan.min_quantity_wh,
             "rules": plan.rules,
+            **more,
         },
     )
 

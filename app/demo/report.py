@@ -57,7 +57,9 @@ class Day:
                 }
             ],
             "proofs": proofs(self.deliveries),
-            "settlement": {k: s["settlement"][k] for k in ("rewards", "penalties", "rounding", "balanced")},
+            "settlement": {
+                k: s["settlement"][k] for k in ("rewards", "penalties", "fees", "intake_fees", "rounding", "balanced")
+            },
             "alerts": [],
             "replay": self.replay,
             "seconds": self.seconds,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 
+from app.access import delegate_owner
 from app.context import Context
 from app.database import Account, MeterKey, MeterPoint, known
 from app.errors import Refused
@@ -15,15 +16,19 @@ from zk.eddsa import PublicKey
 
 @dataclass(frozen=True)
 class AccountView:
-    """An account with its balance in micro-euro. `meter` is the state of its newest key version."""
+    """An account with its balance in micro-euro. `meter` is the state of its newest key version, `delegate` the account whose
+    owner may act for it, `envelope` Wh an interval, `reputation` 0 (never rated) or 1 to 10001."""
 
     index: int
     owner: str
-    delegate: str | None
+    delegate: int | None
+    delegate_owner: str | None
     label: str | None
     meter: Literal["none", "bound", "suspended"]
+    envelope: int
     available: int
     locked: int
+    reputation: int
 
 
 def register(ctx: Context, owner: str, label: str | None = None) -> AccountView:
@@ -144,19 +149,31 @@ def view(ctx: Context, index: int) -> AccountView:
     with ctx.database.session() as db:
         row: Account = known(db.get(Account, index), "account", index)
         newest = versions(db, index)[-1:]
-    return _view(ctx, row, newest)
+        delegate = delegate_owner(db, row)
+    return _view(ctx, row, newest, delegate)
 
 
-def page(ctx: Context, owner: str | None, after: int, limit: int) -> tuple[list[AccountView], int | None]:
-    """Accounts by ascending index, and the index to go on after."""
+def page(
+    ctx: Context, owner: str | None, after: int, limit: int, *, actor: str | None = None
+) -> tuple[list[AccountView], int | None]:
+    """Accounts by ascending index, and the index to go on after: of one owner, or all for which `actor` may place orders."""
     ctx.refresh()
     with ctx.database.session() as db:
         query = select(Account).where(col(Account.index) > after).order_by(col(Account.index)).limit(limit + 1)
         if owner is not None:
             query = query.where(func.lower(Account.owner) == owner.lower())
+        if actor is not None:
+            own = select(Account.index).where(func.lower(Account.owner) == actor.lower())
+            query = query.where(or_(func.lower(Account.owner) == actor.lower(), col(Account.delegate).in_(own)))
         rows = list(db.exec(query).all())
-        newest = {row.index: versions(db, row.index)[-1:] for row in rows[:limit]}
-    return [_view(ctx, row, newest[row.index]) for row in rows[:limit]], rows[limit - 1].index if len(rows) > limit else None
+        found = [(row, versions(db, row.index)[-1:], delegate_owner(db, row)) for row in rows[:limit]]
+    return [_view(ctx, *each) for each in found], rows[limit - 1].index if len(rows) > limit else None
+
+
+def of_same_owner(db: Session, index: int) -> list[int]:
+    """The accounts that belong to the owner of one."""
+    owner = db.exec(select(Account.owner).where(Account.index == index)).one()
+    return list(db.exec(select(Account.index).where(func.lower(Account.owner) == owner.lower())).all())
 
 
 def labels(ctx: Context) -> dict[int, str | None]:
@@ -165,9 +182,20 @@ def labels(ctx: Context) -> dict[int, str | None]:
         return {row.index: row.label for row in db.exec(select(Account)).all()}
 
 
-def _view(ctx: Context, row: Account, newest: list[MeterKey]) -> AccountView:
+def _view(ctx: Context, row: Account, newest: list[MeterKey], delegate: str | None) -> AccountView:
     balance = ctx.client.balance(row.index)
     meter: Literal["none", "bound", "suspended"] = "none"
     if newest:
         meter = "suspended" if newest[0].suspended else "bound"
-    return AccountView(row.index, row.owner, row.delegate, row.label, meter, balance.available, balance.locked)
+    return AccountView(
+        index=row.index,
+        owner=row.owner,
+        delegate=row.delegate,
+        delegate_owner=delegate,
+        label=row.label,
+        meter=meter,
+        envelope=row.envelope,
+        available=balance.available,
+        locked=balance.locked,
+        reputation=balance.reputation,
+    )

@@ -6,6 +6,7 @@ batch to the contract without this service.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,10 +19,10 @@ from app.database import Account, LogBatch, Outbox, Submission, known
 from app.errors import Refused
 from app.outbox import enqueue
 from app.services import accounts, sessions
-from contracts.encoding import EncodingError, ScheduleOrder, decode_entries
-from contracts.typed_data import SignatureError, SignedBatch, order_batch, recover
-from contracts.units import SessionState, Side
-from market.orders import validate
+from contracts.encoding import EncodingError, LoggedOrder, ScheduleOrder, decode_entries
+from contracts.typed_data import OrderBatch, SignatureError, SignedBatch, order_batch, recover
+from contracts.units import Mode, SessionState, Side
+from market.orders import charge, validate
 from zk.statement import MIN_COUNTED_DAYS
 from zk.windows import HISTORY_DAYS
 
@@ -40,15 +41,16 @@ class Submitted:
 
 
 def submit(
-    ctx: Context, session_id: int, *, signer: str, words: list[int], nonce: int, deadline: int, signature: bytes
+    ctx: Context, session_id: int, *, signer: str, words: list[int], nonce: int, counter: int, deadline: int, signature: bytes
 ) -> Submitted:
     """Takes a signed batch in, sends it, and returns how that went. The same (signer, nonce) again returns the first
     result, or is refused if it carries something else."""
     signer = to_checksum_address(signer)
-    if (earlier := _earlier(ctx, session_id, signer, words, nonce)) is not None:
+    batch = order_batch(session_id, words, nonce, counter, deadline)
+    if (earlier := _earlier(ctx, batch, signer)) is not None:
         return earlier
-    _check(ctx, session_id, signer, words, nonce, deadline, signature)
-    signed = SignedBatch(order_batch(session_id, words, nonce, deadline), signer, signature)
+    signed = SignedBatch(batch, signer, signature)
+    _check(ctx, signed)
     call = ctx.client.encode_place_signed([signed])
     ctx.client.simulate(ctx.address("relayer"), call)
     try:
@@ -56,14 +58,19 @@ def submit(
             row = enqueue(db, "orders", "relayer", call, session_id)
             assert row.id is not None
             stored = Submission(
-                session=session_id, signer=signer, nonce=str(nonce), words=[hex(word) for word in words], outbox=row.id
+                session=session_id,
+                signer=signer,
+                nonce=str(nonce),
+                counter=str(counter),
+                words=[hex(word) for word in words],
+                outbox=row.id,
             )
             db.add(stored)
             db.flush()
             assert stored.id is not None
             stored_id = stored.id
     except IntegrityError:  # the same batch came in twice at once, and the other was first
-        earlier = _earlier(ctx, session_id, signer, words, nonce)
+        earlier = _earlier(ctx, batch, signer)
         assert earlier is not None
         return earlier
     ctx.relayer.flush()
@@ -71,19 +78,20 @@ def submit(
     return submission(ctx, stored_id)
 
 
-def _earlier(ctx: Context, session_id: int, signer: str, words: list[int], nonce: int) -> Submitted | None:
+def _earlier(ctx: Context, batch: OrderBatch, signer: str) -> Submitted | None:
     """What became of this batch if it was handed in before; refused if the nonce carried something else then."""
     with ctx.database.session() as db:
-        found = db.exec(select(Submission).where(Submission.signer == signer, Submission.nonce == str(nonce))).first()
+        found = db.exec(select(Submission).where(Submission.signer == signer, Submission.nonce == str(batch.nonce))).first()
     if found is None:
         return None
-    if found.session != session_id or [int(word, 16) for word in found.words] != words:
+    words = tuple(int(word, 16) for word in found.words)
+    if (found.session, words, found.counter) != (batch.session, batch.words, str(batch.counter)):
         raise Refused(
             "This nonce was used for another batch.",
             status=409,
             field="nonce",
             expected="a number not used before",
-            got=str(nonce),
+            got=str(batch.nonce),
         )
     assert found.id is not None
     return submission(ctx, found.id)
@@ -106,38 +114,47 @@ def submission(ctx: Context, submission_id: int) -> Submitted:
     return Submitted(submission_id, _STATUS.get(sent.status, "pending"), sent.transaction, positions, sent.error)
 
 
-def _check(ctx: Context, session_id: int, signer: str, words: list[int], nonce: int, deadline: int, signature: bytes) -> None:
-    view = sessions.view(ctx, session_id)
+def _check(ctx: Context, signed: SignedBatch) -> None:
+    batch, signer = signed.batch, signed.signer
+    view = sessions.view(ctx, batch.session)
     terms, now = view.terms, ctx.now()
     if view.state is not SessionState.OPEN:
         raise Refused(
-            f"The gate of session {session_id} is not open: the session is {view.state.name.capitalize()}.",
+            f"The gate of session {batch.session} is not open: the session is {view.state.name.capitalize()}.",
             status=409,
             field="session",
             expected=f"an order between {terms.gate_open} and {terms.gate_close} (chain time)",
             got=str(now),
         )
-    if nonce >= 1 << 256:
-        raise Refused("The nonce is too large.", field="nonce", expected="below 2^256", got=str(nonce))
-    if deadline < now:
+    for name, value in (("nonce", batch.nonce), ("counter", batch.counter)):
+        if value >= 1 << 256:
+            raise Refused(f"The {name} is too large.", field=name, expected="below 2^256", got=str(value))
+    if batch.deadline < now:
         raise Refused(
-            "The signature has expired.", field="deadline", expected=f"at least {now} (chain time)", got=str(deadline)
+            "The signature has expired.", field="deadline", expected=f"at least {now} (chain time)", got=str(batch.deadline)
+        )
+    if batch.counter != (counter := ctx.client.counter_of(signer)):
+        raise Refused(
+            "The signer has taken back what it signed under this counter.",
+            status=409,
+            field="counter",
+            expected=str(counter),
+            got=str(batch.counter),
         )
     try:
-        orders = list(decode_entries(words, len(terms.intervals)))
+        entries = list(decode_entries(batch.words, len(terms.intervals)))
     except EncodingError as error:
         raise Refused(
             "The words are not schedule orders of this session.", field="words", expected=str(error), got=""
         ) from error
-    for order in orders:
-        _check_order(ctx, view, order, signer)
+    _check_entries(ctx, view, entries, signer)
     if ctx.chain.code(signer):
         return  # ERC-1271: only the contract wallet can say, and the simulation asks it
     try:
-        recovered = recover(order_batch(session_id, words, nonce, deadline).digest(ctx.client.domain), signature)
+        recovered = recover(batch.digest(ctx.client.domain), signed.signature)
     except SignatureError as error:
         raise Refused(
-            "The signature is malformed.", field="signature", expected=str(error), got=f"{len(signature)} bytes"
+            "The signature is malformed.", field="signature", expected=str(error), got=f"{len(signed.signature)} bytes"
         ) from error
     if recovered.lower() != signer.lower():
         raise Refused(
@@ -148,35 +165,73 @@ def _check(ctx: Context, session_id: int, signer: str, words: list[int], nonce: 
         )
 
 
-def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder, signer: str) -> None:
+def _check_entries(ctx: Context, view: sessions.SessionView, entries: list[LoggedOrder], signer: str) -> None:
+    needed: Counter[int] = Counter()
+    sides: dict[str, set[Side]] = {}
+    for entry in entries:
+        order = entry.order
+        _check_signer(ctx, order, signer)
+        _check_order(ctx, view, order, sides)
+        lock = order.lock(view.terms.price_cap, view.terms.collateral_ppm)
+        if entry.lock != lock:
+            raise Refused(
+                f"The order of account {order.account} states another lock than it has.",
+                field="words",
+                expected=f"a lock of {lock} micro-euro in the header",
+                got=f"{entry.lock} micro-euro",
+            )
+        needed[order.payer] += charge(order, view.terms)
+    for payer, amount in needed.items():
+        available = ctx.client.balance(payer).available
+        if amount > available:
+            raise Refused(
+                f"Account {payer} cannot cover the lock (collateral or cost at the limits) and the intake fee.",
+                status=409,
+                field="account",
+                expected=f"{amount} micro-euro available",
+                got=f"{available} micro-euro",
+            )
+
+
+def _check_signer(ctx: Context, order: ScheduleOrder, signer: str) -> None:
+    """Whether `signer` may act: as the account's owner, or as the owner of the agent that is its delegate."""
     with ctx.database.session() as db:
         account: Account = known(db.get(Account, order.account), "account", order.account)
-    if signer.lower() not in (account.owner.lower(), (account.delegate or "").lower()):
+        actor: Account = account if not order.agent else known(db.get(Account, order.agent), "account", order.agent)
+    if order.agent and account.delegate != order.agent:
+        raise Refused(
+            f"Account {order.agent} may not place orders for account {order.account}.",
+            status=403,
+            field="words",
+            expected=f"account {account.delegate}, the delegate" if account.delegate else "no agent: there is no delegate",
+            got=f"account {order.agent}",
+        )
+    if signer.lower() != actor.owner.lower():
         raise Refused(
             f"{signer} may not place orders for account {order.account}.",
             status=403,
             field="signer",
-            expected="the account's owner or its delegate",
+            expected=f"the owner of account {actor.index}",
             got=signer,
         )
+
+
+def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder, sides: dict[str, set[Side]]) -> None:
+    """`sides` are those on which owners stand in the batch so far."""
     with ctx.database.session() as db:
+        account: Account = known(db.get(Account, order.account), "account", order.account)
         version = accounts.version_on(db, order.account, view.terms.day)
         if version is not None and version.suspended and order.side is Side.OFFER and not order.cancels:
             accounts.require_key(db, order.account, view.terms.day)
-    validate(order, view.terms, meter_key=version is not None)
+        taken: set[Side] = set()
+        if view.terms.mode is Mode.COOPERATIVE:
+            payer: Account = known(db.get(Account, order.payer), "account", order.payer)
+            taken = sides.setdefault(payer.owner.lower(), view.book.sides_of(accounts.of_same_owner(db, order.payer)))
+    validate(order, view.terms, meter_key=version is not None, envelope=account.envelope, sides=taken)
+    if not order.cancels:
+        taken.add(order.side)
     if order.side is Side.OFFER and not order.cancels:
         _require_history(ctx, view, order.account)
-    lock = order.lock(view.terms.price_cap, view.terms.collateral_ppm)
-    available = ctx.client.balance(order.account).available
-    if lock > available:
-        what = "cost at its limits" if order.side is Side.BID else "collateral"
-        raise Refused(
-            f"Account {order.account} cannot cover the order's {what}.",
-            status=409,
-            field="account",
-            expected=f"{lock} micro-euro available",
-            got=f"{available} micro-euro",
-        )
 
 
 def _require_history(ctx: Context, view: sessions.SessionView, account: int) -> None:

@@ -79,7 +79,7 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
     terms = _terms(opened, everything)
     own = [(log, e) for log, e in everything if getattr(e, "session", None) == session_id]
     promises = {e.account: e.target for _, e in own if isinstance(e, events.FlexibilityTargetSet)}
-    certificate = next((e.certificate for _, e in own if isinstance(e, events.Cleared)), None)
+    certificate = next((e.certificate for _, e in reversed(own) if isinstance(e, events.Cleared)), None)
     return SessionLog(
         chain_id=client.chain.chain_id,
         terms=terms,
@@ -90,8 +90,8 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
         promises=promises,
         sold_before=_sold_before(session_id, terms.day, everything),
         proofs=_proofs(terms, everything),
-        sellers={e.account: (e.earned, e.unpaid, e.penalty) for _, e in own if isinstance(e, events.SellerSettled)},
-        buyers={e.account: (e.cost, e.refund) for _, e in own if isinstance(e, events.BuyerSettled)},
+        sellers={p.account: (p.earned, p.unpaid, p.penalty) for p in _sellers(own)},
+        buyers={p.account: (p.cost, p.refund) for p in _buyers(own)},
         rounding=next((e.rounding for _, e in own if isinstance(e, events.Settled)), None),
     )
 
@@ -106,24 +106,15 @@ def _terms(opened: events.SessionOpened, everything: Logged) -> SessionTerms:
     for _, e in everything:
         if isinstance(e, events.HolidaySet) and e.zone == t.zone:
             (holidays.add if e.holiday else holidays.discard)(e.day)
-    return SessionTerms(
-        session=opened.session,
-        zone=Zone(t.zone, added.offset, added.interval_minutes, frozenset(holidays)),
-        kind=t.kind,
-        direction=t.direction,
-        mode=t.mode,
-        day=t.day,
-        mask=t.mask,
-        gate_open=t.gate_open,
-        gate_close=t.gate_close,
-        exemption_deadline=t.exemption_deadline,
-        proof_deadline=t.proof_deadline,
-        price_cap=t.price_cap,
-        min_quantity=t.min_quantity,
-        collateral_ppm=t.collateral_ppm,
-        rules_hash=t.rules_hash,
-        deliveries=t.deliveries,
-    )
+    return SessionTerms.of_contract(opened.session, Zone(t.zone, added.offset, added.interval_minutes, frozenset(holidays)), t)
+
+
+def _sellers(own: Logged) -> list[events.SellerPayment]:
+    return [payment for _, e in own if isinstance(e, events.SellersSettled) for payment in e.payments]
+
+
+def _buyers(own: Logged) -> list[events.BuyerPayment]:
+    return [payment for _, e in own if isinstance(e, events.BuyersSettled) for payment in e.payments]
 
 
 def _fills(target: tuple[int, ...], intervals: int) -> list[int]:

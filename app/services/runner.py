@@ -44,6 +44,8 @@ def _serve(ctx: Context, session_id: int) -> list[str]:
     state = ctx.client.state(session_id)
     if state is SessionState.CLOSED:
         return clearing.clear_session(ctx, session_id)
+    if state is SessionState.UNDER_REVIEW and sessions.view(ctx, session_id).book.excluded:
+        return clearing.clear_session(ctx, session_id)
     if state is SessionState.CANCELLED:
         return unwinding.unwind_session(ctx, session_id)
     if state is SessionState.SETTLING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import TypeAlias
 
 from sqlmodel import col, select
 
@@ -12,7 +13,7 @@ from app.context import Context
 from app.database import DeliveryRecord, LogBatch, MarketSession, known
 from app.errors import Refused
 from contracts.deliveries import Entry
-from contracts.encoding import IntervalCertificate
+from contracts.encoding import IntervalCertificate, decode_excluded
 from contracts.events import SessionOpened
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, SessionState, Side
@@ -21,6 +22,11 @@ from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
 from settlement.records import Record, records_of
+
+AnyClearing: TypeAlias = Clearing
+
+CLEARED_HERE = (Mode.COMPETITIVE, Mode.COOPERATIVE)
+"""Modes whose result follows from the order log alone."""
 
 EPOCH = date(1970, 1, 1).toordinal()
 
@@ -47,17 +53,33 @@ class SessionView:
     certificates: tuple[IntervalCertificate, ...] | None
     sold_before: dict[int, int]
     rounding: int | None
+    """What the contract says is left in the escrow of a settled session, micro-euro: rounding, and intake fees of nobody's."""
+    intake_held: int
+    """Intake fees that nobody was paid, micro-euro."""
 
     @cached_property
     def clearing(self) -> Clearing | None:
         """The engine's own result over the log; None until the contract has accepted a certificate."""
-        return clear(self.book, self.sold_before) if self.certificates is not None else None
+        return compute(self) if self.certificates is not None else None
 
     @cached_property
     def sold(self) -> dict[int, tuple[int, ...]]:
         """Fills per selling account, Wh per session interval."""
         rows = self.clearing.rows if self.clearing else ()
         return {row.account: row.fills for row in rows if row.live and row.side is Side.OFFER and any(row.fills)}
+
+
+def compute(view: SessionView) -> AnyClearing:
+    """The one right clearing of a session's order log, by the engine of its mode."""
+    if view.terms.mode is Mode.COMPETITIVE:
+        return clear(view.book, view.sold_before)
+    raise Refused(
+        f"Sessions of mode {view.terms.mode.name.lower()} are not cleared here.",
+        status=409,
+        field="mode",
+        expected=" or ".join(mode.name.lower() for mode in CLEARED_HERE),
+        got=view.terms.mode.name.lower(),
+    )
 
 
 def open_session(
@@ -76,13 +98,22 @@ def open_session(
     price_cap: int,
     min_quantity: int,
     rules: str,
+    fee_ppm: int | None = None,
+    fee_account: int | None = None,
+    intake_fee: int | None = None,
 ) -> int:
-    """Opens a session on chain and returns its id."""
+    """Opens a session on chain and returns its id. Fees that are not given are the settings'."""
     if rules not in rule_sets.shipped():
         raise Refused(f"There is no rule set {rules}.", field="rules", expected=f"one of {rule_sets.shipped()}", got=rules)
     rule_set = rule_sets.load(rules)
-    if mode is not Mode.COMPETITIVE:
-        raise Refused("Only competitive sessions can be cleared.", field="mode", expected="competitive", got=mode.name.lower())
+    if mode not in CLEARED_HERE:
+        raise Refused(
+            "The operator opens sessions that are cleared from their order log.",
+            field="mode",
+            expected=" or ".join(known.name.lower() for known in CLEARED_HERE),
+            got=mode.name.lower(),
+        )
+    settings = ctx.settings
     terms = SessionTerms(  # raises what the contract would refuse, with the field's name
         session=1,
         zone=ctx.zone(zone),
@@ -100,6 +131,9 @@ def open_session(
         collateral_ppm=rule_set.collateral_ppm,
         rules_hash=rule_set.hash,
         deliveries=ctx.deployment.contracts["Deliveries"],
+        fee_ppm=settings.fee_ppm if fee_ppm is None else fee_ppm,
+        fee_account=settings.fee_account if fee_account is None else fee_account,
+        intake_fee=settings.intake_fee if intake_fee is None else intake_fee,
     )
     request = SessionRequest(
         zone,
@@ -115,6 +149,9 @@ def open_session(
         price_cap,
         min_quantity,
         terms.deliveries,
+        terms.fee_ppm,
+        terms.fee_account,
+        terms.intake_fee,
     )
     row = ctx.send("open", "operator", ctx.client.encode_open_session(request, rule_set.words()))
     assert row.transaction is not None
@@ -140,7 +177,8 @@ def view(ctx: Context, session_id: int) -> SessionView:
         row = known(db.get(MarketSession, session_id), "session", session_id)
         batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
-    book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches])
+    excluded = decode_excluded([int(word, 16) for word in row.excluded])
+    book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches], excluded)
     certificates = (
         tuple(IntervalCertificate.from_word(int(word, 16)) for word in row.certificate) if row.certificate is not None else None
     )
@@ -153,6 +191,7 @@ def view(ctx: Context, session_id: int) -> SessionView:
         certificates=certificates,
         sold_before=ctx.sold_elsewhere(terms.session, terms.day),
         rounding=row.rounding,
+        intake_held=terms.intake_fee * len(book.orders) - row.intake_paid,
     )
 
 
@@ -176,6 +215,10 @@ def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:
         collateral_ppm=number["collateral_ppm"],
         rules_hash=bytes.fromhex(str(stored["rules_hash"])),
         deliveries=str(stored["deliveries"]),
+        fee_ppm=number["fee_ppm"],
+        fee_account=number["fee_account"],
+        intake_fee=number["intake_fee"],
+        challenge_end=number["challenge_end"],
     )
 
 

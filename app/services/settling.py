@@ -10,7 +10,7 @@ from app.context import Context
 from app.database import SettledRow
 from app.errors import Refused
 from app.services import sessions
-from contracts.encoding import ResultRow, row_words
+from contracts.encoding import ResultRow, groups_of
 from contracts.units import SessionState, Side
 from settlement.records import records_of, supply
 from settlement.statements import SessionStatement, settle
@@ -57,12 +57,14 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
         return late or all(recorded >> t & 1 for t, fill in zip(view.terms.intervals, row.fills, strict=True) if fill)
 
     def due(row: ResultRow, side: Side) -> bool:
-        return row.live and row.side is side and any(row.fills) and (row.account, side) not in finished
+        if not row.live or row.side is not side or (row.account, side) in finished:
+            return False
+        return row.cost > 0 if side is Side.BID else any(row.fills) or row.reserves
 
     for side in (Side.OFFER, Side.BID):
         if side is Side.BID and any(due(row, Side.OFFER) for row in view.clearing.rows):
             break
-        for index, group in enumerate(view.clearing.groups):
+        for index, (group, words) in enumerate(zip(view.clearing.groups, groups_of(view.clearing.rows), strict=True)):
             chosen = [(bit, row) for bit, row in enumerate(group) if due(row, side) and (side is Side.BID or final(row))]
             if not chosen:
                 continue
@@ -72,8 +74,8 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
                 session_id,
                 index,
                 which,
-                [word for row in group for word in row_words(row)],
-                [certificate.word() for certificate in view.certificates],
+                words,
+                view.clearing.certificate_words,
                 view.rules.words(),
                 *supply(batches, sellers),
             )

@@ -72,7 +72,7 @@ def check_clearing(
 ) -> Verdict:
     """Whether certificates and result rows are the ones of a log. `sold` maps accounts to masks of the day's intervals.
 
-    Of the book only its terms and entries are used; which entries are live is found out here once more.
+    Of the book only its terms, its entries and what is excluded are used; which entries are live is found out here once more.
     """
     terms, orders = book.terms, book.orders
     intervals = terms.intervals
@@ -82,7 +82,8 @@ def check_clearing(
         return Verdict(f"{len(rows)} rows for {len(orders)} entries")
     live: dict[tuple[int, int], int] = {}
     for position, order in enumerate(orders):
-        live[order.account, order.side] = position
+        if (order.account, order.side) not in book.excluded:
+            live[order.account, order.side] = position
     taken = sold or {}
 
     costs = [0] * len(orders)
@@ -91,7 +92,7 @@ def check_clearing(
         counted: list[tuple[int, ScheduleOrder]] = []
         for position, order in enumerate(orders):
             withheld = order.side is Side.OFFER and taken.get(order.account, 0) >> interval & 1
-            if live[order.account, order.side] == position and not withheld:
+            if live.get((order.account, order.side)) == position and not withheld:
                 counted.append((position, order))
                 entries[order.side] += [(step.limits[j], step.quantities[j]) for step in order.steps if step.quantities[j]]
         verdict = check_interval(entries[Side.BID], entries[Side.OFFER], claim)
@@ -136,13 +137,18 @@ def _check_rows(
     costs: Sequence[int],
 ) -> Verdict:
     for position, (order, row) in enumerate(zip(orders, rows, strict=True)):
+        counts = live.get((order.account, order.side)) == position
         right = ResultRow(
-            order.account,
-            order.side,
-            live[order.account, order.side] == position,
-            order.lock(terms.price_cap, terms.collateral_ppm),
-            costs[position],
-            row.fills,
+            account=order.account,
+            payer=order.agent if order.agent_pays else order.account,
+            side=order.side,
+            live=counts,
+            lock=order.lock(terms.price_cap, terms.collateral_ppm),
+            cost=costs[position],
+            fills=row.fills,
+            reserve=order.steps if counts and order.reserve else None,
+            steps=len(order.steps),
+            reserves=order.reserve,
         )
         if row != right:
             return Verdict(f"row {position} says {row} instead of {right}")

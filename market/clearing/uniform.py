@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, ScheduleOrder, hash_words, row_words
+from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, ScheduleOrder, groups_of, hash_words, result_row
 from contracts.units import MAX_PRICE, MAX_QUANTITY, Side, ceil_div
 from market.errors import OrderError
 from market.orders import OrderBook
@@ -65,13 +65,23 @@ class Clearing:
         return hash_words(self.certificate_words)
 
     @property
+    def level_words(self) -> list[int]:
+        """The book's levels, which a certificate of one price does not need."""
+        return []
+
+    @property
+    def volume(self) -> int:
+        """What is traded in all intervals together, Wh."""
+        return sum(certificate.volume for certificate in self.certificates)
+
+    @property
     def groups(self) -> list[tuple[ResultRow, ...]]:
         """Rows by groups of 16, as `commit` and `settle` take them."""
         return [self.rows[at : at + GROUP_ROWS] for at in range(0, len(self.rows), GROUP_ROWS)]
 
     @cached_property
     def group_hashes(self) -> list[bytes]:
-        return [hash_words([word for row in group for word in row_words(row)]) for group in self.groups]
+        return [hash_words(words) for words in groups_of(self.rows)]
 
 
 def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
@@ -82,13 +92,13 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
     orders, terms = book.orders, book.terms
     intervals = len(terms.intervals)
     quantities, limits, starts = _columns(orders, intervals)
-    last = np.zeros(len(orders), dtype=np.bool_)
-    last[list(book.last.values())] = True
+    live = np.zeros(len(orders), dtype=np.bool_)
+    live[[position for position in book.last.values() if book.counts(position)]] = True
     bids = np.array([order.side is Side.BID for order in orders], dtype=np.bool_)
     locks = _locks(quantities, limits, starts, bids, terms.price_cap, terms.collateral_ppm)
 
     steps = np.diff(starts, append=quantities.shape[1])
-    alive = np.repeat(last, steps)
+    alive = np.repeat(live, steps)
     step_bids = np.repeat(bids, steps)
     whole = bool(alive.all())
     asked = quantities if whole else quantities[:, alive]
@@ -107,8 +117,8 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
     costs = np.where(bids, -(-fills * auction.price[:, None] // 1000).sum(axis=0), 0)
 
     rows = tuple(
-        ResultRow(order.account, order.side, is_last, lock, cost, tuple(row))
-        for order, is_last, lock, cost, row in zip(orders, last.tolist(), locks, costs.tolist(), fills.T.tolist(), strict=True)
+        result_row(order, live=counts, lock=lock, cost=cost, fills=tuple(row))
+        for order, counts, lock, cost, row in zip(orders, live.tolist(), locks, costs.tolist(), fills.T.tolist(), strict=True)
     )
     return Clearing(_certificates(auction), rows)
 

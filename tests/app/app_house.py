@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from app.context import Context
 from app.demo import scenario
 from app.demo.client import Api
 from app.demo.community import Community
+from app.demo.plan import open_session
 
 
 @dataclass
@@ -27,3 +30,13 @@ class House:
         plan = scenario.load()
         small = plan.model_copy(update={"homes": {label: plan.homes[label] for label in homes}})
         return Community(self.api, small, self.folder / "gateways")
+
+
+def market(house: House, *homes: str, **session: object) -> tuple[Community, dict[str, Any]]:
+    """Homes (one without any named), the buyers, and an open session; `session` are fields of it that differ."""
+    community = house.community(*homes or ("home-03",))
+    plan = community.scenario
+    community.register(plan.day - 14, lambda _: None)
+    noon = community.zone.interval_start(plan.day - 1, 12)
+    house.api.post("/dev/advance", {"to": datetime.fromtimestamp(noon, UTC).isoformat(), "only_clock": True})
+    return community, open_session(house.api, community.zone, plan.day, plan.session, **session)

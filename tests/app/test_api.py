@@ -8,13 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from app_house import House
+from app_house import House, market
 from sqlmodel import func, select
 
 from app.access import header
 from app.database import MeterWindow, Outbox, Reading, Submission
 from app.demo.client import ApiError
-from app.demo.plan import open_session
 from app.server import RECURSION
 from contracts.encoding import ScheduleOrder, Step
 from contracts.typed_data import Domain
@@ -35,16 +34,6 @@ def refused(call: Any, *arguments: Any) -> Json:
         call(*arguments)
     assert caught.value.document["status"] == caught.value.status
     return caught.value.document
-
-
-def market(house: House) -> tuple[Any, Json]:
-    """A home, the buyers, and an open session."""
-    community = house.community("home-03")
-    plan = community.scenario
-    community.register(plan.day - 14, lambda _: None)
-    noon = community.zone.interval_start(plan.day - 1, 12)
-    house.api.post("/dev/advance", {"to": datetime.fromtimestamp(noon, UTC).isoformat(), "only_clock": True})
-    return community, open_session(house.api, community.zone, plan.day, plan.session)
 
 
 def test_operators_endpoints_ask_for_the_token(house: House) -> None:
@@ -91,6 +80,8 @@ def test_orders_are_refused_with_the_field_and_leave_nothing_behind(house: House
         ({**good, "words": good["words"][:-1]}, "words"),
         ({**good, "words": ["-0x1", "0x2"]}, "words.0"),
         ({**good, "nonce": "-1"}, "nonce"),
+        ({**good, "counter": "1"}, "counter"),
+        ({**good, "words": [hex(int(good["words"][0], 16) + (1 << 64)), *good["words"][1:]]}, "words"),
         ({**good, "deadline": 1}, "deadline"),
         ({**good, "signer": community.buyers[0].wallet.address}, "signer"),
         ({**good, "surprise": 1}, "surprise"),

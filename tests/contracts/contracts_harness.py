@@ -11,7 +11,7 @@ from contracts_world import key_of
 
 from contracts.artifacts import load
 from contracts.chain import Chain, anvil_binary, open_chain
-from contracts.encoding import ScheduleOrder, batch_words
+from contracts.encoding import ScheduleOrder, StatedTerms, batch_words
 from contracts.orderlog import OrderLog
 
 
@@ -27,8 +27,8 @@ class Rules:
     min_quantity: int = 0
     collateral_ppm: int = 500_000
 
-    def values(self) -> tuple[int, int, int, int]:
-        return self.intervals, self.price_cap, self.min_quantity, self.collateral_ppm
+    def values(self) -> tuple[int, int, int, int, bool]:
+        return self.intervals, self.price_cap, self.min_quantity, self.collateral_ppm, False
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Book:
 
     @property
     def log(self) -> OrderLog:
-        return OrderLog.of([batch_words(self.orders, self.rules.intervals)] if self.orders else [], self.rules.intervals)
+        terms = StatedTerms((1 << self.rules.intervals) - 1, self.rules.price_cap, self.rules.collateral_ppm)
+        return OrderLog.of([batch_words(self.orders, terms)] if self.orders else [], self.rules.intervals)
 
     def cleared(self) -> ClearedBook:
         intervals = [t for t in range(96) if self.day_mask >> t & 1]

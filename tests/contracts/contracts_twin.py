@@ -55,7 +55,7 @@ def clear_interval(bids: Sequence[tuple[int, int]], offers: Sequence[tuple[int, 
 
 def clear_book(log: OrderLog, intervals: Sequence[int], cap: int, collateral_ppm: int, sold: Mapping[int, int]) -> ClearedBook:
     """Certificate and result rows of a log; `sold` holds bits of the day's intervals by account."""
-    entries = [entry for batch in log.batches for entry in decode_entries(batch, log.intervals)]
+    entries = [entry.order for batch in log.batches for entry in decode_entries(batch, log.intervals)]
     last = {(e.account, e.side): position for position, e in enumerate(entries)}
     live = [last[e.account, e.side] == position for position, e in enumerate(entries)]
     fills = [[0] * log.intervals for _ in entries]
@@ -92,7 +92,18 @@ def _row(
     cost = 0
     if live and entry.side is Side.BID:
         cost = sum(ceil(Fraction(fill * ((c.lo + c.hi) // 2), 1000)) for fill, c in zip(fills, certificates, strict=True))
-    return ResultRow(entry.account, entry.side, live, entry.lock(cap, collateral_ppm), cost, tuple(fills))
+    return ResultRow(
+        account=entry.account,
+        payer=entry.agent if entry.agent_pays else entry.account,
+        side=entry.side,
+        live=live,
+        lock=entry.lock(cap, collateral_ppm),
+        cost=cost,
+        fills=tuple(fills),
+        reserve=entry.steps if live and entry.reserve else None,
+        steps=len(entry.steps),
+        reserves=entry.reserve,
+    )
 
 
 @dataclass(frozen=True)

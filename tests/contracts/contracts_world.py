@@ -10,10 +10,11 @@ from eth_account import Account
 from eth_hash.auto import keccak
 
 from contracts.artifacts import load
+from contracts.calls import ClearingPass
 from contracts.chain import Chain, open_chain
 from contracts.client import MarketClient
 from contracts.deploy import DeployedVerifier, ZoneSpec, deploy
-from contracts.encoding import ScheduleOrder, Step, entry_words, words_for
+from contracts.encoding import ScheduleOrder, StatedTerms, Step, batch_words, entry_words, words_for
 from contracts.orderlog import OrderLog, groups_of
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, Side
@@ -24,6 +25,7 @@ GENESIS = 17_226 * 86400 - OFFSET + 6 * 3600
 
 R = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 COLLATERAL_PPM = 600_000
+CAP = 500_000
 RULES = (
     1 | 3 << 8 | 2 << 16 | 50_000 << 32 | COLLATERAL_PPM << 64,
     0 | 0 << 32,
@@ -97,7 +99,7 @@ class World:
         fields: dict[str, object] = {
             "zone": 1, "kind": Kind.ELECTRICAL, "direction": direction, "mode": Mode.COMPETITIVE, "day": day, "mask": mask,
             "gate_open": now, "gate_close": now + 3600, "exemption_deadline": end + 3600, "proof_deadline": end + 7200,
-            "price_cap": 500_000, "min_quantity": 10, "deliveries": self.client.deployment.contracts["Deliveries"],
+            "price_cap": CAP, "min_quantity": 10, "deliveries": self.client.deployment.contracts["Deliveries"],
         }  # fmt: skip
         return SessionRequest(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -105,7 +107,7 @@ class World:
         return self.client.open_session(self.operator, self.request(**changes), rules)  # type: ignore[arg-type]
 
     def place(self, name: str, session: int, order: ScheduleOrder) -> None:
-        self.client.place(key_of(name), session, entry_words(order, self.client.terms(session).intervals))
+        self.client.place(key_of(name), session, entry_words(order, self.client.terms(session)))
 
     def close_gate(self, session: int) -> None:
         self.chain.advance_to(self.client.terms(session).gate_close)
@@ -120,7 +122,7 @@ class World:
     def clear_only(self, session: int) -> ClearedBook:
         self.close_gate(session)
         log, book = self.twin(session)
-        self.client.clear(self.operator, session, log, book.certificate)
+        self.client.clear(self.operator, session, ClearingPass.whole(log, book.certificate))
         return book
 
     def twin(self, session: int) -> tuple[OrderLog, ClearedBook]:
@@ -140,6 +142,16 @@ class World:
 def order(account: int, side: Side, *steps: Sequence[tuple[int, int]]) -> ScheduleOrder:
     """An order from steps of (quantity, limit) per interval."""
     return ScheduleOrder(account, side, tuple(Step(tuple(q for q, _ in s), tuple(p for _, p in s)) for s in steps))
+
+
+def words_of(placed: ScheduleOrder, intervals: int) -> list[int]:
+    """Words of an order for a session of so many intervals on the worlds' usual terms."""
+    return batch_of([placed], intervals)
+
+
+def batch_of(placed: Sequence[ScheduleOrder], intervals: int) -> list[int]:
+    """Words of several."""
+    return batch_words(placed, StatedTerms((1 << intervals) - 1, CAP, COLLATERAL_PPM))
 
 
 def fake_verifier(chain: Chain, size: int) -> DeployedVerifier:

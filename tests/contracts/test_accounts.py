@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from contracts_world import OFFSET, R, World, address_of, key_of, order
+from contracts_world import OFFSET, R, World, address_of, key_of, order, words_of
 
 from contracts.artifacts import load
 from contracts.calls import Call
 from contracts.deploy import FORKS_ROLE, MARKET_ROLE
-from contracts.encoding import ScheduleOrder, Step, entry_words
+from contracts.encoding import ScheduleOrder, Step
 from contracts.events import AccountRegistered, DelegateSet, HolidaySet, KeySuspended, MeterBound, ZoneAdded
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
@@ -35,11 +35,16 @@ def test_anyone_may_register_anyone(world: World) -> None:
 
 def test_only_the_owner_names_a_delegate(world: World) -> None:
     client = world.client
-    anna = world.member("anna")
-    receipt = client.set_delegate(key_of("anna"), anna, address_of("ben"))
-    assert client.receipt_events(receipt) == [DelegateSet(anna, address_of("ben"))]
-    assert client.delegate_of(anna) == address_of("ben")
-    assert refused(world, "ben", client.encode_set_delegate(anna, address_of("ben"))).error_name == "NotOwner"
+    anna, ben = world.member("anna"), world.member("ben")
+    receipt = client.set_delegate(key_of("anna"), anna, ben)
+    assert client.receipt_events(receipt) == [DelegateSet(anna, ben)]
+    assert client.delegate_of(anna) == ben
+    assert refused(world, "ben", client.encode_set_delegate(anna, ben)).error_name == "NotOwner"
+    assert refused(world, "anna", client.encode_set_delegate(anna, anna)).error_name == "DelegateIsSelf"
+    assert refused(world, "anna", client.encode_set_delegate(anna, 99_999)).error_name == "UnknownAccount"
+    receipt = client.set_delegate(key_of("anna"), anna, 0)
+    assert client.receipt_events(receipt) == [DelegateSet(anna, 0)]
+    assert client.delegate_of(anna) is None
 
 
 def test_meter_keys_are_versions(world: World) -> None:
@@ -127,7 +132,7 @@ def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
     day, terms = client.terms(session).day, client.terms(session)
 
     def place(account: int, side: Side) -> Call:
-        return client.encode_place(session, entry_words(order(account, side, [(500, 80_000)] * 4), terms.intervals))
+        return client.encode_place(session, words_of(order(account, side, [(500, 80_000)] * 4), terms.intervals))
 
     def offers() -> str:
         try:
@@ -143,7 +148,7 @@ def test_who_is_suspended_offers_nothing_until_a_new_key(judge: World) -> None:
     assert offers() == "NoMeterKey", "the account offers nothing, not even before that key's first day"
     client.simulate(address_of("gina"), place(gina, Side.BID))
     withdrawn = ScheduleOrder(gina, Side.OFFER, (Step((0,) * 4, (0,) * 4),))
-    client.simulate(address_of("gina"), client.encode_place(session, entry_words(withdrawn, terms.intervals)))  # and may leave
+    client.simulate(address_of("gina"), client.encode_place(session, words_of(withdrawn, terms.intervals)))  # and may leave
     client.simulate(address_of("gina's neighbour"), place(neighbour, Side.OFFER))
     client.bind_meter(metering, gina, 1, 8003, day + 6)
     assert offers() == "NoMeterKey", "the new key is not in force yet"

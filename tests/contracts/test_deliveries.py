@@ -8,13 +8,13 @@ import pytest
 from contracts_harness import Harness
 from contracts_proofs import compress, fake_batch, statement
 from contracts_twin import admissible
-from contracts_world import R, World, address_of, key_of, make_world, order
+from contracts_world import R, World, address_of, key_of, make_world, order, words_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.artifacts import load
 from contracts.deliveries import ProofBatch, decode_delivery, delivery_hash, recorded_entries
-from contracts.encoding import entry_words, hash_words
+from contracts.encoding import hash_words
 from contracts.events import Delivered
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
@@ -29,10 +29,10 @@ def cleared_session(world: World, days_ahead: int = 20, mask: int = 0b1111 << 10
     session = world.open(days_ahead=days_ahead, mask=mask)
     terms = world.client.terms(session)
     world.client.place(
-        key_of("anna"), session, entry_words(order(anna, Side.OFFER, [(500, 80_000)] * terms.intervals), terms.intervals)
+        key_of("anna"), session, words_of(order(anna, Side.OFFER, [(500, 80_000)] * terms.intervals), terms.intervals)
     )
     world.client.place(
-        key_of("dso"), session, entry_words(order(dso, Side.BID, [(500, 90_000)] * terms.intervals), terms.intervals)
+        key_of("dso"), session, words_of(order(dso, Side.BID, [(500, 90_000)] * terms.intervals), terms.intervals)
     )
     world.clear(session)
     return session, terms
@@ -277,14 +277,14 @@ def test_no_proof_while_an_earlier_day_has_promises_to_commit() -> None:
     anna, dso = world.member("anna"), world.member("dso", meter=False)
     today = client.day_of(1, world.chain.now())
     earlier = world.open(days_ahead=20, mask=1 << 20)
-    client.place(key_of("anna"), earlier, entry_words(order(anna, Side.OFFER, [(500, 1)]), 1))
-    client.place(key_of("dso"), earlier, entry_words(order(dso, Side.BID, [(500, 9)]), 1))
+    client.place(key_of("anna"), earlier, words_of(order(anna, Side.OFFER, [(500, 1)]), 1))
+    client.place(key_of("dso"), earlier, words_of(order(dso, Side.BID, [(500, 9)]), 1))
     book = world.clear_only(earlier)
     cancelled = world.open(days_ahead=24, mask=1)
     day = today + 27 + (-(today + 27 + 3) % 7)  # a Monday, 20 + 7 to 13 days ahead
     session = world.open(days_ahead=day - client.day_of(1, world.chain.now()))
-    client.place(key_of("anna"), session, entry_words(order(anna, Side.OFFER, *[[(500, 1)] * 4]), 4))
-    client.place(key_of("dso"), session, entry_words(order(dso, Side.BID, *[[(500, 9)] * 4]), 4))
+    client.place(key_of("anna"), session, words_of(order(anna, Side.OFFER, *[[(500, 1)] * 4]), 4))
+    client.place(key_of("dso"), session, words_of(order(dso, Side.BID, *[[(500, 9)] * 4]), 4))
     world.clear(session)
     terms = client.terms(session)
     world.chain.advance_to(terms.delivery_end)
@@ -356,8 +356,8 @@ def test_holidays_events_and_key_changes_shape_the_mask() -> None:
             client.set_holidays(world.operator, 1, [start])
         for ahead in (4, 6):  # two event days
             session = world.open(days_ahead=start + ahead - client.day_of(1, world.chain.now()), mask=1 << 20)
-            client.place(key_of("anna"), session, entry_words(order(anna, Side.OFFER, [(500, 1)]), 1))
-            client.place(key_of("dso"), session, entry_words(order(dso, Side.BID, [(500, 9)]), 1))
+            client.place(key_of("anna"), session, words_of(order(anna, Side.OFFER, [(500, 1)]), 1))
+            client.place(key_of("dso"), session, words_of(order(dso, Side.BID, [(500, 9)]), 1))
             world.clear(session)
         for day in range(start + 1, start + 30):
             working = {d: (d + 3) % 7 < 5 and d not in (start + 8, start + 9) for d in range(day - 14, day + 1)}
@@ -379,8 +379,8 @@ def test_event_days_across_a_word(world: World) -> None:
     border = (today // 256 + 1) * 256
     for day in (border - 1, border):
         session = world.open(days_ahead=day - client.day_of(1, world.chain.now()), mask=1 << 20)
-        client.place(key_of("anna"), session, entry_words(order(anna, Side.OFFER, [(500, 1)]), 1))
-        client.place(key_of("dso"), session, entry_words(order(dso, Side.BID, [(500, 9)]), 1))
+        client.place(key_of("anna"), session, words_of(order(anna, Side.OFFER, [(500, 1)]), 1))
+        client.place(key_of("dso"), session, words_of(order(dso, Side.BID, [(500, 9)]), 1))
         world.clear(session)
     assert client.event_days(anna, border - 7, 14) == 0b11 << 6
     assert client.event_days(anna, border - 14, 14) == 1 << 13

@@ -9,7 +9,7 @@ from contracts_world import GENESIS, RULES, World, key_of, make_world, order
 
 from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
 from contracts.encoding import row_words
-from contracts.events import BuyerSettled, Delivered, FlexibilityTargetSet, SellerSettled, Settled
+from contracts.events import BuyerPayment, BuyersSettled, Delivered, FlexibilityTargetSet, SellersSettled, Settled
 from contracts.orderlog import groups_of
 from contracts.units import SessionState, Side
 
@@ -56,12 +56,17 @@ def run(world: World) -> None:
     receipt = client.settle(world.operator, session, 0, 0b1, rows, book.certificate, RULES, [], [])
 
     expected = settle_book(book, Rules.of(RULES), delivered)
-    sellers = {e.account: (e.earned, e.unpaid, e.penalty) for _, e in client.events(None, None, SellerSettled)}
+    sellers = {
+        p.account: (p.earned, p.unpaid, p.penalty)
+        for _, e in client.events(None, None, SellersSettled)
+        if isinstance(e, SellersSettled)
+        for p in e.payments
+    }
     assert sellers == {anna: expected.sellers[1], ben: expected.sellers[3]}
-    assert client.receipt_events(receipt) == [
-        BuyerSettled(session, dso, *expected.buyers[0]),
-        Settled(session, expected.rounding),
-    ]
+    paid, settled = client.receipt_events(receipt)
+    assert isinstance(paid, BuyersSettled)
+    assert paid.payments == (BuyerPayment(dso, dso, *expected.buyers[0]),)
+    assert settled == Settled(session, expected.rounding)
     assert client.state(session) is SessionState.SETTLED
     assert client.escrow(session) == expected.rounding >= 0
     balances = [client.balance(account) for account in (anna, ben, dso)]

@@ -6,16 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from contracts_world import World, address_of, key_of, order, rules_words
+from contracts_world import COLLATERAL_PPM, World, address_of, key_of, order, rules_words, words_of
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from contracts.artifacts import load
-from contracts.encoding import entry_words
-from contracts.events import NoncesInvalidated, Orders
+from contracts.events import CounterIncremented, EnvelopeSet, NoncesInvalidated, Orders
 from contracts.refusals import ContractRefusal
 from contracts.typed_data import Domain, OrderBatch, SignatureError, SignedBatch, order_batch, recover
-from contracts.units import SessionState, Side
+from contracts.units import Mode, SessionState, Side
 
 BID = [(100, 200_000)] * 4
 FAR = 2**40
@@ -28,11 +27,11 @@ def refused_place(world: World, name: str, session: int, words: list[int]) -> Co
 
 
 def bid(account: int, *steps: list[tuple[int, int]]) -> list[int]:
-    return entry_words(order(account, Side.BID, *(steps or (BID,))), 4)
+    return words_of(order(account, Side.BID, *(steps or (BID,))), 4)
 
 
 def offer(account: int, quantity: int = 100) -> list[int]:
-    return entry_words(order(account, Side.OFFER, [(quantity, 200_000)] * 4), 4)
+    return words_of(order(account, Side.OFFER, [(quantity, 200_000)] * 4), 4)
 
 
 def test_an_order_locks_its_largest_cost_or_its_collateral(world: World) -> None:
@@ -91,13 +90,91 @@ def test_rights(world: World) -> None:
         refused = refused_place(world, "poor", session, words)
         assert refused.error_name == "NotEnoughAvailable" and refused.arguments["available"] == 0
 
-    world.client.set_delegate(key_of("anna"), anna, address_of("ben"))
-    world.client.place(key_of("ben"), session, bid(anna) + offer(anna))
+
+def acting(placed: list[int], agent: int, pays: bool = False) -> list[int]:
+    """Words of one order as the owner of the account `agent` places it."""
+    return [placed[0] | agent << 32 | pays << 130, *placed[1:]]
+
+
+def test_a_delegate_is_an_account_and_pays_where_it_says_so(world: World) -> None:
+    client = world.client
+    anna, ben, poor = world.member("anna"), world.member("ben"), world.member("carl", money=0)
+    session = world.open(days_ahead=23)
+    assert refused_place(world, "ben", session, acting(bid(anna), ben)).error_name == "NotDelegate"
+    client.set_delegate(key_of("anna"), anna, ben)
+    client.set_delegate(key_of("carl"), poor, ben)
+    assert client.delegate_of(anna) == ben
+    before = {name: client.balance(account) for name, account in world.accounts.items()}
+    assert refused_place(world, "ben", session, bid(anna)).error_name == "NotAllowed"  # without naming the agent
+    assert refused_place(world, "anna", session, acting(bid(anna), ben)).error_name == "NotAllowed"
+    assert refused_place(world, "ben", session, acting(bid(poor), ben)).error_name == "NotEnoughAvailable"
+    words = acting(bid(anna), ben) + acting(offer(anna), ben, pays=True) + acting(bid(poor), ben, pays=True)
+    client.place(key_of("ben"), session, words)
+    lock, collateral = 4 * 100 * 200, 4 * 100 * 500 * COLLATERAL_PPM // 10**6
+    assert client.balance(anna).locked == before["anna"].locked + lock
+    assert client.balance(ben).locked == before["ben"].locked + collateral + lock
+    assert client.balance(poor) == before["carl"]
     with pytest.raises(ContractRefusal, match="does not own"):
-        world.client.withdraw(key_of("ben"), anna, 1, address_of("ben"))
-    world.client.set_delegate(key_of("anna"), anna, "0x" + "00" * 20)
-    assert world.client.delegate_of(anna) is None
-    assert refused_place(world, "ben", session, bid(anna)).error_name == "NotAllowed"
+        client.withdraw(key_of("ben"), anna, 1, address_of("ben"))
+    client.set_delegate(key_of("anna"), anna, 0)
+    assert client.delegate_of(anna) is None
+    assert refused_place(world, "ben", session, acting(bid(anna), ben)).error_name == "NotDelegate"
+    assert refused_place(world, "anna", session, acting(bid(anna), anna)).error_name == "HeaderFields"
+
+
+def test_the_intake_fee_is_taken_with_every_entry_and_comes_back_with_the_locks(world: World) -> None:
+    client = world.client
+    anna = world.member("anna")
+    session = world.open(days_ahead=33, intake_fee=1_000)
+    before = client.balance(anna).available
+    cancels = words_of(order(anna, Side.BID, [(0, 0)] * 4), 4)
+    words = bid(anna) + cancels
+    client.place(key_of("anna"), session, words)
+    lock = 4 * 100 * 200
+    assert (client.balance(anna).available, client.escrow(session)) == (before - lock - 2_000, 2_000)
+    client.cancel(world.operator, session, "not needed")
+    client.release_cancelled(world.operator, session, bytes(32), words)
+    assert (client.balance(anna).available, client.escrow(session)) == (before, 0)
+
+
+def test_one_call_takes_back_everything_that_was_signed(world: World) -> None:
+    client = world.client
+    anna, session = world.member("anna"), world.open(days_ahead=34)
+    kept = [signed(world, "anna", session, bid(anna), nonce) for nonce in (50, 51)]
+    client.place_signed(world.operator, kept[:1])
+    receipt = client.increment_counter(key_of("anna"))
+    assert client.receipt_events(receipt) == [CounterIncremented(address_of("anna"), 1)]
+    assert client.counter_of(address_of("anna")) == 1
+    refused = refused_signed(world, kept[1])
+    assert refused.error_name == "CounterMismatch"
+    assert refused.arguments == {"signer": address_of("anna"), "counter": 1, "supplied": 0}
+    again = order_batch(session, bid(anna), 51, 1, FAR).sign(client.domain, key_of("anna"))
+    client.simulate(address_of("operator"), client.encode_place_signed([again]))
+    forged = SignedBatch(again.batch, again.signer, kept[1].signature)
+    assert refused_signed(world, forged).error_name == "SignatureRefused"
+
+
+def test_a_cooperative_session_has_each_owner_on_one_side_and_within_its_envelope(world: World) -> None:
+    client = world.client
+    anna, ben = world.member("anna"), world.member("ben")
+    second = client.register(world.operator, address_of("anna"))
+    client.set_delegate(key_of("ben"), ben, anna)
+    session = world.open(days_ahead=36, mode=Mode.COOPERATIVE)
+    assert refused_place(world, "anna", session, offer(anna)).error_name == "EnvelopeExceeded"
+    receipt = client.set_envelope(key_of("metering"), anna, 100)
+    assert client.receipt_events(receipt) == [EnvelopeSet(anna, 100)]
+    assert client.envelope_of(anna) == 100
+    with pytest.raises(ContractRefusal):
+        client.simulate(address_of("anna"), client.encode_set_envelope(anna, 10**6))
+    refused = refused_place(world, "anna", session, offer(anna, 101))
+    assert refused.arguments == {"account": anna, "quantity": 101, "envelope": 100}
+    client.place(key_of("anna"), session, offer(anna))
+    assert refused_place(world, "anna", session, bid(anna)).error_name == "BothSides"
+    assert refused_place(world, "anna", session, bid(second)).error_name == "BothSides"
+    assert refused_place(world, "anna", session, acting(bid(ben), anna, pays=True)).error_name == "BothSides"
+    client.simulate(address_of("anna"), client.encode_place(session, acting(bid(ben), anna)))
+    client.place(key_of("anna"), session, words_of(order(anna, Side.OFFER, [(0, 0)] * 4), 4))
+    assert refused_place(world, "anna", session, bid(anna)).error_name == "BothSides"  # for the whole session
 
 
 def test_a_key_must_be_in_force_on_the_day_and_of_the_zone(world: World) -> None:
@@ -118,7 +195,7 @@ def test_a_key_must_be_in_force_on_the_day_and_of_the_zone(world: World) -> None
 
 
 def signed(world: World, name: str, session: int, words: list[int], nonce: int, deadline: int = FAR) -> SignedBatch:
-    return order_batch(session, words, nonce, deadline).sign(world.client.domain, key_of(name))
+    return order_batch(session, words, nonce, 0, deadline).sign(world.client.domain, key_of(name))
 
 
 def refused_signed(world: World, *batches: SignedBatch) -> ContractRefusal:
@@ -151,10 +228,11 @@ def test_a_signed_batch_counts_once_and_as_signed(world: World) -> None:
     )
     assert refused_signed(world, signed(world, "ben", session, bid(anna), 8)).error_name == "NotAllowed"
     changed = [
-        SignedBatch(order_batch(session, bid(anna, [(101, 200_000)] * 4), 8, FAR), fresh.signer, fresh.signature),
-        SignedBatch(order_batch(session + 1, fresh.batch.words, 8, FAR), fresh.signer, fresh.signature),
-        SignedBatch(order_batch(session, fresh.batch.words, 9, FAR), fresh.signer, fresh.signature),
-        SignedBatch(order_batch(session, fresh.batch.words, 8, FAR + 1), fresh.signer, fresh.signature),
+        SignedBatch(order_batch(session, bid(anna, [(101, 200_000)] * 4), 8, 0, FAR), fresh.signer, fresh.signature),
+        SignedBatch(order_batch(session + 1, fresh.batch.words, 8, 0, FAR), fresh.signer, fresh.signature),
+        SignedBatch(order_batch(session, fresh.batch.words, 9, 0, FAR), fresh.signer, fresh.signature),
+        SignedBatch(order_batch(session, fresh.batch.words, 8, 1, FAR), fresh.signer, fresh.signature),
+        SignedBatch(order_batch(session, fresh.batch.words, 8, 0, FAR + 1), fresh.signer, fresh.signature),
         SignedBatch(fresh.batch, address_of("ben"), fresh.signature),
         SignedBatch(fresh.batch, fresh.signer, fresh.signature[:-1]),
         SignedBatch(fresh.batch, fresh.signer, b""),
@@ -188,11 +266,11 @@ def test_a_contract_can_sign(world: World) -> None:
     client.approve(world.operator, 10**9)
     client.deposit(world.operator, account, 10**9)
     session = world.open(days_ahead=26)
-    batch = order_batch(session, bid(account), 1, FAR)
+    batch = order_batch(session, bid(account), 1, 0, FAR)
     by_anna = batch.sign(client.domain, key_of("anna"))
     receipt = client.place_signed(world.operator, [SignedBatch(batch, created, by_anna.signature)])
     assert any(isinstance(e, Orders) and e.signer == created for e in client.receipt_events(receipt))
-    by_ben = order_batch(session, bid(account), 2, FAR).sign(client.domain, key_of("ben"))
+    by_ben = order_batch(session, bid(account), 2, 0, FAR).sign(client.domain, key_of("ben"))
     assert refused_signed(world, SignedBatch(by_ben.batch, created, by_ben.signature)).error_name == "SignatureRefused"
 
 
@@ -213,6 +291,7 @@ def test_typed_data_golden(case: dict[str, object]) -> None:
         int(str(case["session"])),
         tuple(int(w, 16) for w in case["words"]),  # type: ignore[attr-defined]
         int(str(case["nonce"])),
+        int(str(case["counter"])),
         int(str(case["deadline"])),
     )
     domain = Domain(int(str(case["chain_id"])), str(case["market"]))
@@ -225,7 +304,7 @@ def test_typed_data_golden(case: dict[str, object]) -> None:
 
 def test_signatures_that_the_contract_would_refuse_are_refused() -> None:
     digest = b"\x11" * 32
-    signature = order_batch(1, [1], 1, 1).sign(Domain(1, "0x" + "11" * 20), key_of("anna")).signature
+    signature = order_batch(1, [1], 1, 0, 1).sign(Domain(1, "0x" + "11" * 20), key_of("anna")).signature
     order_n = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     s = int.from_bytes(signature[32:64], "big")
     high = signature[:32] + (order_n - s).to_bytes(32, "big") + bytes([55 - signature[64]])

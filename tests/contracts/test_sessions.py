@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from contracts_twin import clear_book
-from contracts_world import RULES, World, address_of, key_of, order, rules_words
+from contracts_world import RULES, World, address_of, key_of, order, rules_words, words_of
 
 from contracts.artifacts import load
-from contracts.encoding import entry_words
+from contracts.calls import ClearingPass
 from contracts.events import AuctionReleased, SessionCancelled, SessionOpened, Settled
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
@@ -103,7 +103,7 @@ def test_an_interval_is_under_one_auction_at_a_time(world: World) -> None:
     assert client.receipt_events(receipt) == [SessionCancelled(beside, "drawn by mistake"), AuctionReleased(beside)]
     assert client.state(beside) is SessionState.CANCELLED and client.auctioned(1, day) == 0b0111 << 10
 
-    client.place(key_of("anna"), first, entry_words(order(anna, Side.OFFER, OFFER[:3]), 3))
+    client.place(key_of("anna"), first, words_of(order(anna, Side.OFFER, OFFER[:3]), 3))
     book = world.clear_only(first)
     assert refused_open(world, days_ahead=30, mask=1 << 10).error_name == "IntervalsUnderAuction", "cleared, not committed"
     client.commit(world.operator, first, 0, groups_of(book.rows)[0])
@@ -117,23 +117,23 @@ def test_a_member_sells_an_interval_once(world: World) -> None:
     client = world.client
     anna, ben, dso = world.member("anna"), world.member("ben"), world.member("dso", meter=False)
     first = world.open(days_ahead=40, mask=0b0011 << 10)
-    client.place(key_of("anna"), first, entry_words(order(anna, Side.OFFER, [OFFER[0], (0, 0)]), 2))
-    client.place(key_of("dso"), first, entry_words(order(dso, Side.BID, BID[:2]), 2))
+    client.place(key_of("anna"), first, words_of(order(anna, Side.OFFER, [OFFER[0], (0, 0)]), 2))
+    client.place(key_of("dso"), first, words_of(order(dso, Side.BID, BID[:2]), 2))
     world.clear(first)
     day = client.terms(first).day
     assert client.sold(anna, day) == 1 << 10 and client.event_days(anna, day, 1) == 1
 
     second = world.open(days_ahead=client.terms(first).day - client.day_of(1, world.chain.now()), mask=0b0111 << 10)
-    client.place(key_of("anna"), second, entry_words(order(anna, Side.OFFER, OFFER[:3]), 3))
-    client.place(key_of("ben"), second, entry_words(order(ben, Side.OFFER, [(100, 80_000)] * 3), 3))
-    client.place(key_of("dso"), second, entry_words(order(dso, Side.BID, BID[:3]), 3))
+    client.place(key_of("anna"), second, words_of(order(anna, Side.OFFER, OFFER[:3]), 3))
+    client.place(key_of("ben"), second, words_of(order(ben, Side.OFFER, [(100, 80_000)] * 3), 3))
+    client.place(key_of("dso"), second, words_of(order(dso, Side.BID, BID[:3]), 3))
     world.close_gate(second)
     log, book = world.twin(second)
     assert book.rows[0].fills[0] == 0 and all(book.rows[0].fills[1:])
     as_if_unsold = clear_book(log, client.terms(second).interval_indices, 500_000, 600_000, {})
     with pytest.raises(ContractRefusal):
-        client.clear(world.operator, second, log, as_if_unsold.certificate)
-    client.clear(world.operator, second, log, book.certificate)
+        client.clear(world.operator, second, ClearingPass.whole(log, as_if_unsold.certificate))
+    client.clear(world.operator, second, ClearingPass.whole(log, book.certificate))
     client.commit(world.operator, second, 0, groups_of(book.rows)[0])
     assert client.sold(anna, day) == 0b111 << 10
 
@@ -142,9 +142,9 @@ def test_event_days_need_the_minimum(world: World) -> None:
     client = world.client
     anna, ben, dso = world.member("anna"), world.member("ben"), world.member("dso", meter=False)
     session = world.open(days_ahead=50, mask=1 << 3, min_quantity=100)
-    client.place(key_of("anna"), session, entry_words(order(anna, Side.OFFER, [(100, 10)]), 1))
-    client.place(key_of("ben"), session, entry_words(order(ben, Side.OFFER, [(100, 20)]), 1))
-    client.place(key_of("dso"), session, entry_words(order(dso, Side.BID, [(199, 50)]), 1))
+    client.place(key_of("anna"), session, words_of(order(anna, Side.OFFER, [(100, 10)]), 1))
+    client.place(key_of("ben"), session, words_of(order(ben, Side.OFFER, [(100, 20)]), 1))
+    client.place(key_of("dso"), session, words_of(order(dso, Side.BID, [(199, 50)]), 1))
     book = world.clear(session)
     assert [row.fills[0] for row in book.rows] == [100, 99, 199]
     day = client.terms(session).day
@@ -161,7 +161,7 @@ def test_clearing_needs_the_closed_gate_and_the_whole_log(world: World) -> None:
     log, book = world.twin(session)
     certificate = book.certificate
     with pytest.raises(ContractRefusal, match="is Open, expected Closed"):
-        client.clear(world.operator, session, log, certificate)
+        client.clear(world.operator, session, ClearingPass.whole(log, certificate))
     world.close_gate(session)
 
     def refused(sizes: list[int], words: list[int]) -> str:
@@ -176,10 +176,10 @@ def test_clearing_needs_the_closed_gate_and_the_whole_log(world: World) -> None:
     assert refused([2, 2], [*log.words[:3], log.words[3] + 1]) == "LogMismatch"
     assert refused([2], log.words) == "SizesMismatch"
     assert refused([2, 3], log.words) == "SizesMismatch"
-    client.clear(world.operator, session, log, certificate)
+    client.clear(world.operator, session, ClearingPass.whole(log, certificate))
     assert client.state(session) is SessionState.CLEARED
     with pytest.raises(ContractRefusal, match="is Cleared, expected Closed"):
-        client.clear(world.operator, session, log, certificate)
+        client.clear(world.operator, session, ClearingPass.whole(log, certificate))
 
     rows = groups_of(book.rows)[0]
     for group, words, error in (
@@ -216,9 +216,9 @@ def test_a_cancelled_session_unwinds_from_the_end(world: World) -> None:
     before = locked(world, "anna", "ben")
     session = world.open(days_ahead=80)
     batches = [
-        ("anna", entry_words(order(anna, Side.OFFER, OFFER), 4)),
-        ("ben", entry_words(order(ben, Side.BID, BID, BID), 4)),
-        ("anna", entry_words(order(anna, Side.OFFER, [(0, 0)] * 4), 4) + entry_words(order(anna, Side.BID, BID), 4)),
+        ("anna", words_of(order(anna, Side.OFFER, OFFER), 4)),
+        ("ben", words_of(order(ben, Side.BID, BID, BID), 4)),
+        ("anna", words_of(order(anna, Side.OFFER, [(0, 0)] * 4), 4) + words_of(order(anna, Side.BID, BID), 4)),
     ]
     logs = [bytes(32)]
     for name, words in batches:
@@ -256,7 +256,7 @@ def test_a_session_without_clearing_is_cancelled_by_time(world: World) -> None:
     world.chain.advance_to(terms.delivery_start)
     assert client.state(session) is SessionState.CANCELLED
     with pytest.raises(ContractRefusal, match="is Cancelled, expected Closed"):
-        client.clear(world.operator, session, log, book.certificate)
+        client.clear(world.operator, session, ClearingPass.whole(log, book.certificate))
     assert client.auctioned(1, terms.day) == terms.mask
     client.release_auction(key_of("anna"), session)
     assert client.auctioned(1, terms.day) == 0
@@ -274,7 +274,7 @@ def test_a_pause_stops_intake_and_cancels_whom_it_touched(world: World) -> None:
     open_now = world.open(days_ahead=90, mask=1, gate_close=now + 5000)
     over_soon = world.open(days_ahead=90, mask=2, gate_close=now + 500)
     opens_later = world.open(days_ahead=90, mask=4, gate_open=now + 3000, gate_close=now + 5000)
-    words = entry_words(order(anna, Side.BID, BID[:1]), 1)
+    words = words_of(order(anna, Side.BID, BID[:1]), 1)
     client.place(key_of("anna"), open_now, words)
     chain.advance_to(now + 1000)
     with pytest.raises(ContractRefusal, match="does not hold the role"):

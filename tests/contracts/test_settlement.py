@@ -8,14 +8,14 @@ import pytest
 from contracts_harness import Harness
 from contracts_proofs import fake_batch
 from contracts_twin import ClearedBook, Rules, settle_book, settle_interval
-from contracts_world import RULES, World, address_of, key_of, order, rules_words
+from contracts_world import RULES, World, address_of, batch_of, key_of, order, rules_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.calls import Call
 from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
-from contracts.encoding import batch_words, hash_words, row_words
-from contracts.events import BuyerSettled, Delivered, SellerSettled, Settled
+from contracts.encoding import hash_words, row_words
+from contracts.events import BuyersSettled, Delivered, SellersSettled, Settled
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
 from contracts.sessions import Terms
@@ -68,7 +68,7 @@ class Traded:
         self.session = world.open(rules=rules, days_ahead=ahead, mask=mask, direction=direction)
         self.terms: Terms = world.client.terms(self.session)
         for name in rng.sample(names, len(names)):
-            world.client.place(key_of(name), self.session, batch_words([self._order(rng, name)], 6))
+            world.client.place(key_of(name), self.session, batch_of([self._order(rng, name)], 6))
         self.book: ClearedBook = world.clear(self.session)
         self.rows = groups_of(self.book.rows)
         self.batches: list[tuple[Entry, ...]] = []
@@ -171,10 +171,10 @@ def test_a_session_balances_to_the_last_cent(world: World, seed: int) -> None:
 
     expected = settle_book(traded.book, Rules.of(rules), traded.delivered)
     rows = traded.book.rows
-    assert {e.account: (e.earned, e.unpaid, e.penalty) for e in events if isinstance(e, SellerSettled)} == {
-        rows[i].account: sums for i, sums in expected.sellers.items()
-    }
-    assert {e.account: (e.cost, e.refund) for e in events if isinstance(e, BuyerSettled)} == {
+    assert {
+        p.account: (p.earned, p.unpaid, p.penalty) for e in events if isinstance(e, SellersSettled) for p in e.payments
+    } == {rows[i].account: sums for i, sums in expected.sellers.items()}
+    assert {p.account: (p.cost, p.refund) for e in events if isinstance(e, BuyersSettled) for p in e.payments} == {
         rows[i].account: sums for i, sums in expected.buyers.items()
     }
     assert events[-1] == Settled(traded.session, expected.rounding)
@@ -353,9 +353,9 @@ def test_a_whole_session_of_records_in_one_call(world: World) -> None:
     events = client.receipt_events(client.send(world.operator, traded.call(0, traded.sellers(0))))
     events += client.receipt_events(client.send(world.operator, traded.call(0, traded.buyers(0))))
     expected = settle_book(traded.book, Rules.of(RULES), traded.delivered)
-    assert {e.account: (e.earned, e.unpaid, e.penalty) for e in events if isinstance(e, SellerSettled)} == {
-        traded.book.rows[i].account: sums for i, sums in expected.sellers.items()
-    }
+    assert {
+        p.account: (p.earned, p.unpaid, p.penalty) for e in events if isinstance(e, SellersSettled) for p in e.payments
+    } == {traded.book.rows[i].account: sums for i, sums in expected.sellers.items()}
     assert events[-1] == Settled(traded.session, expected.rounding)
 
 
@@ -365,13 +365,11 @@ def test_rows_that_have_nothing_to_settle_and_groups_not_committed(world: World)
     today = client.day_of(1, world.chain.now())
     session = world.open(days_ahead=next(d for d in range(20, 30) if (today + d + 3) % 7 < 5), mask=1 << 5)
     client.place(
-        key_of("anna"), session, batch_words([order(anna, Side.OFFER, [(100, 50)]), order(anna, Side.OFFER, [(90, 50)])], 1)
+        key_of("anna"), session, batch_of([order(anna, Side.OFFER, [(100, 50)]), order(anna, Side.OFFER, [(90, 50)])], 1)
     )
-    client.place(key_of("dso"), session, batch_words([order(dso, Side.BID, [(50, 80)])], 1))
+    client.place(key_of("dso"), session, batch_of([order(dso, Side.BID, [(50, 80)])], 1))
     ben = world.member("ben")
-    client.place(
-        key_of("ben"), session, batch_words([order(ben, Side.OFFER, [(100, 500)]), order(ben, Side.BID, [(100, 3)])], 1)
-    )
+    client.place(key_of("ben"), session, batch_of([order(ben, Side.OFFER, [(100, 500)]), order(ben, Side.BID, [(100, 3)])], 1))
     book = world.clear_only(session)
     rows = groups_of(book.rows)[0]
     assert [(r.live, r.fills[0], r.cost) for r in book.rows] == [

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from contracts.encoding import ScheduleOrder, Step
+from contracts.encoding import ResultRow, ScheduleOrder, Step
 from contracts.units import Direction, Kind, Mode, Side
 from market.session import SessionTerms, Zone
 
@@ -67,12 +68,18 @@ def best_range(bids: Sequence[Entry], offers: Sequence[Entry]) -> tuple[int, int
 
 
 def brute_clear(
-    orders: Sequence[ScheduleOrder], mask: int, sold: dict[int, int], cap: int, collateral_ppm: int
+    orders: Sequence[ScheduleOrder],
+    mask: int,
+    sold: dict[int, int],
+    cap: int,
+    collateral_ppm: int,
+    excluded: Collection[tuple[int, Side]] = (),
 ) -> dict[str, Any]:
     """Certificates and rows of a log as plain data."""
     intervals = [t for t in range(96) if mask >> t & 1]
     replaced = [
         any(later.account == order.account and later.side == order.side for later in orders[i + 1 :])
+        or (order.account, order.side) in excluded
         for i, order in enumerate(orders)
     ]
     certificates = []
@@ -120,14 +127,29 @@ def brute_clear(
         rows.append(
             {
                 "account": order.account,
+                "payer": order.agent if order.agent_pays else order.account,
                 "side": int(order.side),
                 "live": not replaced[i],
                 "lock": lock,
                 "cost": costs[i],
                 "fills": fills[i],
+                "gross": None,
+                "reserve": plain([asdict(step) for step in order.steps]) if order.reserve and not replaced[i] else None,
+                "steps": len(order.steps),
+                "reserves": order.reserve,
             }
         )
     return {"certificates": certificates, "rows": rows}
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON gives it back."""
+    return json.loads(json.dumps(value))
+
+
+def plain_rows(rows: Sequence[ResultRow]) -> Any:
+    """Result rows as `brute_clear` gives them."""
+    return plain([asdict(row) for row in rows])
 
 
 def load_case(path: Path) -> tuple[SessionTerms, list[ScheduleOrder], dict[int, int]]:
@@ -146,6 +168,9 @@ def load_case(path: Path) -> tuple[SessionTerms, list[ScheduleOrder], dict[int, 
             order["account"],
             Side[order["side"].upper()],
             tuple(Step(tuple(q for q, _ in step), tuple(p for _, p in step)) for step in order["steps"]),
+            agent=order.get("agent", 0),
+            agent_pays=order.get("agent_pays", False),
+            reserve=order.get("reserve", False),
         )
         for order in raw["log"]
     ]

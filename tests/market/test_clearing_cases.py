@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from market_brute import CASES, expected_of, load_case
+from market_brute import CASES, expected_of, load_case, plain_rows
 
 from market.clearing.certificate import check_clearing
 from market.clearing.uniform import clear
@@ -28,8 +28,7 @@ def test_engine_and_checker_agree_with_the_case(path: Path) -> None:
     book = OrderBook(terms, tuple(orders))
     cleared = clear(book, sold)
     assert [asdict(c) for c in cleared.certificates] == expected["certificates"]
-    rows = [asdict(row) | {"side": int(row.side), "fills": list(row.fills)} for row in cleared.rows]
-    assert rows == expected["rows"]
+    assert plain_rows(cleared.rows) == expected["rows"]
     verdict = check_clearing(book, cleared.certificates, cleared.rows, sold)
     assert verdict.accepted, verdict.reason
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from market_brute import TOP, best_range, brute_clear, terms_for
+from market_brute import TOP, best_range, brute_clear, plain_rows, terms_for
 
 from contracts.encoding import IntervalCertificate, ScheduleOrder, Step, batch_words, hash_words, row_words
 from contracts.units import Side
@@ -33,8 +33,12 @@ def logs(draw: st.DrawFn) -> tuple[int, list[ScheduleOrder], dict[int, int]]:
         for _ in range(draw(st.integers(1, 3))):
             quantities = [draw(QUANTITIES) for _ in intervals]
             steps.append(Step(tuple(quantities), tuple(draw(PRICES) if q else 0 for q in quantities)))
-        order = ScheduleOrder(draw(accounts), draw(st.sampled_from(Side)), tuple(steps))
-        orders.append(replace(order, steps=order.steps[:1]) if order.cancels else order)
+        order = ScheduleOrder(draw(accounts), draw(st.sampled_from(Side)), tuple(steps), agent=draw(st.sampled_from([0, 7, 8])))
+        order = replace(order, agent_pays=order.agent > 0 and draw(st.booleans()))
+        if order.cancels:
+            orders.append(replace(order, steps=order.steps[:1]))
+        else:
+            orders.append(replace(order, reserve=order.side is Side.OFFER and draw(st.booleans())))
     sold = draw(st.dictionaries(accounts, st.integers(0, (1 << 24) - 1), max_size=3))
     return sum(1 << t for t in intervals), orders, sold
 
@@ -47,9 +51,27 @@ def test_engine_equals_brute_force_and_the_checker_accepts_it(log: tuple[int, li
     cleared = clear(OrderBook(terms, tuple(orders)), sold)
     expected = brute_clear(orders, mask, sold, terms.price_cap, terms.collateral_ppm)
     assert [asdict(c) for c in cleared.certificates] == expected["certificates"]
-    assert [asdict(r) | {"side": int(r.side), "fills": list(r.fills)} for r in cleared.rows] == expected["rows"]
+    assert plain_rows(cleared.rows) == expected["rows"]
     verdict = check_clearing(OrderBook(terms, tuple(orders)), cleared.certificates, cleared.rows, sold)
     assert verdict.accepted, verdict.reason
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs(), st.sets(st.tuples(st.integers(1, 6), st.sampled_from(Side)), min_size=1, max_size=4))
+def test_what_is_excluded_is_as_if_it_were_not_there(
+    log: tuple[int, list[ScheduleOrder], dict[int, int]], excluded: set[tuple[int, Side]]
+) -> None:
+    mask, orders, sold = log
+    terms = terms_for(mask)
+    book = OrderBook(terms, tuple(orders), frozenset(excluded))
+    cleared = clear(book, sold)
+    expected = brute_clear(orders, mask, sold, terms.price_cap, terms.collateral_ppm, excluded)
+    assert [asdict(c) for c in cleared.certificates] == expected["certificates"]
+    assert plain_rows(cleared.rows) == expected["rows"]
+    verdict = check_clearing(book, cleared.certificates, cleared.rows, sold)
+    assert verdict.accepted, verdict.reason
+    without = clear(OrderBook(terms, tuple(o for o in orders if (o.account, o.side) not in excluded)), sold)
+    assert without.certificates == cleared.certificates
 
 
 @settings(max_examples=200, deadline=None)
@@ -70,6 +92,7 @@ def test_what_every_clearing_keeps(log: tuple[int, list[ScheduleOrder], dict[int
                 assert max(best) >= certificate.price if row.side is Side.BID else min(best) <= certificate.price
                 assert not (row.side is Side.OFFER and sold.get(row.account, 0) >> interval & 1)
     for row in cleared.rows:
+        assert row_words(row)  # it can be written
         assert row.cost <= row.lock if row.side is Side.BID else row.cost == 0
 
 
@@ -127,7 +150,7 @@ def test_book_from_words_is_the_book_from_orders(
     mask, orders, _ = log
     terms = terms_for(mask)
     cut = data.draw(st.integers(0, len(orders)))
-    batches = [batch_words(part, len(terms.intervals)) for part in (orders[:cut], orders[cut:])]
+    batches = [batch_words(part, terms) for part in (orders[:cut], orders[cut:])]
     assert book_from_log(terms, batches) == OrderBook(terms, tuple(orders))
 
 

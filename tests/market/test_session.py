@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from market_brute import terms_for
 
-from contracts.units import SessionState
+from contracts.units import Mode, SessionState
 from market.errors import TermsError
 from market.session import STATES, SessionFacts, Zone, rule_at, state_at
 
@@ -54,12 +54,28 @@ def test_delivery_follows_from_the_mask() -> None:
         ({"gate_close": TERMS.delivery_start + 1}, "gate_close"),
         ({"exemption_deadline": TERMS.delivery_end - 1}, "exemption_deadline"),
         ({"proof_deadline": TERMS.exemption_deadline - 1}, "proof_deadline"),
+        ({"proof_deadline": TERMS.delivery_end + 60 * 86_400 + 1}, "proof_deadline"),
+        ({"fee_ppm": 100_001, "fee_account": 1}, "fee_ppm"),
+        ({"fee_ppm": 1}, "fee_account"),
+        ({"fee_account": 1 << 32}, "fee_account"),
+        ({"intake_fee": 1_000_001}, "intake_fee"),
+        ({"challenge_end": 1}, "challenge_end"),
+        ({"mode": Mode.BLOCK}, "challenge_end"),
+        ({"mode": Mode.BLOCK, "challenge_end": TERMS.gate_close}, "challenge_end"),
+        ({"mode": Mode.BLOCK, "challenge_end": TERMS.delivery_start}, "challenge_end"),
     ],
 )
 def test_terms_that_no_contract_opens(change: dict[str, int], field: str) -> None:
     with pytest.raises(TermsError) as caught:
         replace(TERMS, **change)
     assert caught.value.field == field
+
+
+def test_terms_at_their_bounds_open() -> None:
+    longest = TERMS.delivery_end + 60 * 86_400
+    replace(TERMS, fee_ppm=100_000, fee_account=1, intake_fee=1_000_000, proof_deadline=longest)
+    for end in (TERMS.gate_close + 1, TERMS.delivery_start - 1):
+        replace(TERMS, mode=Mode.BLOCK, challenge_end=end)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +104,8 @@ T = TERMS
         (SessionFacts(cancelled=True), T.gate_open, SessionState.CANCELLED),
         (SessionFacts(under_review=True), T.gate_close, SessionState.UNDER_REVIEW),
         (SessionFacts(under_review=True), T.delivery_start, SessionState.CANCELLED),
+        (SessionFacts(cleared=True, under_review=True), T.gate_close, SessionState.UNDER_REVIEW),
+        (SessionFacts(cleared=True, under_review=True), T.delivery_start, SessionState.CANCELLED),
         (CLEARED, T.gate_close, SessionState.CLEARED),
         (CLEARED, T.delivery_start, SessionState.DELIVERING),
         (CLEARED, T.delivery_end - 1, SessionState.DELIVERING),

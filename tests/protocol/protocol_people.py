@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from protocol_world import Market, bits, order
+from protocol_world import CAP, RULES, Market, bits, order
 
-from contracts.encoding import IntervalCertificate, ResultRow, batch_words, row_words
+from contracts.encoding import IntervalCertificate, ResultRow, StatedTerms, batch_words, row_words
 from contracts.units import Side
 
 PAIR = bits(10, 11)
@@ -48,7 +48,8 @@ def close_session(market: Market) -> int:
 
 def offer(market: Market, name: str, quantity: int = 500, limit: int = 100_000) -> list[int]:
     """Words of an offer of `name` over both hours."""
-    return batch_words([order(market.accounts[name], Side.OFFER, [(quantity, limit)] * 2)], 2)
+    terms = StatedTerms(PAIR, CAP, RULES.collateral_ppm)
+    return batch_words([order(market.accounts[name], Side.OFFER, [(quantity, limit)] * 2)], terms)
 
 
 def rows_of(rows: Sequence[ResultRow]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -11,12 +11,12 @@ from eth_account import Account
 from eth_hash.auto import keccak
 
 from contracts.artifacts import load
-from contracts.calls import Call
+from contracts.calls import Call, ClearingPass
 from contracts.chain import Chain, anvil_binary, open_chain
 from contracts.client import MarketClient
 from contracts.deploy import DeployedVerifier, VerifyingKey, ZoneSpec, deploy
-from contracts.encoding import ScheduleOrder, Step, batch_words, row_words
-from contracts.orderlog import OrderLog
+from contracts.encoding import ScheduleOrder, Step, batch_words
+from contracts.orderlog import OrderLog, groups_of
 from contracts.refusals import ContractRefusal
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, Side
@@ -100,31 +100,29 @@ class Market:
         min_quantity: int = 1,
         gate: int = 600,
         deadline: int = 7200,
+        **changes: Any,
     ) -> SessionRequest:
         """A session with its gate open for `gate` seconds from now, and proofs until `deadline` seconds after the day's end."""
         now, end = self.chain.now(), self.zone.interval_start(day, T)
-        return SessionRequest(
+        request = SessionRequest(
             1, Kind.ELECTRICAL, direction, Mode.COMPETITIVE, day, mask, now, now + gate, end, end + deadline, price_cap,
             min_quantity, self.client.deployment.contracts["Deliveries"],
         )  # fmt: skip
+        return replace(request, **changes)
 
     def open(self, day: int, mask: int, rules: RuleSet = RULES, **changes: Any) -> int:
         """Opens the session that `request` describes."""
         return self.client.open_session(key_of("operator"), self.request(day, mask, **changes), rules.words())
 
     def place(self, name: str, session: int, *orders: ScheduleOrder) -> None:
-        self.client.place(key_of(name), session, batch_words(orders, self.terms(session).mask.bit_count()))
+        self.client.place(key_of(name), session, batch_words(orders, self.client.terms(session)))
 
     def close_gate(self, session: int) -> None:
         self.chain.advance_to(self.terms(session).gate_close)
 
     def terms(self, session: int) -> SessionTerms:
         """The contract's terms as the domain's value."""
-        t = self.client.terms(session)
-        return SessionTerms(
-            session, self.zone, t.kind, t.direction, t.mode, t.day, t.mask, t.gate_open, t.gate_close, t.exemption_deadline,
-            t.proof_deadline, t.price_cap, t.min_quantity, t.collateral_ppm, t.rules_hash, t.deliveries,
-        )  # fmt: skip
+        return SessionTerms.of_contract(session, self.zone, self.client.terms(session))
 
     def log(self, session: int) -> OrderLog:
         """The order log as the chain's events tell it."""
@@ -146,13 +144,13 @@ class Market:
         """Closes the gate, has the engine's clearing accepted and every group committed."""
         self.close_gate(session)
         clearing = self.engine(session)
-        self.client.clear(key_of("anyone"), session, self.log(session), clearing.certificate_words)
+        self.client.send(key_of("anyone"), self.encode_clear(session, clearing.certificate_words))
         for group, rows in enumerate(group_words(clearing)):
             self.client.commit(key_of("anyone"), session, group, rows)
         return clearing
 
     def encode_clear(self, session: int, certificate: Sequence[int]) -> Call:
-        return self.client.encode_clear(session, self.log(session), certificate)
+        return self.client.encode_clear(session, ClearingPass.whole(self.log(session), certificate))
 
     def accepts(self, call: Call) -> None:
         """The control of a refusal: the contract would take `call` from anyone now."""
@@ -167,7 +165,7 @@ class Market:
 
 def group_words(clearing: Clearing) -> list[list[int]]:
     """Words of the result rows, group by group."""
-    return [[word for row in group for word in row_words(row)] for group in clearing.groups]
+    return groups_of(clearing.rows)
 
 
 def make_market(

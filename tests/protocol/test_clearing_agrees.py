@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_world import FIRST_DAY, Market, address_of, group_words, key_of, order
 
+from contracts.calls import ClearingPass
 from contracts.chain import anvil_binary
 from contracts.encoding import IntervalCertificate, ScheduleOrder, batch_words, hash_words
 from contracts.refusals import ContractRefusal
@@ -117,9 +118,9 @@ def sell_before(market: Market, day: int, mask: int, sold: dict[int, int]) -> No
 def place(market: Market, session: int, example: Example) -> None:
     start = 0
     for number, end in enumerate(example.cuts):
-        words = batch_words(example.entries[start:end], example.mask.bit_count())
+        words = batch_words(example.entries[start:end], market.client.terms(session))
         if number in example.carried:
-            batch = order_batch(session, words, next(NONCES), market.chain.now() + 600)
+            batch = order_batch(session, words, next(NONCES), 0, market.chain.now() + 600)
             market.client.place_signed(key_of("anyone"), [batch.sign(market.client.domain, key_of("owner"))])
         else:
             market.client.place(key_of("owner"), session, words)
@@ -133,7 +134,9 @@ def refuse_the_neighbours(market: Market, session: int, clearing: Clearing, ever
         for other in {n for n in neighbours(certificate) if fits(n)} - {certificate}:
             wrong = [*right[:j], other.word(), *right[j + 1 :]]
             with pytest.raises(ContractRefusal) as caught:
-                market.client.simulate(address_of("anyone"), market.client.encode_clear(session, log, wrong))
+                market.client.simulate(
+                    address_of("anyone"), market.client.encode_clear(session, ClearingPass.whole(log, wrong))
+                )
             assert caught.value.error_name in WRONG_CLEARING, (certificate, other)
 
 
@@ -176,7 +179,7 @@ def hold(market: Market, example: Example, every: int = 1) -> Clearing:
 
     clearing = market.engine(session)
     refuse_the_neighbours(market, session, clearing, every)
-    client.clear(key_of("anyone"), session, log, clearing.certificate_words)
+    client.clear(key_of("anyone"), session, ClearingPass.whole(log, clearing.certificate_words))
     assert client.certificate_hash(session) == clearing.certificate_hash
     assert client.progress(session).groups == len(clearing.groups) == -(-len(example.entries) // 16)
     for group, rows in enumerate(group_words(clearing)):

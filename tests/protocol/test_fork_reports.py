@@ -97,7 +97,7 @@ def test_a_fork_ends_the_key_and_leaves_what_was_proven_before(
 
     client.send(key_of("anyone"), part.call(village))
     session = market.open(market.today + 20, 1)
-    offer = client.encode_place(session, batch_words([order(alice, Side.OFFER, [(500, 100_000)])], 1))
+    offer = client.encode_place(session, batch_words([order(alice, Side.OFFER, [(500, 100_000)])], client.terms(session)))
     client.simulate(address_of("alice"), offer)
     receipt = client.report_fork(key_of("anyone"), report.key, REPORTED, 7, report.proof)
     assert client.receipt_events(receipt) == [

@@ -14,7 +14,7 @@ from protocol_people import PAIR, RIGHT, close_session, free_day, meet, offer, o
 from protocol_world import CAP, RULES, Market, address_of, bits, key_of, order
 
 from contracts.artifacts import load
-from contracts.calls import Call
+from contracts.calls import Call, ClearingPass
 from contracts.encoding import IntervalCertificate, ScheduleOrder, batch_words
 from contracts.orderlog import OrderLog
 from contracts.typed_data import Domain, OrderBatch, SignedBatch, order_batch
@@ -39,7 +39,7 @@ def closed(people: Market) -> int:
 
 def test_a_wrong_signature(people: Market) -> None:
     session, words, now = open_pair(people), offer(people, "ann"), people.chain.now()
-    batch, domain = order_batch(session, words, 7, now + 600), people.client.domain
+    batch, domain = order_batch(session, words, 7, 0, now + 600), people.client.domain
     honest = batch.sign(domain, key_of("ann"))
     carry = people.client.encode_place_signed
     people.accepts(carry([honest]))
@@ -62,26 +62,28 @@ def test_a_wrong_signature(people: Market) -> None:
     ]
     for signed in refused:
         assert people.refuses(carry([signed])).error_name == "SignatureRefused"
+    other = under_ann(honest, replace(batch, counter=1))
+    assert people.refuses(carry([other])).error_name == "CounterMismatch"
 
 
 def test_an_order_for_somebody_else(people: Market) -> None:
     session, words = open_pair(people), offer(people, "ann")
     people.client.simulate(address_of("ann"), people.client.encode_place(session, words))
     assert people.refuses(people.client.encode_place(session, words), "ben").error_name == "NotAllowed"
-    signed = order_batch(session, words, 9, people.chain.now() + 600).sign(people.client.domain, key_of("ben"))
+    signed = order_batch(session, words, 9, 0, people.chain.now() + 600).sign(people.client.domain, key_of("ben"))
     assert people.refuses(people.client.encode_place_signed([signed])).error_name == "NotAllowed"
 
 
 def test_a_replayed_nonce(people: Market) -> None:
     session, until = open_pair(people), people.chain.now() + 600
     first, second = (
-        order_batch(session, offer(people, "ann", limit=limit), 300, until).sign(people.client.domain, key_of("ann"))
+        order_batch(session, offer(people, "ann", limit=limit), 300, 0, until).sign(people.client.domain, key_of("ann"))
         for limit in (5, 6)
     )
     people.client.place_signed(key_of("anyone"), [first])
     for again in ([first], [second]):
         assert people.refuses(people.client.encode_place_signed(again)).error_name == "NonceUsed"
-    fresh = order_batch(session, offer(people, "ann"), 301, until).sign(people.client.domain, key_of("ann"))
+    fresh = order_batch(session, offer(people, "ann"), 301, 0, until).sign(people.client.domain, key_of("ann"))
     assert people.refuses(people.client.encode_place_signed([fresh, fresh])).error_name == "NonceUsed"
     people.accepts(people.client.encode_place_signed([fresh]))
     people.client.invalidate_nonces(key_of("ann"), 1, 1 << 301 - 256)
@@ -91,8 +93,8 @@ def test_a_replayed_nonce(people: Market) -> None:
 def test_a_late_order(people: Market) -> None:
     session, words = open_pair(people), offer(people, "ann")
     gate = people.terms(session).gate_close
-    late = order_batch(session, words, 11, gate + 600).sign(people.client.domain, key_of("ann"))
-    past = order_batch(session, words, 12, people.chain.now() - 1).sign(people.client.domain, key_of("ann"))
+    late = order_batch(session, words, 11, 0, gate + 600).sign(people.client.domain, key_of("ann"))
+    past = order_batch(session, words, 12, 0, people.chain.now() - 1).sign(people.client.domain, key_of("ann"))
     people.accepts(people.client.encode_place_signed([late]))
     assert people.refuses(people.client.encode_place_signed([past])).error_name == "DeadlinePassed"
     people.chain.advance_to(gate)
@@ -132,7 +134,9 @@ def test_a_bid_without_money_and_an_offer_without_a_meter(people: Market) -> Non
 
 def placed(market: Market, session: int, name: str, wanted: ScheduleOrder) -> str:
     """What the contract says to the order of `name`."""
-    return market.refuses(market.client.encode_place(session, batch_words([wanted], 2)), name).error_name
+    return market.refuses(
+        market.client.encode_place(session, batch_words([wanted], market.client.terms(session))), name
+    ).error_name
 
 
 # ---------------------------------------------------------------------------------------------------------------- clearing
@@ -161,7 +165,7 @@ def test_a_fill_beyond_its_limit(people: Market, closed: int) -> None:
     assert refusal.error_name in ("VolumeNotMet", "RestNotUsed", "LimitInsideRange")
 
     clearing = people.engine(closed)
-    people.client.clear(key_of("anyone"), closed, people.log(closed), clearing.certificate_words)
+    people.client.send(key_of("anyone"), people.encode_clear(closed, clearing.certificate_words))
     bid, ann, ben = clearing.rows
     assert (bid.fills, ann.fills, ben.fills) == ((800, 800), (500, 500), (300, 300))
     for rows in (
@@ -183,7 +187,7 @@ def test_a_log_with_something_left_out_or_moved(people: Market, closed: int) -> 
     first, second, third = people.log(closed).batches
     right = [RIGHT.word()] * 2
     for batches in ((first, third), (first, third, second), (first, second, third, third), (first + second, third)):
-        call = people.client.encode_clear(closed, OrderLog.of(batches, 2), right)
+        call = people.client.encode_clear(closed, ClearingPass.whole(OrderLog.of(batches, 2), right))
         assert people.refuses(call).error_name == "LogMismatch"
 
 
@@ -197,12 +201,11 @@ def test_an_entry_that_was_replaced(people: Market) -> None:
     log, dso = people.log(session), people.accounts["dso"]
     cheap = IntervalCertificate(50_000, 90_000, 500, 500, 500).word()
     dear = IntervalCertificate(90_000, 90_000, 500, 500, 500).word()
-    encode = load("FlexMarket").functions["clear"].call
-    to = people.client.deployment.contracts["FlexMarket"]
 
     def clear(certificate: int, rows: Sequence[int], hints: int) -> Call:
         table = sum(row << 64 * i for i, row in enumerate(rows))
-        return Call(to, encode(session, log.sizes, log.words, [certificate] * 2, [table], [hints]))
+        whole = ClearingPass.whole(log, [certificate] * 2)
+        return people.client.encode_clear(session, whole._replace(live=[table], hints=[hints]))
 
     old, new, buyer = ann << 32 | 1 << 31 | 0, ann << 32 | 1 << 31 | 1, dso << 32 | 2
     assert ann < dso

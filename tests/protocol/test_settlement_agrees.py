@@ -21,7 +21,7 @@ from contracts.calls import Call
 from contracts.chain import anvil_binary
 from contracts.deliveries import Entry, ProofBatch, delivery_hash, delivery_words, recorded_entries
 from contracts.encoding import GROUP_ROWS, ScheduleOrder
-from contracts.events import BuyerSettled, Delivered, SellerSettled, Settled
+from contracts.events import BuyersSettled, Delivered, SellersSettled, Settled
 from contracts.refusals import ContractRefusal
 from contracts.units import Direction, SessionState, Side
 from market.clearing.uniform import Clearing
@@ -140,7 +140,7 @@ def trade(bank: Bank, example: Example) -> tuple[int, Clearing]:
         bank.check(session)
     market.close_gate(session)
     clearing = market.engine(session)
-    market.client.clear(key_of("anyone"), session, market.log(session), clearing.certificate_words)
+    market.client.send(key_of("anyone"), market.encode_clear(session, clearing.certificate_words))
     for group, rows in enumerate(group_words(clearing)):
         market.client.commit(key_of("anyone"), session, group, rows)
         bank.check(session)
@@ -245,11 +245,17 @@ def hold(bank: Bank, example: Example) -> SessionStatement | None:
     assert [client.refunds(session, j) for j in range(len(terms.intervals))] == list(statement.refunds)
     cashier.pay(buyers)
 
-    events = [event for _, event in client.events(first, None, SellerSettled, BuyerSettled, Settled)]
-    said = {event.account: event for event in events if isinstance(event, SellerSettled)}
-    assert said == {s.account: SellerSettled(session, s.account, s.earned, s.unpaid, s.penalty) for s in statement.sellers}
-    paid = {event.account: event for event in events if isinstance(event, BuyerSettled)}
-    assert paid == {b.account: BuyerSettled(session, b.account, b.cost, b.refund) for b in statement.buyers}
+    events = [event for _, event in client.events(first, None, SellersSettled, BuyersSettled, Settled)]
+    said = [p for event in events if isinstance(event, SellersSettled) for p in event.payments]
+    assert len(said) == len(statement.sellers)
+    assert {(p.account, p.payer, p.earned, p.unpaid, p.penalty) for p in said} == {
+        (s.account, s.account, s.earned, s.unpaid, s.penalty) for s in statement.sellers
+    }
+    paid = [p for event in events if isinstance(event, BuyersSettled) for p in event.payments]
+    assert len(paid) == len(statement.buyers)
+    assert {(p.account, p.payer, p.cost, p.refund) for p in paid} == {
+        (b.account, b.account, b.cost, b.refund) for b in statement.buyers
+    }
     assert events[-1] == Settled(session, statement.rounding)
     assert client.escrow(session) == statement.rounding
     assert client.state(session) is SessionState.SETTLED

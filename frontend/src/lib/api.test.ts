@@ -49,7 +49,7 @@ describe("calls", () => {
 
   test("an order is posted as JSON", async () => {
     answer({ id: "1", status: "pending", tx: null, positions: null, message: null }, { status: 202 });
-    const order = { signer: "0x12", words: ["0x34"], nonce: "5", deadline: 6, signature: "0x78" } as const;
+    const order = { signer: "0x12", words: ["0x34"], nonce: "5", counter: "0", deadline: 6, signature: "0x78" } as const;
     await api.sendOrder(3, order);
     const [path, init] = vi.mocked(fetch).mock.calls[0] ?? [];
     expect(path).toBe("/api/v1/sessions/3/orders");
@@ -75,7 +75,7 @@ describe("calls", () => {
   });
 
   test("a wrong shape names path, expectation and what came", async () => {
-    answer({ items: [{ index: 1, owner: "0x00", delegate: null, label: null, meter: "bound", available: 1.5, locked: 0 }] });
+    answer({ items: [{ index: 1, owner: "0x00", delegate: null, label: null, meter: "bound", envelope_wh: 0, reputation: 0, available: 1.5, locked: 0 }] });
     const error = await failure(api.accounts("0x00"));
     expect(error.title).toBe("The server's answer has an unexpected form");
     expect(error.errors).toEqual([{ field: "items[0].owner", expected: "0x and 40 hexadecimal digits", got: 'string "0x00"' }]);
@@ -83,7 +83,7 @@ describe("calls", () => {
 
   test("money with a fraction is refused", async () => {
     const owner = `0x${"ab".repeat(20)}`;
-    answer({ items: [{ index: 1, owner, delegate: null, label: null, meter: "bound", available: 1.5, locked: 0 }] });
+    answer({ items: [{ index: 1, owner, delegate: null, label: null, meter: "bound", envelope_wh: 0, reputation: 0, available: 1.5, locked: 0 }] });
     expect((await failure(api.accounts(owner))).errors[0]).toEqual({
       field: "items[0].available",
       expected: "a whole number",

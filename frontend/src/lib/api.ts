@@ -76,6 +76,7 @@ export interface SignedOrder {
   readonly signer: `0x${string}`;
   readonly words: readonly `0x${string}`[];
   readonly nonce: string;
+  readonly counter: string;
   readonly deadline: number;
   readonly signature: `0x${string}`;
 }
@@ -90,12 +91,14 @@ export const api = {
   statements: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/statements`, r.statements, signal),
   sendOrder: (id: number, order: SignedOrder) => post(`/sessions/${id}/orders`, r.sentOrder, order),
   sentOrder: (id: string, signal?: AbortSignal) => get(`/orders/${encodeURIComponent(id)}`, r.sentOrder, signal),
-  accounts: (owner: string, signal?: AbortSignal) => get(`/accounts?owner=${owner}`, r.accounts, signal),
+  accounts: (actor: string, signal?: AbortSignal) => get(`/accounts?actor=${actor}`, r.accounts, signal),
+  signer: (address: string, signal?: AbortSignal) => get(`/signers/${address}`, r.signer, signal),
   account: (index: number, signal?: AbortSignal) => get(`/accounts/${index}`, r.account, signal),
   register: (owner: string) => post("/accounts", r.account, { owner }),
   forecast: (index: number, session: number, authorization: string, signal?: AbortSignal) =>
     getPrivate(`/accounts/${index}/forecast?session=${session}`, r.forecast, authorization, signal),
   developmentWallet: () => get("/dev/wallet", r.developmentWallet),
+  developmentCounter: () => post("/dev/counter", r.signer, {}),
   faucet: (account: number, amount: number) => post("/dev/faucet", r.account, { account, amount }),
   advance: (to: r.AdvanceTarget, session: number) => post("/dev/advance", r.advanced, { to, session }),
 };

@@ -11,6 +11,7 @@ import {
   withoutStep,
   withStep,
 } from "./draft";
+import { ownOrder } from "./encoding";
 import { makeFormats } from "./format";
 
 const formats = makeFormats("en");
@@ -18,6 +19,9 @@ const terms: Terms = {
   account: 7,
   hasMeter: true,
   available: 20_000_000,
+  agent: null,
+  envelope: null,
+  intakeFee: 0,
   labels: ["17:00–18:00", "18:00–19:00"],
   minQuantity: 100,
   priceCap: 600_000,
@@ -32,7 +36,7 @@ describe("a good order", () => {
   test("becomes whole units, and its lock follows the protocol's formula", () => {
     const check = checkDraft(offer(["0,5", ""], ["0.12", "0.3"]), terms, formats);
     expect(check.issues).toEqual([]);
-    expect(check.order).toEqual({ account: 7, side: "offer", steps: [{ quantities: [500, 0], limits: [120_000, 0] }] });
+    expect(check.order).toEqual(ownOrder(7, "offer", [{ quantities: [500, 0], limits: [120_000, 0] }]));
     // 50 % of 0.5 kWh at the cap of 0.60 EUR/kWh
     expect(check.lock).toBe(150_000n);
   });
@@ -47,6 +51,48 @@ describe("a good order", () => {
     const draft: Draft = { side: "bid", steps: [{ quantities: ["1", ""], limits: ["0.1", ""] }] };
     expect(fields(draft, { ...terms, hasMeter: false })).toEqual([]);
   });
+});
+
+describe("an order for another's account", () => {
+  const acting: Terms = { ...terms, available: 10, agent: { account: 3, available: 149_999 } };
+
+  test("names its agent, and the account pays unless the agent says so", () => {
+    const own = checkDraft(offer(["0.5", ""], ["0.1", ""]), { ...acting, available: 150_000 }, formats);
+    expect(own.order).toMatchObject({ account: 7, agent: 3, agentPays: false });
+    const agents = checkDraft(
+      { ...offer(["0.499", ""], ["0.1", ""]), agentPays: true, reserve: true },
+      acting,
+      formats,
+    );
+    expect(agents.order).toMatchObject({ account: 7, agent: 3, agentPays: true, reserve: true });
+  });
+
+  test("is held against the payer's balance, with the intake fee", () => {
+    expect(fields({ ...offer(["0.5", ""], ["0.1", ""]), agentPays: true }, acting)).toEqual(["balance"]);
+    expect(fields(offer(["0.499", ""], ["0.1", ""]), acting)).toEqual(["balance"]);
+    const exact: Terms = { ...terms, available: 150_000 };
+    expect(fields(offer(["0.5", ""], ["0.1", ""]), exact)).toEqual([]);
+    expect(fields(offer(["0.5", ""], ["0.1", ""]), { ...exact, intakeFee: 1 })).toEqual(["balance"]);
+  });
+
+  test("nobody pays for an agent that is not there, and no bid is a reserve", () => {
+    const bid: Draft = { side: "bid", steps: [{ quantities: ["1", ""], limits: ["0.1", ""] }], agentPays: true, reserve: true };
+    expect(checkDraft(bid, terms, formats).order).toMatchObject({ agent: 0, agentPays: false, reserve: false });
+  });
+});
+
+test("offers end at the device envelope, all steps together; bids do not", () => {
+  const two: Draft = {
+    side: "offer",
+    steps: [
+      { quantities: ["0.6", ""], limits: ["0.1", ""] },
+      { quantities: ["0.5", ""], limits: ["0.2", ""] },
+    ],
+  };
+  expect(fields(two, { ...terms, envelope: 1100 })).toEqual([]);
+  expect(fields(two, { ...terms, envelope: 1099 })).toEqual(["envelope"]);
+  expect(fields({ ...two, side: "bid" }, { ...terms, envelope: 0 })).toEqual([]);
+  expect(checkDraft(two, { ...terms, envelope: 0 }, formats).issues[0]?.message).toContain("No device envelope");
 });
 
 describe("what is refused, by field", () => {

@@ -2,11 +2,11 @@
  * An order while it is typed: text fields, their prefill from forecast and book, and the check that turns them into an
  * order.
  */
-import { type ScheduleOrder, lockOf, MAX_STEPS, type Side } from "./encoding";
+import { type ScheduleOrder, lockOf, MAX_STEPS, ownOrder, type Side } from "./encoding";
 import type { Formats } from "./format";
 import { crossing } from "./geometry";
 import type { BookInterval } from "./resources";
-import { ENERGY_DECIMALS, EURO_DECIMALS, MAX_QUANTITY, parseDecimal } from "./units";
+import { ENERGY_DECIMALS, EURO_DECIMALS, MAX_QUANTITY, parseDecimal, sum } from "./units";
 
 export interface DraftStep {
   readonly quantities: readonly string[];
@@ -16,6 +16,10 @@ export interface DraftStep {
 export interface Draft {
   readonly side: Side;
   readonly steps: readonly DraftStep[];
+  /** Offers only: what is not filled may take the place of a member that fails. */
+  readonly reserve?: boolean;
+  /** The agent's account pays. */
+  readonly agentPays?: boolean;
 }
 
 /** What the session and the account allow. */
@@ -23,6 +27,12 @@ export interface Terms {
   readonly account: number;
   readonly hasMeter: boolean;
   readonly available: number;
+  /** The account that acts for this one, and what it has available; null where its own owner signs. */
+  readonly agent: { readonly account: number; readonly available: number } | null;
+  /** Largest quantity of an offer in an interval, Wh; null where the session asks for none. */
+  readonly envelope: number | null;
+  /** Micro-euro that the entry costs. */
+  readonly intakeFee: number;
   /** Names of the session's intervals, for messages. */
   readonly labels: readonly string[];
   readonly minQuantity: number;
@@ -85,15 +95,36 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
     });
     return { quantities, limits };
   });
-  const order: ScheduleOrder = { account: terms.account, side: draft.side, steps };
+  const agentPays = terms.agent !== null && draft.agentPays === true;
+  const order: ScheduleOrder = {
+    ...ownOrder(terms.account, draft.side, steps),
+    agent: terms.agent?.account ?? 0,
+    agentPays,
+    reserve: draft.side === "offer" && draft.reserve === true,
+  };
+  if (readable && draft.side === "offer" && terms.envelope !== null) {
+    const { envelope } = terms;
+    const beyond = terms.labels.find((_, j) => sum(steps.map((step) => step.quantities[j] ?? 0)) > envelope);
+    if (beyond !== undefined) {
+      issues.push({
+        field: "envelope",
+        message:
+          envelope === 0
+            ? "No device envelope is declared for this account: it cannot offer in a cooperative session."
+            : `${beyond}: the account's devices can move at most ${formats.energy(envelope)} in an interval.`,
+      });
+    }
+  }
   if (readable && !steps.some((step) => step.quantities.some((q) => q > 0))) {
     issues.push({ field: "order", message: "Enter a quantity in at least one interval." });
   }
   const lock = readable ? lockOf(order, terms.priceCap, terms.collateralPpm) : null;
-  if (lock !== null && lock > BigInt(terms.available)) {
+  const available = agentPays ? (terms.agent?.available ?? 0) : terms.available;
+  if (lock !== null && lock + BigInt(terms.intakeFee) > BigInt(available)) {
+    const fee = terms.intakeFee === 0 ? "" : ` and costs ${formats.money(terms.intakeFee)}`;
     issues.push({
       field: "balance",
-      message: `Balance: this order locks ${formats.money(lock)}, ${formats.money(terms.available)} are available.`,
+      message: `Balance: this order locks ${formats.money(lock)}${fee}, ${formats.money(available)} are available.`,
     });
   }
   return { order: issues.length === 0 ? order : null, lock, issues };

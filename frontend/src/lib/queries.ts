@@ -75,11 +75,21 @@ export const useStatements = (id: number, state: SessionState) =>
     refetchInterval: pace(state),
   });
 
-export const useAccounts = (owner: string | null) =>
+/** The accounts that a wallet's address may place orders for: its own, and those whose delegate it owns. */
+export const useAccounts = (actor: string | null) =>
   useQuery({
-    queryKey: ["accounts", owner],
-    queryFn: ({ signal }) => api.accounts(owner ?? "", signal),
-    enabled: owner !== null,
+    queryKey: ["accounts", actor],
+    queryFn: ({ signal }) => api.accounts(actor ?? "", signal),
+    enabled: actor !== null,
+    refetchInterval: LIVE_MS,
+  });
+
+/** What a wallet's address has to state in the orders that it signs now. */
+export const useSigner = (address: string | null) =>
+  useQuery({
+    queryKey: ["signer", address],
+    queryFn: ({ signal }) => api.signer(address ?? "", signal),
+    enabled: address !== null,
     refetchInterval: LIVE_MS,
   });
 

@@ -34,7 +34,7 @@ const sessionShape = {
   zone: object({ id: integer, offset_seconds: integer, interval_minutes: integer }),
   kind: text,
   direction: oneOf("UP", "DOWN"),
-  mode: oneOf("competitive", "cooperative"),
+  mode: oneOf("competitive", "cooperative", "block", "request"),
   state: oneOf(...SESSION_STATES),
   day: integer,
   date: text,
@@ -48,6 +48,9 @@ const sessionShape = {
   price_cap: integer,
   min_quantity_wh: integer,
   collateral_ppm: integer,
+  fee_ppm: integer,
+  fee_account: nullable(integer),
+  intake_fee: integer,
   orders: integer,
   entries: integer,
   volume_wh: nullable(integer),
@@ -71,7 +74,15 @@ const transaction = object({
 });
 export type Transaction = Decoded<typeof transaction>;
 
-const settlement = object({ rewards: integer, penalties: integer, refunds: integer, rounding: integer, balanced: flag });
+const settlement = object({
+  rewards: integer,
+  penalties: integer,
+  refunds: integer,
+  fees: integer,
+  intake_fees: integer,
+  rounding: integer,
+  balanced: flag,
+});
 export type Settlement = Decoded<typeof settlement>;
 
 export const sessionDetail = object({
@@ -96,7 +107,10 @@ const orderRow = object({
   position: nullable(integer),
   account: integer,
   label: nullable(text),
+  agent: nullable(integer),
+  payer: integer,
   side: oneOf("bid", "offer"),
+  reserve: flag,
   live: flag,
   cancels: flag,
   steps: list(object({ quantities: list(integer), limits: list(integer) })),
@@ -166,14 +180,19 @@ export type SentOrder = Decoded<typeof sentOrder>;
 export const account = object({
   index: integer,
   owner: hex(20),
-  delegate: nullable(hex(20)),
+  delegate: nullable(object({ account: integer, owner: hex(20) })),
   label: nullable(text),
   meter: oneOf("none", "bound", "suspended"),
+  envelope_wh: integer,
   available: integer,
   locked: integer,
+  reputation: integer,
 });
 export type Account = Decoded<typeof account>;
 export const accounts = object({ items: list(account) });
+
+export const signer = object({ address: hex(20), counter: text });
+export type Signer = Decoded<typeof signer>;
 
 export const forecast = object({
   intervals: list(integer),

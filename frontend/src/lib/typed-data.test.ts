@@ -11,6 +11,7 @@ interface Case {
   session: number;
   words: string[];
   nonce: string;
+  counter: string;
   deadline: number;
   digest: string;
 }
@@ -28,6 +29,7 @@ const messageOf = (c: Case) =>
     session: c.session,
     words: c.words.map(BigInt),
     nonce: BigInt(c.nonce),
+    counter: BigInt(c.counter),
     deadline: c.deadline,
   });
 

@@ -9,6 +9,7 @@ export const ORDER_BATCH = {
     { name: "session", type: "uint256" },
     { name: "words", type: "uint256[]" },
     { name: "nonce", type: "uint256" },
+    { name: "counter", type: "uint256" },
     { name: "deadline", type: "uint256" },
   ],
 } as const;
@@ -34,6 +35,8 @@ export interface OrderBatch {
   readonly session: number;
   readonly words: readonly bigint[];
   readonly nonce: bigint;
+  /** The signer's counter on chain; once that goes on, nobody can carry the batch. */
+  readonly counter: bigint;
   /** Unix seconds after which nobody can carry the batch. */
   readonly deadline: number;
 }
@@ -44,7 +47,13 @@ export const orderBatchMessage = (batch: OrderBatch) =>
     domain: { name: "Wattproof", version: "1", chainId: batch.chainId, verifyingContract: batch.market },
     types: ORDER_BATCH,
     primaryType: "OrderBatch",
-    message: { session: BigInt(batch.session), words: batch.words, nonce: batch.nonce, deadline: BigInt(batch.deadline) },
+    message: {
+      session: BigInt(batch.session),
+      words: batch.words,
+      nonce: batch.nonce,
+      counter: batch.counter,
+      deadline: BigInt(batch.deadline),
+    },
   }) as const;
 
 export type OrderBatchMessage = ReturnType<typeof orderBatchMessage>;

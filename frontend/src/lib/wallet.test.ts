@@ -11,6 +11,7 @@ const message = orderBatchMessage({
   session: 1,
   words: [7n],
   nonce: 9n,
+  counter: 0n,
   deadline: 100,
 });
 
@@ -62,6 +63,25 @@ describe("an injected wallet", () => {
 
   test("may keep its chain to itself", async () => {
     expect((await connectWallet(found({ eth_requestAccounts: [address] }))).chainId).toBeNull();
+  });
+
+  test("sends the call that takes back what was signed, and nothing else", async () => {
+    const asked: unknown[] = [];
+    const asks: Provider = {
+      request: (call) => {
+        asked.push(call);
+        return Promise.resolve(call.method === "eth_requestAccounts" ? [address] : "0x1");
+      },
+    };
+    const wallet = await connectWallet({ id: "1", name: "Test", icon: null, provider: asks });
+    const market = `0x${"5f".repeat(20)}` as const;
+    await wallet.incrementCounter(market);
+    expect(asked.at(-1)).toEqual({
+      method: "eth_sendTransaction",
+      params: [{ from: address, to: market, data: "0x5b34b966" }],
+    });
+    const refusing = await connectWallet(found({ eth_requestAccounts: [address] }));
+    await expect(refusing.incrementCounter(market)).rejects.toThrow("You rejected");
   });
 
   test("passes the person's refusal on", async () => {

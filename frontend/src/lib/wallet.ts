@@ -2,7 +2,8 @@
  * Wallets in the browser: discovery by EIP-6963 with `window.ethereum` as fallback, connection, and signing of the page's
  * messages.
  */
-import { getAddress, type TypedData } from "viem";
+import { getAddress, toFunctionSelector, type TypedData } from "viem";
+import { api } from "./api";
 import { hex, list } from "./decode";
 import { jsonOf, type SignableMessage } from "./typed-data";
 
@@ -33,6 +34,8 @@ export interface Wallet {
   /** The account to show first, where the wallet belongs to one. */
   readonly preferredAccount: number | null;
   sign(message: SignableMessage): Promise<Hex>;
+  /** Sends the transaction that makes everything this address has signed so far unusable. Ends when it is on its way. */
+  incrementCounter(market: Hex): Promise<void>;
   /** Calls back when the wallet changes account (null: disconnected) or chain, until the returned function is called. */
   watch(changed: (address: Hex | null, chainId: number | null) => void): () => void;
 }
@@ -117,6 +120,8 @@ export async function connectWallet(found: FoundWallet): Promise<Wallet> {
   }
 }
 
+const INCREMENT_COUNTER = toFunctionSelector("incrementCounter()");
+
 const chainNumber = (value: unknown): number | null =>
   typeof value === "string" && /^0x[0-9a-fA-F]+$/.test(value) ? Number(value) : null;
 
@@ -131,6 +136,16 @@ function injectedWallet(provider: Provider, name: string, address: Hex, chainId:
       try {
         const answer = await provider.request({ method: "eth_signTypedData_v4", params: [address, jsonOf(message)] });
         return canonicalSignature(hex()(answer, "signature"));
+      } catch (cause) {
+        throw walletError(cause);
+      }
+    },
+    incrementCounter: async (market) => {
+      try {
+        await provider.request({
+          method: "eth_sendTransaction",
+          params: [{ from: address, to: market, data: INCREMENT_COUNTER }],
+        });
       } catch (cause) {
         throw walletError(cause);
       }
@@ -172,6 +187,10 @@ export async function developmentWallet(key: Hex, expected: Hex, account: number
     chainId: null,
     preferredAccount: account,
     sign: (message) => signer.signTypedData<TypedData, string>(message),
+    // The page has no way to a node of its own; the server has the key as well, and sends it.
+    incrementCounter: async () => {
+      await api.developmentCounter();
+    },
     watch: () => () => undefined,
   };
 }

@@ -1,11 +1,14 @@
 /** The account panel: connect a wallet, register, see the balance, get play money on a development chain. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { api } from "../../lib/api";
 import { formats, shortHex } from "../../lib/format";
 import type { Account, Status } from "../../lib/resources";
 import { Badge, Section } from "../ui/parts";
 import { Loaded, Note, Problem } from "../ui/feedback";
-import { useMember } from "./member";
+import { Dialog } from "../ui/dialog";
+import { useSigner } from "../../lib/queries";
+import { isOwner, useMember } from "./member";
 
 const PLAY_MONEY = 20_000_000;
 
@@ -112,13 +115,17 @@ function Connected({ status }: { status: Status }) {
                     {items.map((item) => (
                       <option key={item.index} value={item.index}>
                         {item.label ?? `Account ${item.index}`}
+                        {!isOwner(item, wallet) && " (you act for it)"}
                       </option>
                     ))}
                   </select>
                 </label>
               )}
               <Balance account={account} />
+              <Acting account={account} />
+              {!items.some((item) => isOwner(item, wallet)) && <Register owner={wallet.address} />}
               {status.chain.development && <Faucet account={account} />}
+              <TakeBack status={status} />
             </>
           )
         }
@@ -149,6 +156,95 @@ function Balance({ account }: { account: Account }) {
         <Badge tone={METER[account.meter].tone}>{METER[account.meter].name}</Badge>
       </p>
       {METER[account.meter].hint !== "" && <p className="hint">{METER[account.meter].hint}</p>}
+    </>
+  );
+}
+
+/** Who may act for the account, and for whom the wallet acts. */
+function Acting({ account }: { account: Account }) {
+  const { agent, wallet } = useMember();
+  if (account.delegate === null || wallet === null) return null;
+  return agent !== null ? (
+    <p className="hint">
+      This account is another's. You place orders for it with your account {agent.index}, its delegate; you cannot withdraw its
+      money.
+    </p>
+  ) : (
+    <p className="hint">
+      Account {account.delegate.account} is its delegate: the owner{" "}
+      <code className="hash" title={account.delegate.owner}>
+        {shortHex(account.delegate.owner)}
+      </code>{" "}
+      may place orders for it and read its forecast.
+    </p>
+  );
+}
+
+/** Makes every order that the wallet has signed and nobody has carried to the chain unusable, by one transaction. */
+function TakeBack({ status }: { status: Status }) {
+  const { wallet } = useMember();
+  const signer = useSigner(wallet?.address ?? null);
+  const [asking, setAsking] = useState(false);
+  /** The counter when the transaction was sent. */
+  const [sentAt, setSentAt] = useState<string | null>(null);
+  const client = useQueryClient();
+  const takeBack = useMutation({
+    mutationFn: async () => {
+      if (wallet === null || signer.data === undefined) return;
+      await wallet.incrementCounter(status.chain.contracts.FlexMarket);
+      setSentAt(signer.data.counter);
+    },
+    onSuccess: async () => {
+      setAsking(false);
+      await client.invalidateQueries({ queryKey: ["signer"] });
+    },
+  });
+  if (wallet === null || signer.data === undefined) return null;
+  const waiting = sentAt !== null && sentAt === signer.data.counter;
+  return (
+    <>
+      <button
+        type="button"
+        className="button button-quiet button-small"
+        data-testid="take-back"
+        disabled={waiting}
+        onClick={() => setAsking(true)}
+      >
+        Invalidate signed orders…
+      </button>
+      {sentAt !== null && (
+        <p className="hint" role="status">
+          {waiting ? "Sent. Waiting for the chain…" : "Done: nothing that you signed before can be used any more."}
+        </p>
+      )}
+      {asking && (
+        <Dialog title="Invalidate everything you signed?" close={() => setAsking(false)}>
+          <p>
+            Whoever holds an order that you signed can carry it to the chain until its gate closes. This transaction of your wallet
+            makes <strong>all orders that you have signed so far</strong> and that are not on the chain yet unusable, for every
+            account and every session.
+          </p>
+          <p className="hint">
+            Orders that the chain has taken stay; cancel them one by one. The transaction costs gas. Your counter goes from{" "}
+            {signer.data.counter} to {(BigInt(signer.data.counter) + 1n).toString()}.
+          </p>
+          {takeBack.isError && <Problem error={takeBack.error} />}
+          <div className="dialog-actions">
+            <button type="button" className="button" onClick={() => setAsking(false)}>
+              Keep them
+            </button>
+            <button
+              type="button"
+              className="button button-primary"
+              data-testid="take-back-confirm"
+              disabled={takeBack.isPending}
+              onClick={() => takeBack.mutate()}
+            >
+              {takeBack.isPending ? `Waiting for ${wallet.name}…` : "Invalidate them all"}
+            </button>
+          </div>
+        </Dialog>
+      )}
     </>
   );
 }

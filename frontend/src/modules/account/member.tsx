@@ -21,6 +21,8 @@ interface Member {
   readonly warning: string | null;
   readonly accounts: ReturnType<typeof useAccounts>;
   readonly account: Account | null;
+  /** The wallet's own account that acts for the one in use, its delegate; null where the wallet owns the one in use. */
+  readonly agent: Account | null;
   /** What the wallet signed for reading; forgotten when it disconnects or moves to another address. */
   readonly access: AccessStore;
   readonly connecting: boolean;
@@ -116,8 +118,14 @@ export function MemberProvider({ children }: { children: ReactNode }) {
   const items = accounts.data?.items;
   const account = useMemo(() => {
     const wanted = chosen ?? wallet?.preferredAccount ?? null;
-    return wallet === null ? null : (items?.find((item) => item.index === wanted) ?? items?.[0] ?? null);
+    if (wallet === null) return null;
+    const own = items?.find((item) => isOwner(item, wallet));
+    return items?.find((item) => item.index === wanted) ?? own ?? items?.[0] ?? null;
   }, [items, chosen, wallet]);
+  const agent =
+    wallet === null || account === null || isOwner(account, wallet)
+      ? null
+      : (items?.find((item) => item.index === account.delegate?.account) ?? null);
 
   const value: Member = {
     found,
@@ -125,6 +133,7 @@ export function MemberProvider({ children }: { children: ReactNode }) {
     warning,
     accounts,
     account,
+    agent,
     access,
     connecting,
     error,
@@ -135,3 +144,7 @@ export function MemberProvider({ children }: { children: ReactNode }) {
   };
   return <MemberContext value={value}>{children}</MemberContext>;
 }
+
+/** Whether a wallet's address owns an account. */
+export const isOwner = (account: Account, wallet: Wallet): boolean =>
+  account.owner.toLowerCase() === wallet.address.toLowerCase();

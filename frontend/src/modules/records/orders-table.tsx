@@ -52,7 +52,7 @@ export function OrdersTable({ session }: { session: SessionDetail }) {
 }
 
 function Rows({ session, items }: { session: SessionDetail; items: readonly OrderRow[] }) {
-  const { account } = useMember();
+  const { account, agent } = useMember();
   const { beginCancellation, busy } = useSigning();
   const filled = items.some((row) => row.fills !== null);
   return (
@@ -97,6 +97,8 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Orde
                   <>
                     {accountName(row)}
                     {mine && <span className="tag">you</span>}
+                    {row.reserve && <span className="tag">reserve</span>}
+                    {row.payer !== row.account && <small className="muted">paid by account {row.payer}</small>}
                     <small className="muted">#{row.position ?? "…"}</small>
                   </>
                 }
@@ -113,7 +115,17 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Orde
                             type="button"
                             className="button button-small"
                             disabled={busy}
-                            onClick={() => beginCancellation(row.account, row.side, row.position)}
+                            onClick={() =>
+                              beginCancellation(
+                                {
+                                  account: row.account,
+                                  side: row.side,
+                                  agent: agent?.index ?? 0,
+                                  agentPays: agent !== null && row.payer === agent.index,
+                                },
+                                row.position,
+                              )
+                            }
                           >
                             Cancel this {row.side}
                           </button>

@@ -48,6 +48,8 @@ function Sums({ settlement }: { settlement: Settlement }) {
     ["Rewards paid", settlement.rewards],
     ["Penalties taken", settlement.penalties],
     ["Refunds to buyers", settlement.refunds],
+    ...(settlement.fees > 0 ? [["Fee on rewards", settlement.fees] as const] : []),
+    ...(settlement.intake_fees > 0 ? [["Intake fees", settlement.intake_fees] as const] : []),
     ["Rounding left over", settlement.rounding],
   ] as const;
   return (

@@ -19,6 +19,8 @@ const DIRECTIONS = {
 const MODES = {
   competitive: "One price per interval, at which the largest volume clears.",
   cooperative: "The largest volume that suits everybody, its surplus shared equally.",
+  block: "Blocks over several intervals, filled by one ratio each; anyone may propose a better result.",
+  request: "One buyer's profile, met by a coalition of members that agreed to it.",
 } as const;
 
 export function SessionSummary({ session, now }: { session: SessionDetail; now: string | null }) {
@@ -83,6 +85,24 @@ export function SessionSummary({ session, now }: { session: SessionDetail; now: 
             <small>of quantity at the cap</small>
           </dd>
         </div>
+        {(session.fee_ppm > 0 || session.intake_fee > 0) && (
+          <div>
+            <dt>Fees</dt>
+            <dd>
+              {session.fee_ppm > 0 && (
+                <>
+                  {formats.percent(session.fee_ppm)}
+                  <small>of what sellers earn, to account {session.fee_account}</small>
+                </>
+              )}
+              {session.intake_fee > 0 && (
+                <small>
+                  {formats.money(session.intake_fee)} an entry of the log, to whoever has it cleared
+                </small>
+              )}
+            </dd>
+          </div>
+        )}
         <div>
           <dt>Live orders</dt>
           <dd>

@@ -1,6 +1,6 @@
 /** What is about to be signed, in plain words read back from the very words that go to the wallet, and the words themselves. */
 import { Fragment } from "react";
-import { decodeEntries, type ScheduleOrder, wordHex } from "../../lib/encoding";
+import { decodeEntries, payerOf, type ScheduleOrder, wordHex } from "../../lib/encoding";
 import { formats } from "../../lib/format";
 import type { SessionDetail } from "../../lib/resources";
 import { dateText } from "../../lib/time";
@@ -25,7 +25,8 @@ interface Props {
 
 export function ReviewDialog({ session, review, wallet, signing, error, close, sign }: Props) {
   const { account } = useMember();
-  const [order] = decodeEntries(review.batch.words, review.intervals);
+  const [entry] = decodeEntries(review.batch.words, review.intervals);
+  const order = entry?.order;
   const title = review.cancels ? `Cancel your ${review.side}?` : `Review your ${review.side}`;
   return (
     <Dialog title={title} close={close}>
@@ -33,12 +34,29 @@ export function ReviewDialog({ session, review, wallet, signing, error, close, s
         You sign an order for <strong>session {session.id}</strong>, {session.direction === "UP" ? "upward" : "downward"}{" "}
         regulation on <strong>{dateText(session.date, formats.dateLocale)}</strong>, as{" "}
         <strong>{account?.label ?? `Account ${order?.account ?? ""}`}</strong> (account {order?.account}).
+        {order !== undefined && order.agent !== 0 && <> You act for it with account {order.agent}.</>}
       </p>
       {order !== undefined && (review.cancels ? <Cancels review={review} /> : <Schedule session={session} order={order} />)}
-      {!review.cancels && (
+      {!review.cancels && entry !== undefined && (
         <p className="review-lock">
-          <span>Locked until the session clears{order?.side === "offer" && " and you have delivered"}</span>
-          <strong title={formats.exactMoney(review.lock)}>{formats.money(review.lock)}</strong>
+          <span>
+            You sign that this is locked until the session clears{entry.order.side === "offer" && " and it is delivered"}
+            {entry.order.agentPays && `, of account ${payerOf(entry.order)}`}
+          </span>
+          <strong data-testid="signed-lock" title={formats.exactMoney(entry.lock)}>
+            {formats.money(entry.lock)}
+          </strong>
+        </p>
+      )}
+      {order?.reserve === true && (
+        <Note>
+          What is not filled stays locked until the delivery ends: it may take the place of a member that fails, at no less than
+          your limit.
+        </Note>
+      )}
+      {session.intake_fee > 0 && (
+        <p className="hint">
+          Entering it costs {formats.money(session.intake_fee)} besides; that comes back if the session is cancelled.
         </p>
       )}
       {!review.cancels && review.replaces !== null && (
@@ -141,7 +159,7 @@ function Words({ review }: { review: Review }) {
         </dd>
         <dt>Type</dt>
         <dd>
-          <code>OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 deadline)</code>
+          <code>OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 counter,uint256 deadline)</code>
         </dd>
         <dt>session</dt>
         <dd>
@@ -160,6 +178,10 @@ function Words({ review }: { review: Review }) {
         <dt>nonce</dt>
         <dd>
           <code>{batch.nonce.toString()}</code>
+        </dd>
+        <dt>counter</dt>
+        <dd>
+          <code>{batch.counter.toString()}</code>
         </dd>
         <dt>deadline</dt>
         <dd>

@@ -6,8 +6,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from "react";
 import { api, type SignedOrder } from "../../lib/api";
-import { cancellation, cancels, entryWords, lockOf, type ScheduleOrder, type Side, wordHex } from "../../lib/encoding";
-import { useSentOrder } from "../../lib/queries";
+import { cancellationOf, cancels, entryWords, lockOf, type ScheduleOrder, type Side, wordHex } from "../../lib/encoding";
+import { useSentOrder, useSigner } from "../../lib/queries";
 import type { SentOrder, SessionDetail, Status } from "../../lib/resources";
 import { type OrderBatch, orderBatchMessage, randomNonce } from "../../lib/typed-data";
 import { useMember } from "../account/member";
@@ -36,10 +36,10 @@ export type Phase =
 
 interface Signing {
   readonly phase: Phase;
-  /** An order is under way: no second one can begin. */
+  /** No order can begin: one is under way, or the wallet's counter is not known yet. */
   readonly busy: boolean;
   begin(order: ScheduleOrder, origin: Origin, replaces: number | null): void;
-  beginCancellation(account: number, side: Side, position: number | null): void;
+  beginCancellation(order: Pick<ScheduleOrder, "account" | "side" | "agent" | "agentPays">, position: number | null): void;
   resend(): void;
   dismiss(): void;
 }
@@ -62,6 +62,7 @@ export function SigningProvider({
   children: ReactNode;
 }) {
   const { wallet } = useMember();
+  const counter = useSigner(wallet?.address ?? null).data?.counter ?? null;
   const [phase, setPhase] = useState<Phase>({ at: "idle" });
   const client = useQueryClient();
   const id = phase.at === "sent" ? phase.sent.id : null;
@@ -77,20 +78,22 @@ export function SigningProvider({
 
   const begin = useCallback(
     (order: ScheduleOrder, origin: Origin, replaces: number | null) => {
+      if (counter === null) return;
       const intervals = session.intervals.length;
       const batch: OrderBatch = {
         chainId: status.chain.chain_id,
         market: status.chain.contracts.FlexMarket,
         session: session.id,
-        words: entryWords(order, intervals),
+        words: entryWords(order, session),
         nonce: randomNonce(),
+        counter: BigInt(counter),
         deadline: Math.floor(Date.parse(session.gate_close) / 1000),
       };
       const lock = lockOf(order, session.price_cap, session.collateral_ppm);
       const review: Review = { origin, side: order.side, cancels: cancels(order), replaces, lock, intervals, batch };
       setPhase({ at: "review", review, signing: false, error: null });
     },
-    [session, status],
+    [session, status, counter],
   );
 
   const send = async (review: Review, signed: SignedOrder): Promise<void> => {
@@ -108,8 +111,15 @@ export function SigningProvider({
     setPhase({ at: "review", review, signing: true, error: null });
     try {
       const signature = await wallet.sign(orderBatchMessage(review.batch));
-      const { words, nonce, deadline } = review.batch;
-      await send(review, { signer: wallet.address, words: words.map(wordHex), nonce: nonce.toString(), deadline, signature });
+      const { words, nonce, counter, deadline } = review.batch;
+      await send(review, {
+        signer: wallet.address,
+        words: words.map(wordHex),
+        nonce: nonce.toString(),
+        counter: counter.toString(),
+        deadline,
+        signature,
+      });
     } catch (error) {
       setPhase({ at: "review", review, signing: false, error });
     }
@@ -117,10 +127,9 @@ export function SigningProvider({
 
   const value: Signing = {
     phase: phase.at === "sent" ? { ...phase, sent: latest ?? phase.sent, error: followed.error } : phase,
-    busy: phase.at === "sending" || (phase.at === "sent" && !decided),
+    busy: counter === null || phase.at === "sending" || (phase.at === "sent" && !decided),
     begin,
-    beginCancellation: (account, side, position) =>
-      begin(cancellation(account, side, session.intervals.length), "orders", position),
+    beginCancellation: (order, position) => begin(cancellationOf(order, session.intervals.length), "orders", position),
     resend: () => {
       if (phase.at === "unsent") void send(phase.review, phase.signed);
     },

@@ -17,6 +17,7 @@ import { formats } from "../../lib/format";
 import type { Account, BookInterval, SessionDetail } from "../../lib/resources";
 import { intervalLabel, startLabel } from "../../lib/time";
 import { Interval } from "../ui/parts";
+import { useMember } from "../account/member";
 import { useSigning } from "./signing";
 
 interface Props {
@@ -31,10 +32,14 @@ interface Props {
 }
 
 export function TicketForm({ session, account, side, flexible, book, replaces }: Props) {
+  const { agent } = useMember();
   const terms: Terms = {
     account: account.index,
     hasMeter: account.meter === "bound",
     available: account.available,
+    agent: agent === null ? null : { account: agent.index, available: agent.available },
+    envelope: session.mode === "cooperative" ? account.envelope_wh : null,
+    intakeFee: session.intake_fee,
     labels: session.intervals.map((t) => intervalLabel(session.zone, t)),
     minQuantity: session.min_quantity_wh,
     priceCap: session.price_cap,
@@ -75,7 +80,32 @@ export function TicketForm({ session, account, side, flexible, book, replaces }:
         )}
         <p className="hint">A step adds quantity at another limit; an order has up to {MAX_STEPS}.</p>
       </div>
-      <LockLine session={session} side={side} lock={check.lock} available={account.available} />
+      {side === "offer" && session.mode !== "block" && (
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={draft.reserve === true}
+            onChange={(event) => setDraft({ ...draft, reserve: event.target.checked })}
+          />
+          <span>Hold what is not filled in reserve: it may take the place of a member that fails</span>
+        </label>
+      )}
+      {agent !== null && (
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={draft.agentPays === true}
+            onChange={(event) => setDraft({ ...draft, agentPays: event.target.checked })}
+          />
+          <span>Account {agent.index}, which acts for this one, pays and is paid</span>
+        </label>
+      )}
+      <LockLine
+        session={session}
+        side={side}
+        lock={check.lock}
+        available={agent !== null && draft.agentPays === true ? agent.available : account.available}
+      />
       {replaces !== null && (
         <p className="hint">
           This replaces your live {side} at position {replaces}.
@@ -202,7 +232,7 @@ function LockLine({
   lock: bigint | null;
   available: number;
 }) {
-  const enough = lock === null || lock <= BigInt(available);
+  const enough = lock === null || lock + BigInt(session.intake_fee) <= BigInt(available);
   return (
     <div className={`lock ${enough ? "" : "lock-short"}`}>
       <p className="lock-amount">
@@ -215,6 +245,7 @@ function LockLine({
         {side === "offer"
           ? `Collateral: ${formats.percent(session.collateral_ppm)} of the quantity at the cap of ${formats.price(session.price_cap)}, rounded up.`
           : "The most you could pay: every quantity at its limit, rounded up."}{" "}
+        {session.intake_fee > 0 && `Entering it costs ${formats.money(session.intake_fee)} besides. `}
         {formats.money(available)} available.
       </p>
     </div>
