@@ -52,6 +52,7 @@ contract FlexRequests is Results, EIP712 {
     error NotRequestMode(uint256 mode);
     error ToleranceOutOfRange(uint256 tolerancePpm, uint256 largest);
     error UnknownRequest(uint256 session);
+    error NotAwardable(uint256 session, State state);
     error TargetMismatch(uint256 session);
     error ConsentsLength(uint256 consents, uint256 members);
     error ConsentRefused(uint256 account, address signer);
@@ -97,7 +98,8 @@ contract FlexRequests is Results, EIP712 {
     /// @param target the request's words
     function award(uint256 session, uint256[] calldata target, Award calldata award_) external {
         Request memory asked = _known(session);
-        _requireState(session, State.Closed);
+        State reached = market.state(session);
+        if (reached != State.Open && reached != State.Closed) revert NotAwardable(session, reached);
         if (OrderWords.hash(target) != asked.target) revert TargetMismatch(session);
         Terms memory agreed = market.terms(session);
         RequestList.Ask memory ask = RequestList.askOf(asked.account, asked.tolerancePpm, agreed);
