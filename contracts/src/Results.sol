@@ -99,28 +99,18 @@ abstract contract Results is IResults {
 
     function _commitRows(uint256 session, uint256[] calldata rows) internal returns (uint256 sellers, uint256 buyers) {
         Terms memory agreed = market.terms(session);
-        uint256 fillWords = (uint256(agreed.intervals) + 7) / 8;
         uint256[] memory moves = new uint256[](GROUP_ROWS);
         uint256 moved;
         for (uint256 cursor; cursor < rows.length;) {
             uint256 header = rows[cursor];
-            uint256 credit = (header >> 64) & type(uint64).max;
-            uint256 payer = (header >> 32) & type(uint32).max;
-            uint256[] calldata fills = rows[cursor + 1:cursor + 1 + fillWords];
-            cursor += _rowSize(header, agreed.intervals);
-            if (header & LIVE != 0) {
-                if (header & SIDE == 0) {
-                    uint256 cost = (header >> 128) & type(uint64).max;
-                    if (cost != 0) ++buyers;
-                    if (credit != 0) moves[moved++] = payer | (credit << 32) | ((credit - cost) << 96);
-                    continue;
-                }
-                if (_promise(session, agreed, header & type(uint32).max, fills) || header & RESERVE != 0) {
-                    ++sellers;
-                    continue;
-                }
+            uint256 next = cursor + _rowSize(header, agreed.intervals);
+            (uint256 move, bool holds) = _commitRow(session, agreed, header, rows[cursor + 1:next]);
+            if (holds) {
+                if (header & SIDE == 0) ++buyers;
+                else ++sellers;
             }
-            if (credit != 0) moves[moved++] = payer | (credit << 32) | (credit << 96);
+            if (move != 0) moves[moved++] = move;
+            cursor = next;
         }
         assembly ("memory-safe") {
             mstore(moves, moved)
@@ -128,15 +118,40 @@ abstract contract Results is IResults {
         vault.move(session, moves);
     }
 
+    /// @param rest the row's words behind its header
+    /// @return move what the vault has to do for the row, 0 for nothing
+    /// @return holds whether it stays to be settled
+    function _commitRow(uint256 session, Terms memory agreed, uint256 header, uint256[] calldata rest)
+        private
+        returns (uint256 move, bool holds)
+    {
+        uint256 credit = (header >> 64) & type(uint64).max;
+        uint256 cost;
+        if (header & LIVE != 0) {
+            if (header & SIDE == 0) {
+                cost = (header >> 128) & type(uint64).max;
+                holds = cost != 0;
+            } else if (_promise(session, agreed, header & type(uint32).max, rest) || header & RESERVE != 0) {
+                return (0, true);
+            }
+        }
+        if (credit != 0) move = ((header >> 32) & type(uint32).max) | (credit << 32) | ((credit - cost) << 96);
+    }
+
     /// @dev Commits the fills of an offer, if it has any.
-    function _promise(uint256 session, Terms memory agreed, uint256 account, uint256[] calldata fills) internal returns (bool) {
+    /// @param rest the row's words behind its header, fills first
+    function _promise(uint256 session, Terms memory agreed, uint256 account, uint256[] calldata rest)
+        internal
+        returns (bool)
+    {
+        uint256[] calldata fills = rest[:(uint256(agreed.intervals) + 7) / 8];
         uint256 intervals;
         bool eventDay;
         uint256 j;
-        for (uint256 rest = agreed.mask; rest != 0; rest &= rest - 1) {
+        for (uint256 left = agreed.mask; left != 0; left &= left - 1) {
             uint256 fill = (fills[j >> 3] >> (32 * (j & 7))) & type(uint32).max;
             if (fill != 0) {
-                intervals |= rest & (~rest + 1);
+                intervals |= left & (~left + 1);
                 if (fill >= agreed.minQuantity) eventDay = true;
             }
             ++j;

@@ -132,6 +132,8 @@ contract FlexRequestsTest is Coalition {
 
     /// @dev Whatever coalition: the money is all there, the sellers' pay never exceeds the cost, and each group can be settled.
     function test_any_coalition_keeps_the_sum(uint256 seed, uint8 number) external {
+        vm.prank(vm.addr(DSO_KEY));
+        requests.withdraw(session, "");
         Dice.State memory dice = Dice.State(seed);
         uint256 k = dice.roll(1, 12);
         uint256[] memory sums = new uint256[](k);
