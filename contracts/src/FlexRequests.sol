@@ -199,8 +199,14 @@ contract FlexRequests is Results, EIP712 {
 
     /// @dev Takes what the list comes to as the session's result.
     function _keep(uint256 session, bytes32 key, RequestList.Deal memory deal) private {
-        for (uint256 g; g < deal.groups.length; ++g) _groups[session][key][g] = keccak256(abi.encodePacked(deal.groups[g]));
-        _accept(session, key, keccak256(abi.encodePacked(deal.certificate)));
+        for (uint256 g; g < deal.groups.length; ++g) _groups[session][key][g] = _hash(deal.groups[g]);
+        _accept(session, key, _hash(deal.certificate));
+    }
+
+    function _hash(uint256[] memory words) private pure returns (bytes32 result) {
+        assembly ("memory-safe") {
+            result := keccak256(add(words, 0x20), shl(5, mload(words)))
+        }
     }
 
     function _nonceOf(uint256 header) private pure returns (uint256) {

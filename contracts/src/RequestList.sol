@@ -10,7 +10,7 @@ library RequestList {
     uint256 private constant PPM = 1_000_000;
     uint256 private constant M32 = type(uint32).max;
     uint256 private constant M64 = type(uint64).max;
-    uint256 private constant MAX_QUANTITY = type(uint24).max;
+    uint256 private constant MAX_QUANTITY = 0xffffff;
     uint256 private constant AGENT_PAYS = 1 << 168;
 
     uint256 private constant GROUP_ROWS = 16;
@@ -136,32 +136,60 @@ library RequestList {
         uint256 padding = 32 * (k - 8 * (width - 1));
         if (words[width] >> padding != 0) revert MemberBits(account, width);
         if (words[2 * width] >> padding != 0) revert MemberBits(account, 2 * width);
-        unchecked {
-            uint256 quantities;
-            uint256 prices;
-            for (uint256 j; j < k; ++j) {
-                if (j & 7 == 0) {
-                    quantities = words[1 + (j >> 3)];
-                    prices = words[1 + width + (j >> 3)];
-                    group[to + 1 + (j >> 3)] = quantities;
+        uint256 faults;
+        (uint256 least, uint256 cap) = (ask.minQuantity, ask.priceCap);
+        // most of a list's gas is spent here: in assembly 128 members of 24 intervals cost 1.8 million instead of 3.4
+        assembly ("memory-safe") {
+            let promises := add(words.offset, 0x20)
+            let ownPrices := add(promises, shl(5, width))
+            let fills := add(group, shl(5, add(to, 2)))
+            let grosses := add(fills, shl(5, width))
+            let promised := add(sums, 0x20)
+            let quantities := 0
+            let prices := 0
+            for { let j := 0 } lt(j, k) { j := add(j, 1) } {
+                if iszero(and(j, 7)) {
+                    let offset := shl(2, j)
+                    quantities := calldataload(add(promises, offset))
+                    prices := calldataload(add(ownPrices, offset))
+                    mstore(add(fills, offset), quantities)
                 }
-                uint256 quantity = quantities & M32;
-                uint256 price = prices & M32;
-                quantities >>= 32;
-                prices >>= 32;
-                if (quantity == 0) {
-                    if (price != 0) revert PriceWithoutPromise(account, j, price);
-                    continue;
+                let quantity := and(quantities, 0xffffffff)
+                let price := and(prices, 0xffffffff)
+                quantities := shr(32, quantities)
+                prices := shr(32, prices)
+                if iszero(quantity) {
+                    faults := or(faults, price)
+                    continue
                 }
-                if (quantity < ask.minQuantity || quantity > MAX_QUANTITY) {
-                    revert PromiseOutOfRange(account, j, quantity, ask.minQuantity, MAX_QUANTITY);
-                }
-                if (price > ask.priceCap) revert PriceAboveCap(account, j, price, ask.priceCap);
-                total += quantity;
-                sums[j] += quantity;
-                sums[k + j] += quantity * price;
-                group[to + 1 + width + (j >> 2)] |= (quantity * price) << (64 * (j & 3));
+                faults := or(faults, or(gt(price, cap), or(lt(quantity, least), gt(quantity, MAX_QUANTITY))))
+                let gross := mul(quantity, price)
+                total := add(total, quantity)
+                let sum := add(promised, shl(5, j))
+                mstore(sum, add(mload(sum), quantity))
+                sum := add(sum, shl(5, k))
+                mstore(sum, add(mload(sum), gross))
+                let own := add(grosses, shl(5, shr(2, j)))
+                mstore(own, or(mload(own), shl(shl(6, and(j, 3)), gross)))
             }
+        }
+        if (faults != 0) _explain(ask, words, account);
+    }
+
+    /// @dev Finds the first broken rule of a member that breaks one, and reverts with it.
+    function _explain(Ask memory ask, uint256[] calldata words, uint256 account) private pure {
+        uint256 width = (ask.intervals + 7) / 8;
+        for (uint256 j; j < ask.intervals; ++j) {
+            uint256 quantity = (words[1 + (j >> 3)] >> (32 * (j & 7))) & M32;
+            uint256 price = (words[1 + width + (j >> 3)] >> (32 * (j & 7))) & M32;
+            if (quantity == 0) {
+                if (price != 0) revert PriceWithoutPromise(account, j, price);
+                continue;
+            }
+            if (quantity < ask.minQuantity || quantity > MAX_QUANTITY) {
+                revert PromiseOutOfRange(account, j, quantity, ask.minQuantity, MAX_QUANTITY);
+            }
+            if (price > ask.priceCap) revert PriceAboveCap(account, j, price, ask.priceCap);
         }
     }
 

@@ -109,7 +109,11 @@ abstract contract Coalition is Checked {
     }
 
     /// @dev A part with the same promise and price in each of `k` intervals.
-    function part(uint256 account, uint256 key, uint256 k, uint256 promised, uint256 price) internal view returns (Part memory made) {
+    function part(uint256 account, uint256 key, uint256 k, uint256 promised, uint256 price)
+        internal
+        view
+        returns (Part memory made)
+    {
         (made.account, made.key, made.deadline) = (account, key, vm.getBlockTimestamp() + 1 days);
         (made.promises, made.prices) = (flat(k, promised), flat(k, price));
     }
@@ -165,5 +169,49 @@ abstract contract Coalition is Checked {
     function ordered(uint256 session, FlexRequests.Award memory made) internal view returns (FlexRequests.Award memory) {
         made.signature = signed(DSO_KEY, requests.awardDigest(session, made.list, made.nonce, made.deadline));
         return made;
+    }
+}
+
+/// @title OneRequest: a request for four intervals, and two members that answer it
+abstract contract OneRequest is Coalition {
+    uint256 internal constant ANNA = 0xa11a;
+    uint256 internal constant BEN = 0xbe11;
+    uint256 internal constant OTHER = 0x0dd;
+    uint96 internal constant MASK = 0xf << 10; // four intervals
+
+    uint256 internal anna;
+    uint256 internal ben;
+    uint256 internal session;
+    uint256[] internal target;
+
+    function setUp() public virtual {
+        build();
+        (anna, ben) = (member(vm.addr(ANNA)), member(vm.addr(BEN)));
+        target = flat(4, 1000);
+        session = opened(MASK, target, 100_000);
+    }
+
+    /// @dev Anna promises 600 Wh at 200000, Ben 400 Wh at 100001, in each interval.
+    function _parts() internal view returns (Part[] memory parts) {
+        parts = new Part[](2);
+        parts[0] = part(anna, ANNA, 4, 600, 200_000);
+        parts[1] = part(ben, BEN, 4, 400, 100_001);
+    }
+
+    function _award(FlexRequests.Award memory made) internal {
+        requests.award(session, packed(target), made);
+    }
+
+    function _refused(Part[] memory parts, bytes memory why) internal {
+        FlexRequests.Award memory made = agreed(session, parts);
+        vm.expectRevert(why);
+        _award(made);
+        _nothingHappened();
+    }
+
+    function _nothingHappened() internal view {
+        (, uint256 locked,) = vault.balanceOf(anna);
+        same(locked + vault.escrow(session) + accounts.sold(anna, today() + 2), 0, "nothing happened");
+        vm.assertTrue(!market.progress(session).cleared, "not awarded");
     }
 }

@@ -77,7 +77,7 @@ contract PriceGuardTest is Checked {
         same(n, history, "history");
     }
 
-    // --------------------------------------------------------------------------------------------------------------- the band
+    // ---------------------------------------------------------------------------------------------------------------- the band
 
     function test_a_worked_band() external {
         uint256[5] memory prices = [uint256(100_000), 130_000, 90_000, 104_000, 111_000];
@@ -156,7 +156,7 @@ contract PriceGuardTest is Checked {
         revert("no middle");
     }
 
-    // ---------------------------------------------------------------------------------------------------------------- poisoning
+    // --------------------------------------------------------------------------------------------------------------- poisoning
 
     function test_tiny_volumes_leave_no_price() external {
         for (uint256 i; i < 40; ++i) _days(type(uint32).max, MIN_VOLUME - 1, 1);
@@ -207,7 +207,7 @@ contract PriceGuardTest is Checked {
         same(kept[kept.length - 1], 3000, "the latest");
     }
 
-    /// @dev Half of a history has to be another's prices before the band leaves the old ones: a fortnight of sessions, each inside it.
+    /// @dev Half of a history has to be another's prices before the band leaves the old ones: a fortnight, each day inside it.
     function test_a_fortnight_moves_nothing_out() external {
         _days(100_000, MIN_VOLUME, 28);
         _days(110_000, MIN_VOLUME, 14);
@@ -224,7 +224,7 @@ contract PriceGuardTest is Checked {
         guard.record(1, terms, _one(1), _one(MIN_VOLUME));
     }
 
-    // --------------------------------------------------------------------------------------------------------- products and hours
+    // ------------------------------------------------------------------------------------------------------ products and hours
 
     function test_each_product_and_hour_type_has_its_own_history(uint256 which) external {
         _days(100_000, MIN_VOLUME, 5);
@@ -279,7 +279,7 @@ contract PriceGuardTest is Checked {
         new PriceGuard(IMarket(address(this)), ICalendar(address(this)), 0, 1, 1, 1, 1);
     }
 
-    // ---------------------------------------------------------------------------------------------------------------------- gas
+    // --------------------------------------------------------------------------------------------------------------------- gas
 
     function test_gas() external {
         Dice.State memory dice = Dice.State(7);
