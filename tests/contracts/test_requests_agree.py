@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,7 @@ from contracts.requests import (
 from contracts.typed_data import Domain, recover
 from contracts.units import MAX_QUANTITY, ceil_div
 
+GOLDEN = Path(__file__).parent.parent / "cases" / "encoding" / "requests.json"
 NOBODY = "0x" + "00" * 19 + "01"
 
 
@@ -208,3 +211,18 @@ def test_a_list_reads_back() -> None:
         decode_list(list_words(members)[:-1], 9)
     with pytest.raises(EncodingError, match="agent_pays: expected an agent that pays, got none"):
         Member(7, (1,), (1,), 5, agent_pays=True).words()
+
+
+def test_golden_digests() -> None:
+    case = json.loads(GOLDEN.read_text())
+    domain = Domain(case["domain"]["chain_id"], case["domain"]["requests"])
+    members = []
+    for one in case["members"]:
+        words, digest = [int(w, 16) for w in one.pop("words")], one.pop("consent")
+        promises, prices, nonce = tuple(one.pop("promises")), tuple(one.pop("prices")), int(one.pop("nonce"))
+        member = Member(promises=promises, prices=prices, nonce=nonce, **one)
+        assert member.words() == words
+        assert member.consent(case["session"]).digest(domain).hex() == digest
+        members.append(member)
+    order = AwardOrder(case["session"], tuple(list_words(members)), int(case["award"]["nonce"]), case["award"]["deadline"])
+    assert order.digest(domain).hex() == case["award"]["digest"]
