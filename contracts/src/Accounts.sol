@@ -192,7 +192,8 @@ contract Accounts is AccessControl {
             for (uint256 i; i < entries.length; ++i) {
                 uint256 entry;
                 assembly ("memory-safe") {
-                    entry := calldataload(add(entries.offset, shl(5, i)))
+                    mstore(0, calldataload(add(entries.offset, shl(5, i)))) // or the compiler would load it again at every use
+                    entry := mload(0)
                 }
                 uint256 account = entry & type(uint32).max;
                 uint256 agent = (entry >> 32) & type(uint32).max;

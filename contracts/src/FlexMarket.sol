@@ -59,7 +59,7 @@ contract FlexMarket is Sessions, EIP712 {
 
     /// @notice Places a batch of entries for accounts of which the caller is owner or delegate.
     function place(uint256 session, uint256[] calldata words) external {
-        _take(session, msg.sender, words, OrderWords.hash(words));
+        _take(session, msg.sender, words);
     }
 
     /// @notice Places batches that others signed (EIP-712; ERC-1271 for contracts); all or none.
@@ -77,7 +77,7 @@ contract FlexMarket is Sessions, EIP712 {
             if (!SignatureChecker.isValidSignatureNowCalldata(batch.signer, digest, batch.signature)) {
                 revert SignatureRefused(batch.signer);
             }
-            _take(batch.session, batch.signer, batch.words, words);
+            _take(batch.session, batch.signer, batch.words);
         }
     }
 
@@ -105,12 +105,13 @@ contract FlexMarket is Sessions, EIP712 {
     }
 
     /// @dev Checks rights and words, locks the money, extends the log.
-    function _take(uint256 session, address signer, uint256[] calldata words, bytes32 hash) private {
+    function _take(uint256 session, address signer, uint256[] calldata batch) private {
         if (_pauses.paused()) revert IntakeIsPaused();
         _require(session, State.Open);
         Terms storage found = _terms[session];
         uint256 mode = found.mode;
         if (mode == uint256(Mode.Request)) revert ModeNotSupported(mode);
+        uint256[] memory words = OrderWords.load(batch);
         uint256[] memory entries = OrderWords.check(
             words,
             OrderWords.Rules(
@@ -120,14 +121,14 @@ contract FlexMarket is Sessions, EIP712 {
         accounts.requireRights(signer, found.zone, found.day, entries);
         if (mode == uint256(Mode.Cooperative)) _requireOneSide(session, words, entries);
         vault.lock(session, found.intakeFee, entries);
-        log[session] = keccak256(abi.encode(log[session], hash));
+        log[session] = keccak256(abi.encode(log[session], OrderWords.hashInMemory(words)));
         uint256 first = _progress[session].entries;
         _progress[session].entries = uint32(first + entries.length);
-        emit Orders(session, signer, first, words);
+        emit Orders(session, signer, first, batch);
     }
 
     /// @dev Who sold to itself would draw on the common surplus, and so would who offers what its devices cannot do.
-    function _requireOneSide(uint256 session, uint256[] calldata words, uint256[] memory entries) private {
+    function _requireOneSide(uint256 session, uint256[] memory words, uint256[] memory entries) private {
         uint256 intervals = _terms[session].intervals;
         uint256 cursor;
         for (uint256 i; i < entries.length; ++i) {

@@ -80,7 +80,8 @@ contract Vault is AccessControl, ReentrancyGuard {
             for (uint256 i; i < entries.length; ++i) {
                 uint256 entry;
                 assembly ("memory-safe") {
-                    entry := calldataload(add(entries.offset, shl(5, i)))
+                    mstore(0, calldataload(add(entries.offset, shl(5, i)))) // or the compiler would load it again at every use
+                    entry := mload(0)
                 }
                 uint256 payer = (entry >> 130) & 1 == 0 ? entry & M32 : (entry >> 32) & M32;
                 if (payer >> 1 != pair) {
@@ -110,7 +111,8 @@ contract Vault is AccessControl, ReentrancyGuard {
             for (uint256 i; i < moves.length; ++i) {
                 uint256 entry;
                 assembly ("memory-safe") {
-                    entry := calldataload(add(moves.offset, shl(5, i)))
+                    mstore(0, calldataload(add(moves.offset, shl(5, i)))) // or the compiler would load it again at every use
+                    entry := mload(0)
                 }
                 uint256 account = entry & M32;
                 if (account >> 1 != pair) {
