@@ -28,18 +28,25 @@ _SAFETY = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """The best that was found. No feasible solution has more welfare than `bound`; both in Wh times micro-euro per kWh."""
+    """The best that was found. No feasible solution has more welfare than `bound`, none whose fills are exact shares, not
+    rounded to whole Wh, more than `ideal`; all in Wh times micro-euro per kWh."""
 
     solution: BlockSolution
     welfare: int
     bound: int
+    ideal: int
     complete: bool
     """The search came to its end; otherwise time ran out, and another run may find something else."""
 
     @property
     def gap(self) -> float:
-        """How much of the bound may be missing, 0 to 1."""
-        return 1 - self.welfare / self.bound if self.bound else 0.0
+        """How much of `bound` may be missing, 0 to 1. Where blocks are small, most of it is what rounding could add."""
+        return 1 - self.welfare / self.bound if self.bound > self.welfare + 1 else 0.0
+
+    @property
+    def ideal_gap(self) -> float:
+        """How much of `ideal` may be missing, 0 to 1."""
+        return 1 - self.welfare / self.ideal if self.ideal > self.welfare + 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def nothing(book: BlockBook) -> BlockResult:
     """The result without trade, which is always feasible."""
     intervals = len(book.intervals)
     bound = sum(block.worth for block in _blocks(book) if block.side is Side.BID)
-    return BlockResult(BlockSolution((0,) * intervals, (0,) * intervals, {}), 0, bound, False)
+    return BlockResult(BlockSolution((0,) * intervals, (0,) * intervals, {}), 0, bound, bound, False)
 
 
 def search(
@@ -112,17 +119,17 @@ def search(
     blocks = _blocks(book)
     best = nothing(book)
     if not {Side.BID, Side.OFFER} <= {block.side for block in blocks}:
-        return replace(best, bound=0, complete=True)
+        return replace(best, bound=0, ideal=0, complete=True)
     scale = _Scale.of(book, blocks)
     whole = all(block.min_fill == PPM for block in blocks)
 
     def left(share: float = 1.0) -> float:
         return max(0.0, deadline - time.monotonic()) * share
 
-    def limited(bound: float) -> int:
+    def limited(before: int, bound: float) -> int:
         if not math.isfinite(bound):
-            return best.bound
-        return min(best.bound, max(0, math.floor(bound * scale.welfare * (1 + _SAFETY)) + 1))
+            return before
+        return min(before, max(0, math.floor(bound * scale.welfare * (1 + _SAFETY)) + 1))
 
     def better(solution: BlockSolution | None) -> bool:
         nonlocal best
@@ -137,12 +144,11 @@ def search(
     if not whole:
         # Whole Wh are a little freer than exact shares: the bound has to allow for that.
         answer = _program(book, blocks, scale, rounding=True)[0].maximize(left(0.3), gap)
-        best = replace(best, bound=limited(answer.bound))
+        best = replace(best, bound=limited(best.bound, answer.bound))
         found(best)
     program, columns = _program(book, blocks, scale)
     answer = program.maximize(left(0.5), gap)
-    if whole:
-        best = replace(best, bound=limited(answer.bound))
+    best = _bounded(best, limited(best.ideal, answer.bound), whole)
     done = answer.optimal
     if not (answer.values and better(_exact(book, blocks, columns.ratios(answer.values), near, left(0.5)))):
         program, columns = _program(book, blocks, scale, priced=True)
@@ -150,8 +156,8 @@ def search(
         first = True
         while left() > 0 and not done:
             answer = program.maximize(left(), gap)
-            if whole and first:
-                best = replace(best, bound=limited(answer.bound))
+            if first:
+                best = _bounded(best, limited(best.ideal, answer.bound), whole)
             if answer.infeasible:
                 done = True
             elif answer.values is None:
@@ -161,6 +167,11 @@ def search(
                 columns.forbid(program, answer.values)
             first = False
     return replace(best, bound=max(best.bound, best.welfare), complete=done)
+
+
+def _bounded(best: BlockResult, ideal: int, whole: bool) -> BlockResult:
+    """With a bound on exact shares, which is one on everything where nothing is rounded."""
+    return replace(best, ideal=ideal, bound=min(best.bound, ideal) if whole else best.bound)
 
 
 # -------------------------------------------------------------------------------------------------------------------- programs

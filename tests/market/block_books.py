@@ -107,10 +107,8 @@ def _linked(book: BlockBook, live: list[int], picked: tuple[Option, ...]) -> boo
             fills, low, high = picked[live.index(position)]
             if order.parent is not None and any(fills):
                 above = book.live.get(order.parent)
-                if above is None or book.entries[above].order.payer != order.payer:
-                    high = -1
-                else:
-                    high = min(high, ratio(above))
+                other_payer = above is None or book.entries[above].order.payer != order.payer
+                high = -1 if above is None or other_payer else min(high, ratio(above))
             ratios[position] = high if high >= low else -1
         return ratios[position]
 

@@ -37,7 +37,7 @@ def test_all_or_nothing_is_solved_to_the_best_there_is(seed: int) -> None:
     verdict = check_blocks(book, result.solution)
     assert verdict.accepted, verdict
     assert verdict.welfare == result.welfare == best_welfare(book)
-    assert result.complete and result.bound >= result.welfare
+    assert result.complete and result.bound >= result.welfare and result.ideal >= result.welfare
 
 
 @settings(deadline=None, max_examples=60)
@@ -73,7 +73,7 @@ def test_a_partial_match_reaches_its_bound() -> None:
 
 
 def test_a_block_that_would_lose_stays_out_though_it_would_add_welfare() -> None:
-    """The large offer needs both bids and a price of 30, at which the small bid would lose; so the other offer takes the large bid."""
+    """The large offer needs both bids and a price of 30, at which the small bid would lose: the other one gets the first."""
     book = book_of(
         block(1, Side.BID, [10], [50], min_fill_ppm=PPM),
         block(2, Side.BID, [4], [10], min_fill_ppm=PPM),
