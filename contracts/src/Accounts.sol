@@ -5,8 +5,8 @@ import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {Zones} from "./Zones.sol";
 
 /// @title Accounts: who may act, whose meter counts, which intervals are sold
-/// @notice docs/protocol.md section 3. An account is a 32-bit index from 1 with one owner and at most one delegate. The first meter
-/// key fixes the account's zone, so that nobody sells one device's flexibility in two zones.
+/// @notice docs/protocol.md section 3. An account is a 32-bit index from 1 with one owner and at most one delegate, another account. The
+/// first meter key fixes the account's zone, so that nobody sells one device's flexibility in two zones.
 contract Accounts is AccessControl {
     bytes32 public constant METERING_ROLE = keccak256("METERING");
     bytes32 public constant MARKET_ROLE = keccak256("MARKET");
@@ -18,13 +18,13 @@ contract Accounts is AccessControl {
     /// @dev Marks a key as suspended; keys are below R and so below 2^254.
     uint256 private constant SUSPENDED = 1 << 255;
     /// @dev No day: the account may offer on none.
-    uint24 private constant NEVER = type(uint24).max;
+    uint256 private constant NEVER = type(uint16).max;
 
-    /// @dev What an order needs to know of its account, one slot.
+    /// @dev What an order that the owner places needs to know of its account, one slot.
     struct Account {
         address owner;
         uint16 zone; // 0 before the first key
-        uint24 offersFrom; // first day on which the account may offer: that of the first key after the last suspended one
+        uint16 offersFrom; // first day on which the account may offer: that of the first key after the last suspended one
     }
 
     struct MeterKey {
@@ -38,7 +38,11 @@ contract Accounts is AccessControl {
     uint256 public count;
 
     mapping(uint256 account => Account) private _accounts;
-    mapping(uint256 account => address) public delegateOf;
+    /// @dev What an order by a delegate needs, `delegate:32 | zone:16 | offersFrom:16` of four accounts a word: an aggregator's batch reads
+    /// many accounts, and those that lie together share the read.
+    mapping(uint256 four => uint256) private _delegations;
+    /// @dev Wh an interval, 32 bits each of eight accounts a word.
+    mapping(uint256 eight => uint256) private _envelopes;
     /// @dev `zone:16 | key versions:16 | first day of the last version:32` of four accounts a word: a proof reads many accounts, and those
     /// that lie together share the read.
     mapping(uint256 four => uint256) private _meters;
@@ -51,7 +55,9 @@ contract Accounts is AccessControl {
     mapping(uint256 word => uint256) private _eventDays;
 
     event AccountRegistered(uint256 indexed account, address indexed owner);
-    event DelegateSet(uint256 indexed account, address indexed delegate);
+    /// @notice `delegate` is an account, 0 where there is none any more.
+    event DelegateSet(uint256 indexed account, uint256 indexed delegate);
+    event EnvelopeSet(uint256 indexed account, uint256 wh);
     event KeySuspended(uint256 indexed account, uint256 indexed key);
     event MeterBound(uint256 indexed account, uint256 zone, uint256 key, uint256 fromDay);
     /// @notice A promise: Wh per session interval, 32 bits each, eight a word; or a commitment to a hidden one.
@@ -62,6 +68,9 @@ contract Accounts is AccessControl {
     error UnknownAccount(uint256 account);
     error NotOwner(uint256 account, address caller);
     error NotAllowed(uint256 account, address signer);
+    error NotDelegate(uint256 account, uint256 agent);
+    error DelegateIsSelf(uint256 account);
+    error EnvelopeOutOfRange(uint256 wh);
     error NoMeterKey(uint256 account, uint256 day);
     error WrongZone(uint256 account, uint256 zone, uint256 expected);
     error KeyOutOfRange(uint256 key);
@@ -87,11 +96,23 @@ contract Accounts is AccessControl {
         emit AccountRegistered(account, owner);
     }
 
-    /// @notice Lets `delegate` place orders for the account (not withdraw); the zero address ends it.
-    function setDelegate(uint256 account, address delegate) external {
+    /// @notice Lets the owner of the account `delegate` place orders for the account (not withdraw); 0 ends it.
+    function setDelegate(uint256 account, uint256 delegate) external {
         if (ownerOf(account) != msg.sender) revert NotOwner(account, msg.sender);
-        delegateOf[account] = delegate;
+        if (delegate == account) revert DelegateIsSelf(account);
+        if (delegate != 0) ownerOf(delegate);
+        uint256 lane = 64 * (account & 3);
+        _delegations[account >> 2] = (_delegations[account >> 2] & ~(uint256(type(uint32).max) << lane)) | (delegate << lane);
         emit DelegateSet(account, delegate);
+    }
+
+    /// @notice Declares how much the account's devices can move in an interval, in Wh; offers in cooperative sessions end there.
+    function setEnvelope(uint256 account, uint256 wh) external onlyRole(METERING_ROLE) {
+        ownerOf(account);
+        if (wh > type(uint32).max) revert EnvelopeOutOfRange(wh);
+        uint256 lane = 32 * (account & 7);
+        _envelopes[account >> 3] = (_envelopes[account >> 3] & ~(uint256(type(uint32).max) << lane)) | (wh << lane);
+        emit EnvelopeSet(account, wh);
     }
 
     /// @notice Binds the next version of the account's meter key, in force from `fromDay` on.
@@ -111,8 +132,7 @@ contract Accounts is AccessControl {
         uint256 lane = 64 * (account & 3);
         _meters[account >> 2] = (_meters[account >> 2] & ~(uint256(type(uint64).max) << lane))
             | ((zone | ((keys + 1) << 16) | (fromDay << 32)) << lane);
-        Account storage bound = _accounts[account];
-        if (keys == 0 || bound.offersFrom == NEVER) (bound.zone, bound.offersFrom) = (uint16(zone), uint24(fromDay));
+        if (keys == 0 || _accounts[account].offersFrom == NEVER) _offersFrom(account, zone, fromDay);
         emit MeterBound(account, zone, key, fromDay);
     }
 
@@ -129,8 +149,16 @@ contract Accounts is AccessControl {
         }
         if (held.key != key) revert KeyAlreadySuspended(key);
         held.key = key | SUSPENDED;
-        if (_accounts[account].offersFrom < following) _accounts[account].offersFrom = uint24(following);
+        if (_accounts[account].offersFrom < following) _offersFrom(account, _accounts[account].zone, following);
         emit KeySuspended(account, key);
+    }
+
+    /// @dev Writes from when the account may offer, in both places that orders read.
+    function _offersFrom(uint256 account, uint256 zone, uint256 day) private {
+        (_accounts[account].zone, _accounts[account].offersFrom) = (uint16(zone), uint16(day));
+        uint256 lane = 64 * (account & 3);
+        _delegations[account >> 2] =
+            (_delegations[account >> 2] & ~(uint256(type(uint32).max) << (lane + 32))) | ((zone | (day << 16)) << (lane + 32));
     }
 
     /// @notice Writes a promise: the one way in which intervals are sold and event days arise.
@@ -154,19 +182,59 @@ contract Accounts is AccessControl {
         emit FlexibilityTargetSet(session, account, commitment, target);
     }
 
-    /// @notice Reverts unless `signer` may place every entry: owner or delegate of the account and, for offers, a key of the zone in
-    /// force on the day.
-    /// @param entries words `account:32 | side:1 | cancels:1 | ...`
+    /// @notice Reverts unless `signer` may place every entry: as owner of the account, or as owner of the agent's account that is the
+    /// account's delegate; and, for offers, unless a key of the zone is in force on the day.
+    /// @param entries words `account:32 | agent:32 | lock:64 | side:1 | cancels:1 | ...`
     function requireRights(address signer, uint256 zone, uint256 day, uint256[] calldata entries) external view {
-        for (uint256 i; i < entries.length; ++i) {
-            uint256 account = entries[i] & type(uint32).max;
-            Account memory held = _accounts[account];
-            if (held.owner == address(0)) revert UnknownAccount(account);
-            if (held.owner != signer && delegateOf[account] != signer) revert NotAllowed(account, signer);
-            if ((entries[i] >> 32) & 3 != 1) continue; // who loses its key must be able to take its offer back
-            if (held.zone == 0 || held.offersFrom > day) revert NoMeterKey(account, day);
-            if (held.zone != zone) revert WrongZone(account, zone, held.zone);
+        uint256 actor; // the last agent that was found to be the signer's
+        (uint256 four, uint256 delegations) = (type(uint256).max, 0);
+        unchecked {
+            for (uint256 i; i < entries.length; ++i) {
+                uint256 entry;
+                assembly ("memory-safe") {
+                    mstore(0, calldataload(add(entries.offset, shl(5, i)))) // or the compiler would load it again at every use
+                    entry := mload(0)
+                }
+                uint256 account = entry & type(uint32).max;
+                uint256 agent = (entry >> 32) & type(uint32).max;
+                (uint256 inZone, uint256 from) = (0, 0);
+                if (agent == 0) {
+                    Account memory held = _accounts[account];
+                    if (held.owner != signer) _refuse(account, signer, held.owner);
+                    (inZone, from) = (held.zone, held.offersFrom);
+                } else {
+                    if (agent != actor) {
+                        if (ownerOf(agent) != signer) revert NotAllowed(agent, signer);
+                        actor = agent;
+                    }
+                    if (account >> 2 != four) {
+                        four = account >> 2;
+                        delegations = _delegations[four];
+                    }
+                    uint256 lane = delegations >> (64 * (account & 3));
+                    if (lane & type(uint32).max != agent) revert NotDelegate(account, agent);
+                    (inZone, from) = ((lane >> 32) & type(uint16).max, (lane >> 48) & type(uint16).max);
+                }
+                if ((entry >> 128) & 3 != 1) continue; // who loses its key must be able to take its offer back
+                if (inZone == 0 || from > day || from == NEVER) revert NoMeterKey(account, day);
+                if (inZone != zone) revert WrongZone(account, zone, inZone);
+            }
         }
+    }
+
+    function _refuse(uint256 account, address signer, address owner) private pure {
+        if (owner == address(0)) revert UnknownAccount(account);
+        revert NotAllowed(account, signer);
+    }
+
+    /// @return The account whose owner may place orders for `account`, 0 where there is none.
+    function delegateOf(uint256 account) external view returns (uint256) {
+        return (_delegations[account >> 2] >> (64 * (account & 3))) & type(uint32).max;
+    }
+
+    /// @return Wh an interval that the account may offer in a cooperative session.
+    function envelopeOf(uint256 account) external view returns (uint256) {
+        return (_envelopes[account >> 3] >> (32 * (account & 7))) & type(uint32).max;
     }
 
     function ownerOf(uint256 account) public view returns (address owner) {

@@ -135,7 +135,9 @@ interface IAccounts {
     /// @return key the meter key in force on `day`; 0 where there is none, or a suspended one
     /// @return fromDay the first day of that key
     function keyAt(uint256 account, uint256 day) external view returns (uint256 key, uint256 fromDay);
-    /// @return owner, zone (0 before the first meter key), number of key versions
+    /// @return owner of the account
+    /// @return zone 0 before the first meter key
+    /// @return keys number of key versions
     function get(uint256 account) external view returns (address owner, uint256 zone, uint256 keys);
     /// @notice Reverts unless `signer` may place every entry.
     /// @param entries as OrderWords.check makes them
@@ -172,7 +174,8 @@ interface IDeliveries {
 
 /// @notice Whether prices are like earlier ones: PriceGuard.
 interface IPriceGuard {
-    /// @param prices per interval of the session, ascending; @param volumes likewise, Wh
+    /// @param prices per interval of the session, ascending, micro-euro per kWh
+    /// @param volumes likewise, Wh
     /// @return Whether every price that counts lies inside its band.
     function inBand(Terms calldata terms, uint256[] calldata prices, uint256[] calldata volumes) external view returns (bool);
     /// @notice By the results' contracts: takes the prices of an accepted session into the history.

@@ -1,91 +1,39 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IAccounts, IDeliveries, Mode, SessionRequest, Terms} from "./Protocol.sol";
 import {RuleSet} from "./RuleSet.sol";
 import {Zones} from "./Zones.sol";
-
-/// @notice What a session needs to know of the contract that will take its proofs.
-interface IDayLength {
-    /// @return T of the days that it proves
-    function intervals() external view returns (uint256);
-}
-
-/// @notice States of a session, docs/protocol.md section 5.
-enum State {
-    Scheduled,
-    Open,
-    Closed,
-    Cleared,
-    UnderReview,
-    Delivering,
-    Settling,
-    Settled,
-    Cancelled
-}
-
-/// @notice What the operator fixes of a session; everything else follows from it.
-struct SessionRequest {
-    uint16 zone;
-    uint8 kind; // 0 electrical, 1 thermal, 2 comfort
-    uint8 direction; // 0 UP, 1 DOWN
-    uint8 mode; // 0 competitive
-    uint32 day;
-    uint96 mask; // intervals of the day
-    uint40 gateOpen;
-    uint40 gateClose;
-    uint40 exemptionDeadline;
-    uint40 proofDeadline;
-    uint32 priceCap; // micro-euro per kWh
-    uint24 minQuantity; // Wh
-    address deliveries;
-}
-
-/// @notice The terms of a session, fixed at opening; four slots.
-struct Terms {
-    uint16 zone;
-    uint8 kind;
-    uint8 direction;
-    uint8 mode;
-    uint8 intervals; // K, set bits of the mask
-    uint8 dayIntervals; // T
-    uint32 day;
-    uint96 mask;
-    uint32 priceCap;
-    uint24 minQuantity;
-    uint40 gateOpen;
-    uint40 gateClose;
-    uint40 deliveryStart;
-    uint40 deliveryEnd;
-    uint40 exemptionDeadline;
-    uint40 proofDeadline;
-    address deliveries;
-    uint32 collateralPpm;
-    bytes32 rulesHash;
-}
 
 /// @title SessionTerms: which terms a session may have
 /// @notice docs/protocol.md section 5.
 library SessionTerms {
+    uint256 private constant MAX_FEE_PPM = 100_000;
+    uint256 private constant MAX_INTAKE_FEE = 1_000_000;
+    /// @dev Nobody may make buyers wait for a silent seller's penalty for ever.
+    uint256 private constant LONGEST_PROOF = 60 days;
+
     error FieldOutOfRange(string field, uint256 value, uint256 largest);
-    error ModeNotSupported(uint256 mode);
     error MaskOutOfRange(uint256 mask, uint256 dayIntervals);
     error GateInPast(uint256 gateClose, uint256 timestamp);
     error TimesOutOfOrder(string earlier, uint256 earlierTime, string later, uint256 laterTime);
     error DeliveriesForOtherDays(address deliveries, uint256 dayIntervals, uint256 expected);
 
     /// @notice The whole terms of a session as requested, or a revert.
-    function derive(SessionRequest calldata wanted, uint256[] calldata rules, Zones zones)
+    function derive(SessionRequest calldata wanted, uint256[] calldata rules, Zones zones, IAccounts accounts)
         internal
         view
         returns (Terms memory terms)
     {
         if (wanted.kind > 2) revert FieldOutOfRange("kind", wanted.kind, 2);
         if (wanted.direction > 1) revert FieldOutOfRange("direction", wanted.direction, 1);
-        if (wanted.mode != 0) revert ModeNotSupported(wanted.mode);
+        if (wanted.feePpm > MAX_FEE_PPM) revert FieldOutOfRange("feePpm", wanted.feePpm, MAX_FEE_PPM);
+        if (wanted.intakeFee > MAX_INTAKE_FEE) revert FieldOutOfRange("intakeFee", wanted.intakeFee, MAX_INTAKE_FEE);
+        if (wanted.feeAccount != 0 || wanted.feePpm != 0) accounts.ownerOf(wanted.feeAccount);
         uint256 dayIntervals = zones.intervals(wanted.zone);
         uint256 mask = wanted.mask;
         if (mask == 0 || mask >> dayIntervals != 0) revert MaskOutOfRange(mask, dayIntervals);
-        uint256 proven = IDayLength(wanted.deliveries).intervals();
+        uint256 proven = IDeliveries(wanted.deliveries).intervals();
         if (proven != dayIntervals) revert DeliveriesForOtherDays(wanted.deliveries, proven, dayIntervals);
         uint256 end = length(mask);
         terms = Terms({
@@ -107,6 +55,10 @@ library SessionTerms {
             proofDeadline: wanted.proofDeadline,
             deliveries: wanted.deliveries,
             collateralPpm: uint32(RuleSet.validate(rules)),
+            challengeEnd: wanted.challengeEnd,
+            feePpm: wanted.feePpm,
+            feeAccount: wanted.feeAccount,
+            intakeFee: wanted.intakeFee,
             rulesHash: keccak256(abi.encodePacked(rules))
         });
         _checkTimes(terms);
@@ -125,6 +77,16 @@ library SessionTerms {
         }
         if (terms.exemptionDeadline > terms.proofDeadline) {
             revert TimesOutOfOrder("exemptionDeadline", terms.exemptionDeadline, "proofDeadline", terms.proofDeadline);
+        }
+        if (terms.proofDeadline > terms.deliveryEnd + LONGEST_PROOF) {
+            revert FieldOutOfRange("proofDeadline", terms.proofDeadline, terms.deliveryEnd + LONGEST_PROOF);
+        }
+        if (terms.mode != uint8(Mode.Block)) {
+            if (terms.challengeEnd != 0) revert FieldOutOfRange("challengeEnd", terms.challengeEnd, 0);
+        } else if (terms.challengeEnd <= terms.gateClose) {
+            revert TimesOutOfOrder("gateClose", terms.gateClose, "challengeEnd", terms.challengeEnd);
+        } else if (terms.challengeEnd >= terms.deliveryStart) {
+            revert TimesOutOfOrder("challengeEnd", terms.challengeEnd, "deliveryStart", terms.deliveryStart);
         }
     }
 

@@ -3,21 +3,25 @@ pragma solidity 0.8.37;
 
 import {Accounts} from "../src/Accounts.sol";
 import {FlexMarket} from "../src/FlexMarket.sol";
-import {State} from "../src/SessionTerms.sol";
+import {State} from "../src/Protocol.sol";
+import {Sessions} from "../src/Sessions.sol";
 import {Wallet} from "../src/test/Wallet.sol";
-import {World} from "./World.sol";
+import {Door} from "./Door.sol";
 
 /// @title Signed batches: a signature counts once, for what it says, here, now, and for whom it binds
-contract SignedOrdersTest is World {
+contract SignedOrdersTest is Door {
     uint256 private constant KEY = 0xa11a;
     uint256 private constant OTHER = 0xbe11;
 
     address private anna;
     uint256 private account;
     uint256 private session;
+    uint256 private agent;
+    uint256 private counter;
 
     function setUp() external {
-        build();
+        buildDoor();
+        buildResults();
         anna = vm.addr(KEY);
         account = member(anna, 1e9);
         session = open(request(20, 0xf << 10));
@@ -123,19 +127,36 @@ contract SignedOrdersTest is World {
     }
 
     function test_a_delegate_signs_until_it_is_dismissed() external {
+        agent = accounts.register(vm.addr(OTHER));
         vm.prank(anna);
-        accounts.setDelegate(account, vm.addr(OTHER));
+        accounts.setDelegate(account, agent);
         market.placeSigned(_signed(1, vm.getBlockTimestamp(), OTHER));
         vm.prank(anna);
-        accounts.setDelegate(account, address(0));
-        vm.expectRevert(abi.encodeWithSelector(Accounts.NotAllowed.selector, account, vm.addr(OTHER)));
+        accounts.setDelegate(account, 0);
+        vm.expectRevert(abi.encodeWithSelector(Accounts.NotDelegate.selector, account, agent));
         market.placeSigned(_signed(2, vm.getBlockTimestamp(), OTHER));
+    }
+
+    function test_one_call_makes_everything_signed_before_unusable(uint64 nonce, address other) external {
+        vm.assume(other != anna);
+        FlexMarket.Batch[] memory batches = _signed(nonce, vm.getBlockTimestamp(), KEY);
+        vm.prank(other);
+        market.incrementCounter(); // another's counter is another's
+        vm.prank(anna);
+        same(market.incrementCounter(), 1, "the new counter");
+        vm.expectRevert(abi.encodeWithSelector(FlexMarket.CounterMismatch.selector, anna, 1, 0));
+        market.placeSigned(batches);
+        batches[0].counter = 1; // which was not signed
+        _refusedFor(batches);
+        counter = 1;
+        market.placeSigned(_signed(nonce, vm.getBlockTimestamp(), KEY));
     }
 
     function test_a_contract_wallet_signs_by_its_owner(uint256 nonce) external {
         address wallet = vm.deployCode("Wallet.sol:Wallet", abi.encode(vm.addr(OTHER)));
+        agent = accounts.register(wallet);
         vm.prank(anna);
-        accounts.setDelegate(account, wallet);
+        accounts.setDelegate(account, agent);
         FlexMarket.Batch[] memory batches = _signed(nonce, vm.getBlockTimestamp(), OTHER);
         batches[0].signer = wallet;
         market.placeSigned(batches);
@@ -155,7 +176,7 @@ contract SignedOrdersTest is World {
     function test_outside_the_gate_nothing_is_taken() external {
         vm.warp(market.terms(session).gateClose);
         FlexMarket.Batch[] memory batches = _signed(1, vm.getBlockTimestamp(), KEY);
-        vm.expectRevert(abi.encodeWithSelector(FlexMarket.WrongState.selector, session, State.Closed, State.Open));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.WrongState.selector, session, State.Closed, State.Open));
         market.placeSigned(batches);
     }
 
@@ -172,8 +193,8 @@ contract SignedOrdersTest is World {
     function _signed(uint256 nonce, uint256 deadline, uint256 key) private view returns (FlexMarket.Batch[] memory batches) {
         batches = new FlexMarket.Batch[](1);
         uint256[] memory words = new uint256[](2);
-        (words[0], words[1]) = (account, (500 + (120_000 << 24)) << 56);
-        batches[0] = FlexMarket.Batch(session, words, nonce, deadline, vm.addr(key), "");
+        (words[0], words[1]) = (account | (agent << 32) | (60_000 << 64), (500 + (120_000 << 24)) << 56);
+        batches[0] = FlexMarket.Batch(session, words, nonce, counter, deadline, vm.addr(key), "");
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, _digest(batches[0], block.chainid, address(market)));
         batches[0].signature = abi.encodePacked(r, s, v);
     }
@@ -191,10 +212,11 @@ contract SignedOrdersTest is World {
         );
         bytes32 content = keccak256(
             abi.encode(
-                keccak256("OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 deadline)"),
+                keccak256("OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 counter,uint256 deadline)"),
                 batch.session,
                 keccak256(abi.encodePacked(batch.words)),
                 batch.nonce,
+                batch.counter,
                 batch.deadline
             )
         );

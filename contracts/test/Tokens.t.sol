@@ -4,9 +4,10 @@ pragma solidity 0.8.37;
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 import {Accounts} from "../src/Accounts.sol";
+import {Reputation} from "../src/Reputation.sol";
 import {Vault} from "../src/Vault.sol";
 import {FeeToken} from "../src/test/Tokens.sol";
-import {Checked} from "./Cheats.sol";
+import {Checked, Dice} from "./Cheats.sol";
 
 /// @title OddToken: an ERC-20 that answers, charges and calls back as it is told
 contract OddToken {
@@ -74,6 +75,8 @@ contract OddToken {
 
 /// @title Tokens: whatever the token does, nobody is credited with what did not arrive and nobody is paid twice
 contract TokensTest is Checked {
+    using Dice for Dice.State;
+
     address private constant ANNA = address(0xa11a);
     address private constant BEN = address(0xbe11);
 
@@ -196,7 +199,7 @@ contract TokensTest is Checked {
 
     function test_nor_does_a_delegate() external {
         vm.prank(ANNA);
-        accounts.setDelegate(anna, BEN);
+        accounts.setDelegate(anna, ben);
         vm.expectRevert(abi.encodeWithSelector(Vault.NotOwner.selector, anna, BEN));
         vm.prank(BEN);
         vault.withdraw(anna, 1, BEN);
@@ -209,23 +212,95 @@ contract TokensTest is Checked {
         vault.withdraw(anna, amount, ANNA);
     }
 
-    function test_only_market_and_settlement_move_money(address caller, uint256 word) external {
+    function test_only_the_markets_contracts_move_money(address caller, uint256 word) external {
+        vm.assume(caller != address(this));
         uint256[] memory words = new uint256[](1);
         words[0] = (word << 32) | anna;
-        vm.expectRevert(abi.encodeWithSelector(Vault.MoverNotAllowed.selector, caller));
+        bytes4 unauthorized = bytes4(keccak256("AccessControlUnauthorizedAccount(address,bytes32)"));
+        refused(unauthorized);
         vm.prank(caller);
         vault.move(1, words);
-        refused(bytes4(keccak256("AccessControlUnauthorizedAccount(address,bytes32)")));
+        refused(unauthorized);
         vm.prank(caller);
-        vault.lock(words);
+        vault.lock(1, 0, words);
     }
 
-    function test_the_vault_ends_at_64_bits(uint128 amount) external {
-        uint256 beyond = within(amount, type(uint64).max - 2e9 + 1, type(uint128).max);
+    function test_the_vault_ends_at_56_bits(uint128 amount) external {
+        uint256 beyond = within(amount, type(uint56).max - 2e9 + 1, type(uint128).max);
         token.mint(ANNA, beyond);
         vm.expectRevert(abi.encodeWithSelector(Vault.VaultFull.selector, 2e9 + beyond));
         vm.prank(ANNA);
         vault.deposit(anna, beyond);
+    }
+
+    /// @dev Two accounts share a word: whatever is locked, moved and rated, each ends where simple sums say, and so does the escrow.
+    function test_neighbours_do_not_touch_each_other(uint256 seed) external {
+        vault.grantRole(vault.MARKET_ROLE(), address(this));
+        Dice.State memory dice = Dice.State(seed);
+        uint256[4] memory available = [uint256(1e9), 1e9, 0, 0];
+        uint256[4] memory locked;
+        uint256[4] memory reputation;
+        uint256 escrow;
+        accounts.register(ANNA);
+        accounts.register(BEN);
+        for (uint256 round; round < 12; ++round) {
+            uint256[] memory words = new uint256[](dice.roll(1, 5));
+            bool moves = dice.once(2);
+            uint256 fee = dice.roll(0, 3);
+            for (uint256 i; i < words.length; ++i) {
+                uint256 who = dice.roll(0, 3);
+                if (!moves) {
+                    if (available[who] < fee) {
+                        assembly ("memory-safe") {
+                            mstore(words, i)
+                        }
+                        break;
+                    }
+                    uint256 amount = dice.roll(0, available[who] - fee);
+                    words[i] = dice.once(2) ? (who + 1) | (amount << 64) : 9 | ((who + 1) << 32) | (amount << 64) | (1 << 130);
+                    available[who] -= amount + fee;
+                    locked[who] += amount;
+                    escrow += fee;
+                } else {
+                    uint256 unlock = dice.roll(0, locked[who]);
+                    uint256 credit = dice.roll(0, escrow + unlock);
+                    uint256 rating = dice.once(2) ? dice.roll(1, 10_001) : 0;
+                    words[i] = (who + 1) | (unlock << 32) | (credit << 96) | (rating << 160);
+                    locked[who] -= unlock;
+                    available[who] += credit;
+                    escrow = escrow + unlock - credit;
+                    if (rating != 0) reputation[who] = reputation[who] == 0 ? rating : (3 * reputation[who] + rating + 2) / 4;
+                }
+            }
+            if (moves) vault.move(5, words);
+            else vault.lock(5, fee, words);
+        }
+        same(vault.escrow(5), escrow, "escrow");
+        for (uint256 who; who < 4; ++who) {
+            (uint256 a, uint256 l, uint256 r) = vault.balanceOf(who + 1);
+            same(a, available[who], "available");
+            same(l, locked[who], "locked");
+            same(r, reputation[who], "reputation");
+        }
+    }
+
+    function test_nothing_is_locked_or_moved_beyond_what_there_is(uint64 beyond) external {
+        vault.grantRole(vault.MARKET_ROLE(), address(this));
+        uint256[] memory words = new uint256[](2);
+        uint256 amount = 1e9 + 1 + uint256(beyond) % (type(uint64).max - 1e9);
+        (words[0], words[1]) = (ben | (5 << 64), anna | (amount << 64));
+        vm.expectRevert(abi.encodeWithSelector(Vault.NotEnoughAvailable.selector, anna, 1e9, amount));
+        vault.lock(1, 0, words);
+        (words[0], words[1]) = (ben, anna | (amount << 32));
+        vm.expectRevert(abi.encodeWithSelector(Vault.NotEnoughLocked.selector, anna, 0, amount));
+        vault.move(1, words);
+        words[1] = anna | (amount << 96);
+        vm.expectRevert(abi.encodeWithSelector(Vault.NotEnoughEscrow.selector, 1, 0, amount));
+        vault.move(1, words);
+        words[1] = anna | (10_002 << 160);
+        vm.expectRevert(abi.encodeWithSelector(Reputation.RatingOutOfRange.selector, 10_002, 10_001));
+        vault.move(1, words);
+        _owed(1e9, 1e9);
     }
 
     /// @dev Whatever came before: what is owed is there.
