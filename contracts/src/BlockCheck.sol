@@ -16,9 +16,7 @@ library BlockCheck {
 
     // Bits of an entry's header (section 6) and of a result row's (section 7).
     uint256 private constant AGENT_PAYS = 1 << 130;
-    uint256 private constant RESERVE_ENTRY = 1 << 131;
     uint256 private constant LIVE = 1 << 193;
-    uint256 private constant RESERVE = 1 << 195;
 
     /// @notice What the pass needs of the session.
     struct Book {
@@ -40,6 +38,7 @@ library BlockCheck {
         uint256[] prices; // per interval, micro-euro per kWh
         uint256[] rows; // words of the open group
         uint256 used; // of them
+        Entry entry; // the one in hand, so that every entry has the same memory
     }
 
     /// @dev One live entry on its way through `_fill`.
@@ -167,10 +166,6 @@ library BlockCheck {
             if ((choice >> 64) & M32 != payer) revert WrongPayer(position, payer, (choice >> 64) & M32);
             result |= LIVE;
             if (choice >> 96 != 0) result |= _accepted(book, pass, table, words, choice, row + 32) << 128;
-            if (header & RESERVE_ENTRY != 0) {
-                result |= RESERVE;
-                for (uint256 k = 1; k < words.length; ++k) pass.rows[pass.used++] = words[k];
-            }
         }
         assembly ("memory-safe") {
             mstore(row, result)
@@ -198,12 +193,13 @@ library BlockCheck {
         returns (uint256)
     {
         uint256 header = words[0];
-        Entry memory entry;
+        Entry memory entry = pass.entry;
         entry.position = pass.entries;
         entry.side = header >> 255;
         entry.ratio = (choice >> 96) & M32;
         entry.up = choice >> 128;
         entry.fills = fills;
+        entry.sold = 0;
         uint256 minFill = (header >> 132) & 0xfffff;
         if (entry.ratio == 0 || entry.ratio > PPM || entry.ratio < minFill) {
             revert RatioOutOfRange(entry.position, entry.ratio, minFill);

@@ -62,21 +62,21 @@ contract BlockClearing is Results {
         uint256 indexed session, bytes32 indexed key, uint256 indexed account, uint256 welfare, uint256[] certificate, uint256[] table
     );
     event Outbid(uint256 indexed session, uint256 indexed account, uint256 by, uint256 bond);
-    event Cleared(uint256 indexed session, address submitter, bytes32 key, uint256[] certificate);
+    event Cleared(uint256 indexed session, address indexed submitter, bytes32 key, uint256[] certificate);
     event BondReturned(uint256 indexed session, uint256 indexed account, uint256 bond);
-    event Released(uint256 indexed session, address guardian, string reason);
+    event Released(uint256 indexed session, string reason);
 
     error ChallengeOver(uint256 session, uint256 challengeEnd);
     error ChallengeOpen(uint256 session, uint256 challengeEnd);
     error StateMismatch(uint256 session, bytes32 key, bytes32 stored);
-    error LogMismatch(uint256 session, bytes32 log, bytes32 expected);
+    error LogMismatch(uint256 session, bytes32 log, bytes32 supplied);
     error CallsExhausted(uint256 calls);
     error NotOwner(uint256 account, address caller);
     error NotBetter(uint256 session, uint256 welfare, uint256 needed);
     error NothingProposed(uint256 session);
     error NoBond(uint256 session);
     error NotGuardian(address caller);
-    error CertificateMismatch(uint256 session);
+    error CertificateMismatch(uint256 session, bytes32 expected);
 
     constructor(
         IMarket market_,
@@ -103,7 +103,7 @@ contract BlockClearing is Results {
         if (pass.calls == solution.logs.length) revert CallsExhausted(pass.calls);
         BlockCheck.run(_book(agreed), pass, solution.table, chunk.sizes, chunk.words, chunk.hints, _groups[session][key]);
         bytes32 expected = solution.logs[pass.calls - 1];
-        if (pass.log != expected) revert LogMismatch(session, pass.log, expected);
+        if (pass.log != expected) revert LogMismatch(session, expected, pass.log);
         if (pass.calls < solution.logs.length) {
             uint256[] memory state = _state(pass);
             stateHash[session][key] = keccak256(abi.encodePacked(state));
@@ -123,14 +123,14 @@ contract BlockClearing is Results {
         if (block.timestamp < agreed.challengeEnd) revert ChallengeOpen(session, agreed.challengeEnd);
         Best memory found = best[session];
         if (found.key == 0) revert NothingProposed(session);
-        if (OrderWords.hash(certificate) != found.certificateHash) revert CertificateMismatch(session);
+        if (OrderWords.hash(certificate) != found.certificateHash) revert CertificateMismatch(session, found.certificateHash);
         _accept(session, found.key, found.certificateHash);
         _returnBond(session, found);
         (uint256[] memory prices, uint256[] memory volumes) = _traded(certificate);
         bool outside = !guard.inBand(agreed, prices, volumes);
-        if (!outside) guard.record(session, agreed, prices, volumes);
         emit Cleared(session, msg.sender, found.key, certificate);
         market.cleared(session, found.groups, outside, found.account);
+        if (!outside) guard.record(session, agreed, prices, volumes);
     }
 
     /// @notice By a guardian, under review: the clearing stands, its prices are history. There is no round of proposals without
@@ -138,11 +138,13 @@ contract BlockClearing is Results {
     function release(uint256 session, uint256[] calldata certificate, string calldata reason) external {
         _requireGuardian();
         _requireState(session, State.UnderReview);
-        if (OrderWords.hash(certificate) != certificateHash[session]) revert CertificateMismatch(session);
+        if (OrderWords.hash(certificate) != certificateHash[session]) {
+            revert CertificateMismatch(session, certificateHash[session]);
+        }
         (uint256[] memory prices, uint256[] memory volumes) = _traded(certificate);
-        emit Released(session, msg.sender, reason);
-        guard.record(session, market.terms(session), prices, volumes);
+        emit Released(session, reason);
         market.released(session);
+        guard.record(session, market.terms(session), prices, volumes);
     }
 
     /// @notice By a guardian, under review: cancels the session.
@@ -233,15 +235,14 @@ contract BlockClearing is Results {
         returns (BlockCheck.Pass memory pass)
     {
         uint256 intervals = agreed.intervals;
-        uint256 rowWords = 1 + (intervals + 7) / 8 + (intervals + 3) / 4;
         pass.prices = BlockCheck.prices(solution.certificate, intervals, agreed.priceCap);
         pass.volumes = new uint256[](intervals);
-        pass.rows = new uint256[](GROUP_ROWS * rowWords);
+        pass.rows = new uint256[](GROUP_ROWS * (1 + (intervals + 7) / 8));
         bytes32 stored = stateHash[session][key];
         if (stored != (state.length == 0 ? bytes32(0) : OrderWords.hash(state))) revert StateMismatch(session, key, stored);
         if (state.length == 0) {
             bytes32 last = solution.logs.length == 0 ? bytes32(0) : solution.logs[solution.logs.length - 1];
-            if (last != market.log(session)) revert LogMismatch(session, last, market.log(session));
+            if (last != market.log(session)) revert LogMismatch(session, market.log(session), last);
             BlockCheck.requireTable(solution.table, intervals);
             return pass;
         }

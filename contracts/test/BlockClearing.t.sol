@@ -36,7 +36,6 @@ contract BlockClearingTest is Checked {
             100_000,
             BOND
         );
-        accounts.setSold(1, 1 << 5);
         accounts.setOwner(10, ALICE);
         accounts.setOwner(11, BOB);
         vault.fund(10, 1_000_000);
@@ -50,6 +49,7 @@ contract BlockClearingTest is Checked {
     /// @dev The best of all ratios in thirds and halves and all prices is taken, with the rows that section 12 gives.
     function test_the_best_of_all_is_taken_and_leaves_the_right_rows(uint256 seed) external {
         Dice.State memory dice = Dice.State(seed);
+        accounts.setSold(1, 1 << 5);
         (Blocks.Order[] memory orders, Blocks.Choice memory choice, uint256 welfare) = _book(dice);
         uint256 session = _open(orders);
         (BlockClearing.Solution memory solution, uint256[] memory hints) = Blocks.propose(orders, choice);
@@ -67,6 +67,7 @@ contract BlockClearingTest is Checked {
     /// @dev Around good proposals the contract and the slow check here agree on every change of price, ratio, rounding, payer, parent.
     function test_every_mutation_is_judged_as_the_rules_say(uint256 seed) external {
         Dice.State memory dice = Dice.State(seed);
+        accounts.setSold(1, 1 << 5);
         (Blocks.Order[] memory orders, Blocks.Choice memory best,) = _book(dice);
         for (uint256 i; i < 12; ++i) {
             Blocks.Choice memory choice = _copy(best);
@@ -165,6 +166,15 @@ contract BlockClearingTest is Checked {
         clearing.propose(session, solution, rest);
         (bytes32 best,,,,,,) = clearing.best(session);
         vm.assertTrue(best == key, "taken");
+    }
+
+    function test_a_log_without_entries_can_be_accepted() external {
+        Blocks.Order[] memory orders = new Blocks.Order[](0);
+        uint256 session = _open(orders);
+        _propose(session, orders, _full(0, 0), ALICE);
+        _accept(session, _certificate(orders, _full(0, 0)));
+        same(market.progress(session).groups, 0, "no rows");
+        same(uint256(market.state(session)), uint256(State.Cleared), "cleared");
     }
 
     function test_another_log_does_not_start() external {

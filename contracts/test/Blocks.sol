@@ -17,7 +17,6 @@ library Blocks {
         uint256 account;
         uint256 side;
         uint256 agent; // pays where it is not 0
-        bool reserve;
         uint256 minFill;
         uint256 parent; // account, 0 for none
         uint256 parentSide;
@@ -50,7 +49,7 @@ library Blocks {
     function encode(Order memory order) internal pure returns (uint256[] memory words) {
         words = new uint256[](1 + (order.quantities.length + 3) / 4);
         words[0] = order.account | (order.agent << 32) | (lockOf(order) << 64) | (order.side << 255);
-        words[0] |= (order.agent == 0 ? 0 : 1 << 130) | (order.reserve ? 1 << 131 : 0) | (order.minFill << 132);
+        words[0] |= (order.agent == 0 ? 0 : 1 << 130) | (order.minFill << 132);
         words[0] |= (order.parent << 152) | (order.parentSide << 184);
         for (uint256 j; j < order.quantities.length; ++j) {
             words[1 + j / 4] |= (order.quantities[j] | (order.limits[j] << 24)) << (56 * (j % 4));
@@ -118,7 +117,6 @@ library Blocks {
             Order memory order = orders[i];
             (order.account, order.side, order.live) = (dice.roll(1, 4), dice.roll(0, 1), true);
             if (dice.once(3)) order.agent = dice.roll(4, 5);
-            order.reserve = order.side == 1 && dice.once(4);
             order.minFill = [uint256(0), 0, 500_000, PPM][dice.roll(0, 3)];
             if (dice.once(3)) (order.parent, order.parentSide) = (dice.roll(1, 4), dice.roll(0, 1));
             (order.quantities, order.limits) = (new uint256[](intervals), new uint256[](intervals));
@@ -150,12 +148,6 @@ library Blocks {
                 }
                 if (order.side == 1) cost = 0;
                 row[0] |= (cost < lockOf(order) ? cost : lockOf(order)) << 128 | (1 << 193);
-                if (order.reserve) {
-                    row[0] |= 1 << 195;
-                    uint256[] memory body = encode(order);
-                    row = Books.join(row, new uint256[](body.length - 1));
-                    for (uint256 k = 1; k < body.length; ++k) row[(intervals + 7) / 8 + k] = body[k];
-                }
             }
             words = Books.join(words, row);
         }

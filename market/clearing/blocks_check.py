@@ -73,8 +73,7 @@ def _check(book: BlockBook, solution: BlockSolution) -> BlockVerdict:
             if paid < worth:
                 raise _Refused(f"offer {position} would get {paid} for what is worth {worth}")
             welfare -= worth
-        reserve = order.steps if live and order.reserve else None
-        rows.append(ResultRow(order.account, order.payer, order.side, live, entry.lock, cost, tuple(fills), None, reserve))
+        rows.append(ResultRow(order.account, order.payer, order.side, live, entry.lock, cost, tuple(fills)))
     for j in range(intervals):
         bids, offers = traded[Side.BID][j], traded[Side.OFFER][j]
         if not bids == offers == solution.volumes[j]:

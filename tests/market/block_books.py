@@ -43,7 +43,6 @@ def random_book(
             steps=(Step(tuple(quantities), tuple(limits)),),
             agent=agent,
             agent_pays=bool(agent),
-            reserve=side is Side.OFFER and dice.random() < 0.2,
             min_fill_ppm=PPM if whole else dice.choice([0, 0, 300_000, 500_000, PPM]),
             parent=parent,
         )
