@@ -38,7 +38,6 @@ library BlockCheck {
         uint256[] prices; // per interval, micro-euro per kWh
         uint256[] rows; // words of the open group
         uint256 used; // of them
-        Entry entry; // the one in hand, so that every entry has the same memory
     }
 
     /// @dev One live entry on its way through `_fill`.
@@ -193,13 +192,12 @@ library BlockCheck {
         returns (uint256)
     {
         uint256 header = words[0];
-        Entry memory entry = pass.entry;
+        Entry memory entry;
         entry.position = pass.entries;
         entry.side = header >> 255;
         entry.ratio = (choice >> 96) & M32;
         entry.up = choice >> 128;
         entry.fills = fills;
-        entry.sold = 0;
         uint256 minFill = (header >> 132) & 0xfffff;
         if (entry.ratio == 0 || entry.ratio > PPM || entry.ratio < minFill) {
             revert RatioOutOfRange(entry.position, entry.ratio, minFill);

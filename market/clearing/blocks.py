@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from contracts.block_words import BlockBook, BlockSolution, Choice
 from contracts.units import PPM, Side
 from market.clearing.milp import INFINITY, Program
+from market.errors import OrderError
 
 GRACE = 2.0
 """Seconds that the search may overrun its limit before it is ended from outside, and that its process takes to start."""
@@ -115,6 +116,8 @@ def search(
     found: Callable[[BlockResult], None] = lambda result: None,
 ) -> BlockResult:
     """As `clear_blocks`, in this process; `found` gets every better result on the way."""
+    if near is not None and len(near) != len(book.intervals):
+        raise OrderError("near", f"a price for each of {len(book.intervals)} intervals", len(near))
     deadline = time.monotonic() + seconds
     blocks = _blocks(book)
     best = nothing(book)
