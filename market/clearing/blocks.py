@@ -76,6 +76,7 @@ def clear_blocks(book: BlockBook, seconds: float = 45.0, gap: float = 1e-4, near
     `gap` is the relative gap at which a program counts as solved. Prices are chosen next to `near` (micro-euro per kWh per
     session interval, the middle of a price guard's band, say), otherwise next to the middle between the limits of both sides.
     """
+    _require_near(book, near)
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     worker = context.Process(target=_work, args=(sender, book, seconds, gap, near), daemon=True)
@@ -116,8 +117,7 @@ def search(
     found: Callable[[BlockResult], None] = lambda result: None,
 ) -> BlockResult:
     """As `clear_blocks`, in this process; `found` gets every better result on the way."""
-    if near is not None and len(near) != len(book.intervals):
-        raise OrderError("near", f"a price for each of {len(book.intervals)} intervals", len(near))
+    _require_near(book, near)
     deadline = time.monotonic() + seconds
     blocks = _blocks(book)
     best = nothing(book)
@@ -170,6 +170,11 @@ def search(
                 columns.forbid(program, answer.values)
             first = False
     return replace(best, bound=max(best.bound, best.welfare), complete=done)
+
+
+def _require_near(book: BlockBook, near: Sequence[int] | None) -> None:
+    if near is not None and len(near) != len(book.intervals):
+        raise OrderError("near", f"a price for each of {len(book.intervals)} intervals", len(near))
 
 
 def _bounded(best: BlockResult, ideal: int, whole: bool) -> BlockResult:

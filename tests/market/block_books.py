@@ -20,7 +20,7 @@ def logged(order: ScheduleOrder, cap: int = CAP) -> LoggedOrder:
 def random_book(
     dice: random.Random, *, whole: bool, most: int, largest: int = 3, cap: int = CAP, most_intervals: int = 2
 ) -> BlockBook:
-    """A log of up to `most` entries of five accounts; parents come before their children, so that there are no circles.
+    """A log of up to `most` entries of five accounts.
 
     `whole`: all or nothing only. Some entries replace or cancel earlier ones, name no live parent or one of another payer.
     """
@@ -97,25 +97,21 @@ def _options(book: BlockBook, position: int) -> list[Option]:
 
 
 def _linked(book: BlockBook, live: list[int], picked: tuple[Option, ...]) -> bool:
-    ratios: dict[int, int] = {}
-
-    def ratio(position: int) -> int:
-        """The highest that the block can have, -1 where it cannot have its fills."""
-        if position not in ratios:
+    """Whether ratios that allow the fills go together: each as high as it can be, but no higher than the parent's."""
+    chosen = dict(zip(live, picked, strict=True))
+    ratios = {position: high for position, (_, _, high) in chosen.items()}
+    while True:
+        before = dict(ratios)
+        for position, (fills, _, _) in chosen.items():
             order = book.entries[position].order
-            fills, low, high = picked[live.index(position)]
-            if order.parent is not None and any(fills):
-                above = book.live.get(order.parent)
-                other_payer = above is None or book.entries[above].order.payer != order.payer
-                high = -1 if above is None or other_payer else min(high, ratio(above))
-            ratios[position] = high if high >= low else -1
-        return ratios[position]
-
-    ratios.update({position: 0 for position, (fills, _, _) in zip(live, picked, strict=True) if not any(fills)})
-    try:
-        return all(ratio(position) >= 0 for position in live)
-    except RecursionError:
-        return False
+            if order.parent is None or not any(fills):
+                continue
+            above = book.live.get(order.parent)
+            if above is None or book.entries[above].order.payer != order.payer:
+                return False
+            ratios[position] = min(ratios[position], ratios[above])
+        if ratios == before:
+            return all(ratios[position] >= low for position, (_, low, _) in chosen.items())
 
 
 def _priced(book: BlockBook, live: list[int], picked: tuple[Option, ...]) -> bool:

@@ -17,6 +17,7 @@ from contracts.units import PPM, Side
 from market.clearing import blocks
 from market.clearing.blocks import clear_blocks, search
 from market.clearing.blocks_check import check_blocks
+from market.errors import OrderError
 
 SEEDS = st.integers(0, 1 << 32)
 
@@ -109,6 +110,9 @@ def test_prices_are_next_to_what_is_wished() -> None:
     assert search(book, near=[40, 20]).solution.prices == (40, 20)
     assert search(book, near=[90, 20]).solution.prices[1] == 20
     assert check_blocks(book, search(book, near=[100, 100]).solution).accepted
+    for solve in (search, clear_blocks):
+        with pytest.raises(OrderError, match="near"):
+            solve(book, near=[40])
 
 
 def test_the_same_book_gives_the_same_result() -> None:
