@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import rlp
 from eth_account import Account
-from eth_utils import to_checksum_address
+from eth_hash.auto import keccak
+from eth_utils import to_canonical_address, to_checksum_address
 
 from contracts.refusals import ContractRefusal
 
@@ -136,6 +138,10 @@ class Chain(ABC):
         """What a call returns on top of a block (the latest by default); raises `ContractRefusal`."""
 
     @abstractmethod
+    def created(self, creation: bytes, sender: str) -> bytes:
+        """Code of the contract that `sender` would get from creation code now; nothing is sent. Raises `ContractRefusal`."""
+
+    @abstractmethod
     def send_raw(self, raw: bytes) -> str:
         """Sends a prepared transaction, returns its hash; sending it again is harmless. `ChainError` if the chain refuses."""
 
@@ -221,6 +227,12 @@ class Chain(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def created_address(sender: str, nonce: int) -> str:
+    """Address of the contract that `sender` creates with its transaction `nonce`."""
+    packed = rlp.encode([to_canonical_address(sender), nonce])
+    return str(to_checksum_address(keccak(packed)[12:]))
 
 
 def anvil_binary() -> Path | None:

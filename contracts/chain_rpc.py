@@ -100,6 +100,9 @@ class NodeChain(Chain):
     def call(self, to: str, data: bytes, sender: str = ZERO_ADDRESS, block: int | None = None) -> bytes:
         return self._call(to, data, sender, block)
 
+    def created(self, creation: bytes, sender: str) -> bytes:
+        return self._call(None, creation, sender, None)
+
     def _call(self, to: str | None, data: bytes, sender: str, block: int | None) -> bytes:
         try:
             return _bytes(self._rpc("eth_call", _request(to, data, sender), _tag(block)))
