@@ -96,8 +96,20 @@ class Context:
         return row
 
     def refresh(self) -> None:
-        """Takes in what the chain has logged since the last time."""
+        """Takes in what the chain has logged since the last time, and notices what it has lost."""
+        self.relayer.recheck()
+        rebuilt = self.indexer.rebuilt
         self.indexer.sync()
+        if self.indexer.rebuilt != rebuilt:
+            self.forecasts.clear()  # they go by accounts' numbers, which may be others' now
+
+    def send_again(self) -> int:
+        """Sends what a reorganisation, or an earlier process, left unsent; returns how many transactions."""
+        self.refresh()
+        sent = self.relayer.flush()
+        if sent:
+            self.refresh()
+        return sent
 
     def follow_clock(self) -> list[str]:
         """Lets whoever follows the clock (the demonstration's community) do what it does; one at a time."""

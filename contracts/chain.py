@@ -179,6 +179,10 @@ class Chain(ABC):
         """Time of the latest block."""
         return self.block().timestamp
 
+    def holds(self, number: int, block_hash: str) -> bool:
+        """Whether a block is still part of the chain, and so everything before it as well."""
+        return number <= self.block().number and self.block(number).hash == block_hash
+
     def prepare(
         self, to: str | None, data: bytes, key: bytes, gas: int | None = None, nonce: int | None = None, value: int = 0
     ) -> Prepared:

@@ -81,6 +81,7 @@ class Runner:
                 if self._ctx.chain.is_development and time.monotonic() - moved >= self._clock_every:
                     passed, moved = time.monotonic() - moved, time.monotonic()
                     self._ctx.chain.advance_to(self._ctx.now() + round(passed))
+                self._ctx.send_again()
                 done = run_due(self._ctx, patient=True)
                 if done or self._ctx.now() // 3600 != hour:
                     hour = self._ctx.now() // 3600
