@@ -86,11 +86,7 @@ class Indexer:
         with self.database.session() as db:
             before = {account.index: account.model_copy() for account in db.exec(select(Account)).all()}
             if anew:
-                log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
-                for table in (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
-                    db.execute(delete(table))
-                db.expire_all()
-                self.rebuilt += 1
+                self._forget(db)
             for where, event in found:
                 handler = _HANDLERS.get(type(event))
                 if handler is not None:
@@ -100,6 +96,14 @@ class Indexer:
             _keep_private(db, before)
             db.merge(Meta(key=_POSITION, value=f"{latest.number} {latest.hash}"))
         return taken
+
+    def _forget(self, db: Session) -> None:
+        """Empties what is rebuilt from the chain."""
+        log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
+        for table in (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
+            db.execute(delete(table))
+        db.expire_all()
+        self.rebuilt += 1
 
 
 def _keep_private(db: Session, before: dict[int, Account]) -> None:

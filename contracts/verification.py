@@ -75,7 +75,8 @@ def differences(chain: Chain, deployment: Deployment, *, every_size: bool = Fals
             for name in missing
         ]
     try:
-        found = [*_code(chain, deployment), *_token(chain, deployment), *_keys(chain, deployment)]
+        found = [*_separate(chain, deployment), *_code(chain, deployment)]
+        found += [*_token(chain, deployment), *_keys(chain, deployment)]
         if any(difference.what == "code" for difference in found):
             return [*found, *_held(chain, deployment)]  # other code may answer anything
         return [*found, *_roles(chain, deployment), *_settings(chain, deployment), *_sizes(chain, deployment, every_size)]
@@ -203,6 +204,12 @@ def _keys(chain: Chain, deployment: Deployment) -> Iterator[Difference]:
             )
 
 
+def _separate(chain: Chain, deployment: Deployment) -> Iterator[Difference]:
+    """Roles in one hand, off development chains."""
+    for pair in shared(deployment.holders) if not chain.is_development else ():
+        yield Difference("roles", "role", f"{pair} to be different addresses on this chain", "the same")
+
+
 def _settings(chain: Chain, deployment: Deployment) -> Iterator[Difference]:
     words = words_of(deployment)
     for setting in SETTINGS:
@@ -239,9 +246,6 @@ def _roles(chain: Chain, deployment: Deployment) -> Iterator[Difference]:
         if (name, role, holder.lower()) not in expected:
             held = f"{holder}, which holds it too"
             yield Difference(name, "role", f"nobody else to hold the role {_role(role)}", held)
-    if not chain.is_development:
-        for pair in shared(deployment.holders):
-            yield Difference("roles", "role", f"{pair} to be different addresses on this chain", "the same")
 
 
 def _held(chain: Chain, deployment: Deployment) -> Iterator[Difference]:

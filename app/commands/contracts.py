@@ -218,7 +218,7 @@ def _circuits(
 ) -> tuple[list[Circuit], list[Circuit]]:
     """The statements' circuits and the forks', by the keys called `name`; a verifier that is deployed already must be of
     that key."""
-    from app.context import fork_key, proving_key
+    from app.deployed import fork_key, proving_key
     from zk.keys import KeyPaths, read_info
 
     intervals = 1440 // zone.interval_minutes
