@@ -35,6 +35,7 @@ from app.demo.plan import start_time
 from app.indexer import Indexer
 from app.outbox import enqueue
 from app.services import accounts, metering, orders, sessions
+from app.services.runner import Runner
 from app.settings import Settings
 from contracts import events
 from contracts.encoding import ScheduleOrder, Step, batch_words, extend_log
@@ -264,6 +265,21 @@ def test_a_nonce_that_nobody_has_any_more_does_not_stop_what_follows(ctx: Contex
     reorganise(ctx, DEPTH)
     assert ctx.send_again() == 1
     assert [view.owner for view in accounts.page(ctx, None, 0, 10)[0]] == [address_of("anna"), address_of("bojan")]
+    check(ctx, tmp_path)
+
+
+def test_the_background_work_sends_again_by_itself(ctx: Context, tmp_path: Path) -> None:
+    mine_by_the_clock(ctx)
+    accounts.register(ctx, address_of("anna"), "anna")
+    reorganise(ctx, 2)
+    assert ctx.client.accounts() == 0
+    runner = Runner(ctx, every_s=0.2)
+    runner.start()
+    until = time.monotonic() + 30
+    while ctx.client.accounts() == 0 and time.monotonic() < until:
+        time.sleep(0.1)
+    runner.stop()
+    assert [view.label for view in accounts.page(ctx, None, 0, 10)[0]] == ["anna"]
     check(ctx, tmp_path)
 
 
