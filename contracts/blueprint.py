@@ -2,7 +2,7 @@
 contract more is a line more in each table that it concerns; deployment and verification read nothing else.
 
 An argument or holder is a word: the name of a contract (its address), one of the holders `admin`, `operator`, `metering`,
-`guardian`, or one of `deployer`, `day intervals`, `statement circuits`, `fork circuits` and the parameters given to `deploy`.
+`guardian`, or one of `deployer`, `day intervals`, `statement circuits`, `fork circuits` and the names of `PARAMETERS`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from contracts.artifacts import load
-from contracts.manifest import Deployment
+from contracts.manifest import Deployment, DeploymentError
 
 DEFAULT_ADMIN_ROLE = bytes(32)
 OPERATOR_ROLE = keccak(b"OPERATOR")
@@ -70,6 +70,18 @@ class Setting:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that a constructor takes; whoever deploys may choose another than the default."""
+
+    name: str
+    default: int
+    what: str
+
+
+PARAMETERS: tuple[Parameter, ...] = ()
+"""Numbers that whoever deploys may choose; arguments name them."""
+
 TABLE = (
     Contract("Zones", ("deployer",)),
     Contract("Accounts", ("deployer", "Zones")),
@@ -102,6 +114,14 @@ CONTRACTS = tuple(contract.name for contract in TABLE)
 
 GOVERNED = tuple(name for name in CONTRACTS if "hasRole" in load(name).functions)
 """Contracts with roles."""
+
+
+def parameters(given: Mapping[str, int]) -> dict[str, int]:
+    """All parameters, those given and the others' defaults; raises `DeploymentError` for a name that there is not."""
+    known = {parameter.name: parameter.default for parameter in PARAMETERS}
+    if unknown := sorted(set(given) - set(known)):
+        raise DeploymentError(f"parameters: expected some of {', '.join(known) or 'none'}, got {', '.join(unknown)}")
+    return {**known, **given}
 
 
 def words_of(deployment: Deployment) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from contracts.blueprint import (
     TABLE,
     creation,
 )
+from contracts.blueprint import parameters as all_parameters
 from contracts.chain import Chain, Receipt, open_chain
 from contracts.manifest import Circuit, DeployedVerifier, Deployment, DeploymentError, Holders, VerifyingKey, ZoneSpec
 from contracts.verification import DECIMALS, expected_code, shared, token_decimals, verify
@@ -107,7 +108,7 @@ def deploy(
     own = str(Account.from_key(deployer).address)
     holders = Holders(*(str(to_checksum_address(a)) for a in (admin or own, operator, metering, guardian or operator)))
     require_deployable(chain, [*circuits, *forks], holders, token)
-    given = dict(parameters or {})
+    given = all_parameters(parameters or {})
     settings = _hash(own, asdict(holders), token, asdict(zone), [asdict(c) for c in (*circuits, *forks)], given)
     at_work = _Deployer(chain, deployer, _resumed(begun, chain, settings), keep, tell)
 

@@ -20,6 +20,7 @@ from app.commands.wallet import wallet_key
 from app.errors import Refused
 from app.settings import Settings
 from contracts import verification
+from contracts.blueprint import PARAMETERS, parameters
 from contracts.chain import ZERO_ADDRESS, Chain, open_chain
 from contracts.deploy import Begun, deploy, rehearse, require_deployable
 from contracts.manifest import Circuit, DeployedVerifier, Deployment, Holders, VerifyingKey, ZoneSpec
@@ -37,6 +38,11 @@ ETHER = 10**18
 Node = Annotated[str, typer.Option("--chain", help="Address of a node of the chain.", envvar="WATTPROOF_RPC")]
 Manifest = Annotated[Path, typer.Option(help="The deployment's manifest.", envvar="WATTPROOF_DEPLOYMENT")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+_PARAMETERS = "Numbers that are fixed for ever: " + (
+    "; ".join(f"{p.name}, {p.what} ({p.default})" for p in PARAMETERS) or "there are none yet."
+)
 
 
 @app.command("compile")
@@ -77,6 +83,7 @@ def deploy_market(
         list[str] | None, typer.Option(help="A verifier that is deployed already, as 10=0xADDRESS; may be given again.")
     ] = None,
     fork_verifier: Annotated[str | None, typer.Option(help="The forks' verifier, if it is deployed already.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option(help=f"{_PARAMETERS} As name=number; may be given again.")] = None,
     key_file: Annotated[
         Path | None, typer.Option(help=f"File with the deployer's private key, readable by its owner alone; else {VARIABLE}.")
     ] = None,
@@ -101,6 +108,7 @@ def deploy_market(
         guardian=_address("guardian", guardian),
     )
     euro = None if token is None else _address("token", token)
+    numbers = _numbers(parameter or [])
     zone = ZoneSpec(offset, _minutes(interval), _days(holiday or []))
     record = manifest.with_name(f"{manifest.name}.begun")
     manifest.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +119,7 @@ def deploy_market(
         require_deployable(node, [*circuits, *forks], holders, euro)
         begun = Begun.from_json(record.read_text()) if record.exists() else Begun()
         with _steps("rehearsing the deployment, for its cost"):
-            steps = rehearse(circuits, zone, token=euro is not None, forks=forks)
+            steps = rehearse(circuits, zone, token=euro is not None, forks=forks, parameters=numbers)
         _agree(node, str(Account.from_key(key).address), holders, steps, begun, yes)
         with _steps("deploying") as tell:
             made = deploy(
@@ -125,6 +133,7 @@ def deploy_market(
                 guardian=holders.guardian,
                 token=euro,
                 forks=forks,
+                parameters=numbers,
                 begun=begun,
                 keep=lambda now: write_whole(record, now.to_json().encode()),
                 tell=tell,
@@ -204,6 +213,13 @@ def _minutes(interval: int) -> int:
     if interval not in (15, 30, 60):
         raise _refused("interval", "15, 30 or 60 minutes", str(interval))
     return interval
+
+
+def _numbers(given: list[str]) -> dict[str, int]:
+    try:
+        return parameters({name.strip(): int(number) for name, _, number in (text.partition("=") for text in given)})
+    except ValueError:
+        raise _refused("parameter", "name=number", ", ".join(given)) from None
 
 
 def _days(holidays: list[str]) -> tuple[int, ...]:

@@ -263,3 +263,8 @@ def test_a_verifier_that_is_there_must_be_of_its_key(chain: Chain) -> None:
 def test_a_deployment_needs_its_gas(chain: Chain) -> None:
     with pytest.raises(ChainError):
         deploy(chain, key_of("beggar"), [CEREMONY], ZONE, **PEOPLE)  # type: ignore[arg-type]
+
+
+def test_a_parameter_that_there_is_not(chain: Chain) -> None:
+    with pytest.raises(DeploymentError, match="parameters: expected some of .*, got median"):
+        deploy(chain, key_of("deployer"), [CEREMONY], ZONE, **PEOPLE, parameters={"median": 3})  # type: ignore[arg-type]
