@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,3 +198,33 @@ def test_money_is_spent_after_asking_only(monkeypatch: pytest.MonkeyPatch, capsy
         _agree(chain, address_of("deployer"), holders, steps, begun, yes=True)
     assert "1 of 2 steps were taken before" in (told := capsys.readouterr().err)
     assert "about 1.30 M gas" in told
+
+
+def test_a_killed_deployment_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    """The process is killed between its transactions, on a chain that mines by the clock."""
+    (tmp_path / "deployer.key").write_text(key_of("deployer").hex())
+    (tmp_path / "deployer.key").chmod(0o600)
+    record = tmp_path / "deployment.json.begun"
+    with open_chain("anvil") as chain:
+        chain.fund(address_of("deployer"))
+        chain._rpc("evm_setAutomine", False)  # type: ignore[attr-defined]
+        chain._rpc("evm_setIntervalMining", 1)  # type: ignore[attr-defined]
+        command = [*deploying(chain, tmp_path), "--key-file", str(tmp_path / "deployer.key")]
+        program = [sys.executable, "-c", "from app.cli import main; main()", *command]
+        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not (record.exists() and len(json.loads(record.read_text())["steps"]) > 5):
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        before = json.loads(record.read_text())["steps"]
+        assert 5 < len(before) < 25 and not (tmp_path / "deployment.json").exists()
+        chain._rpc("evm_setIntervalMining", 0)  # type: ignore[attr-defined]
+        chain._rpc("evm_setAutomine", True)  # type: ignore[attr-defined]
+        chain._rpc("evm_mine")  # type: ignore[attr-defined]
+        done = CliRunner().invoke(commands, command)
+        assert done.exit_code == 0, (done.output, done.exception)
+        assert f"{len(before)} of 32 steps were taken before" in done.stderr
+        assert not record.exists()
+        assert chain.nonce(address_of("deployer")) == 32, "31 steps and the holidays, each once"
+        assert run("contracts", "verify", *command[2:6], "--json")["valid"]
