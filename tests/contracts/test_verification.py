@@ -9,8 +9,11 @@ import pytest
 from contracts_world import GENESIS, OFFSET, address_of, key_of
 from test_verifier import KEY
 
+import contracts.blueprint
+import contracts.deploy
+import contracts.verification
 from contracts.artifacts import load
-from contracts.blueprint import DEFAULT_ADMIN_ROLE, MARKET_ROLE, OPERATOR_ROLE
+from contracts.blueprint import DEFAULT_ADMIN_ROLE, MARKET_ROLE, OPERATOR_ROLE, Parameter, Setting
 from contracts.chain import Chain, ChainError, open_chain
 from contracts.deploy import Begun, deploy, rehearse
 from contracts.manifest import DeployedVerifier, Deployment, DeploymentError, VerifyingKey, ZoneSpec
@@ -266,5 +269,22 @@ def test_a_deployment_needs_its_gas(chain: Chain) -> None:
 
 
 def test_a_parameter_that_there_is_not(chain: Chain) -> None:
-    with pytest.raises(DeploymentError, match="parameters: expected some of .*, got median"):
+    with pytest.raises(DeploymentError, match=r"parameters: expected some of .*, got median"):
         deploy(chain, key_of("deployer"), [CEREMONY], ZONE, **PEOPLE, parameters={"median": 3})  # type: ignore[arg-type]
+
+
+def test_a_setting_is_made_once_and_verified(fresh: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables alone say what is set: here, with what today's contracts have, that intake begins paused."""
+    setting = Setting("FlexMarket", "setPaused", "paused", (), "paused at first")
+    for module in (contracts.deploy, contracts.verification):
+        monkeypatch.setattr(module, "SETTINGS", (setting,))
+    monkeypatch.setattr(
+        contracts.blueprint, "PARAMETERS", (Parameter("paused at first", True, "whether intake begins paused"),)
+    )
+    people = {**PEOPLE, "operator": address_of("deployer")}
+    made = deploy(fresh, key_of("deployer"), [CEREMONY], ZONE, **people)  # type: ignore[arg-type]
+    assert made.parameters == {"paused at first": True} and Deployment.from_json(made.to_json()) == made
+    assert told(fresh, made) == []
+    fresh.transact(made.contracts["FlexMarket"], load("FlexMarket").functions["setPaused"].call(False), key_of("deployer"))
+    (only,) = told(fresh, made)
+    assert only == "FlexMarket: expected paused() to be paused at first True, got False"
