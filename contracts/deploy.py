@@ -170,6 +170,7 @@ def deploy(
         holders=holders,
         play_money=token is None,
         keys=keys,
+        creations={contract.name: at_work.begun.steps[contract.name].transaction for contract in TABLE},
         parameters=given,
     )
     verify(chain, deployment)

@@ -72,6 +72,8 @@ class Deployment:
     """Whether the token is DevEuro, which anyone can mint."""
     keys: dict[str, VerifyingKey] = field(default_factory=dict)
     """Verifying key by name of the verifier, where it is known."""
+    creations: dict[str, str] = field(default_factory=dict)
+    """Hash of the transaction that made a contract, by name."""
     parameters: dict[str, int] = field(default_factory=dict)
     """Numbers that constructors were given, by their names in contracts/blueprint.py."""
 

@@ -27,7 +27,7 @@ from contracts.blueprint import (
     creation,
     words_of,
 )
-from contracts.chain import Chain, ChainError, created_address
+from contracts.chain import Chain, ChainError, Transaction, created_address
 from contracts.manifest import Deployment, DeploymentError, Holders
 from contracts.refusals import ContractRefusal
 from contracts.typed_data import Domain
@@ -75,7 +75,7 @@ def differences(chain: Chain, deployment: Deployment, *, every_size: bool = Fals
             for name in missing
         ]
     try:
-        found = [*_separate(chain, deployment), *_code(chain, deployment)]
+        found = [*_separate(chain, deployment), *_code(chain, deployment), *_creations(chain, deployment)]
         found += [*_token(chain, deployment), *_keys(chain, deployment)]
         if any(difference.what == "code" for difference in found):
             return [*found, *_held(chain, deployment)]  # other code may answer anything
@@ -93,6 +93,11 @@ def warnings(chain: Chain, deployment: Deployment) -> list[str]:
             told.append(f"the administrator {holder} holds the role {role} as well: one key for everything")
     if not chain.code(holders.admin):
         told.append(f"the administrator {holders.admin} is a plain key, neither a timelock nor a multisig")
+    if unknown := [name for name in CONTRACTS if _creation(chain, deployment, name) is None]:
+        told.append(
+            f"{', '.join(unknown)}: this node does not know the transactions that made them; one that keeps all can tell "
+            "whether their storage began as it should"
+        )
     told += [
         f"{name}: its verifying key is not in the manifest, so its code was compared with nothing but the manifest's hash"
         for name in deployment.contracts
@@ -146,6 +151,28 @@ def _code(chain: Chain, deployment: Deployment) -> Iterator[Difference]:
             if wanted != code:
                 hashed = "0x" + keccak(wanted).hex()
                 yield Difference(name, "code", f"code {hashed} from the artifact with the manifest's arguments", found)
+
+
+def _creations(chain: Chain, deployment: Deployment) -> Iterator[Difference]:
+    """Contracts that were made otherwise than by the artifact. The same code can be put there by a constructor of somebody's
+    own, which leaves what it likes in storage: money, or a role that no event tells of."""
+    words = words_of(deployment)
+    for contract in TABLE:
+        name = contract.name
+        if (sent := _creation(chain, deployment, name)) is None:
+            continue
+        receipt = chain.receipt(sent.hash)
+        made = receipt.contract if receipt is not None and receipt.succeeded else None
+        wanted = creation(contract, {**words, "deployer": sent.sender})
+        if sent.to is not None or sent.data != wanted or made != deployment.contracts[name]:
+            expected = "its creation by the artifact with the manifest's arguments"
+            yield Difference(name, "creation", expected, f"another in transaction {sent.hash}")
+
+
+def _creation(chain: Chain, deployment: Deployment, name: str) -> Transaction | None:
+    """The transaction that made a contract, None where the node or the manifest does not know it."""
+    known = deployment.creations.get(name)
+    return None if known is None else chain.transaction(known)
 
 
 def _functions(name: str) -> Any:

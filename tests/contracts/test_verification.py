@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from contracts_world import GENESIS, OFFSET, address_of, key_of
+from eth_hash.auto import keccak
 from test_verifier import KEY
 
 import contracts.blueprint
@@ -78,8 +79,6 @@ def grant(
 
 def hashed(chain: Chain, deployment: Deployment, name: str, address: str) -> Deployment:
     """A manifest that names another contract, with the hash of its code: what a forger would hand out."""
-    from eth_hash.auto import keccak
-
     return dataclasses.replace(
         deployment,
         contracts={**deployment.contracts, name: address},
@@ -114,6 +113,27 @@ def test_other_code_and_none(chain: Chain, market: Deployment) -> None:
     assert told(chain, swapped)[0].startswith("Vault: expected code")
     empty = dataclasses.replace(market, contracts={**market.contracts, "Settlement": address_of("nobody")})
     assert any(line.startswith("Settlement: expected code at") for line in told(chain, empty))
+
+
+def test_the_right_code_with_rigged_storage(chain: Chain, market: Deployment) -> None:
+    """A constructor of the deployer's own writes a role into the vault that no event tells of, and returns the vault's code."""
+    code = chain.code(market.contracts["Vault"])
+    role = keccak(MARKET_ROLE + bytes(32))  # mapping of roles in slot 0, members first
+    slot = keccak(bytes.fromhex(address_of("mallory")[2:]).rjust(32, b"\0") + role)
+    push32, size = b"\x7f", b"\x61" + len(code).to_bytes(2, "big")
+    start = b"\x60\x01" + push32 + slot + b"\x55"  # sstore(slot, 1)
+    start += size + b"\x60" + bytes([len(start) + 12]) + b"\x5f\x39"  # codecopy(0, here, size)
+    start += size + b"\x5f\xf3"  # return(0, size)
+    receipt = chain.transact(None, start + code, key_of("deployer"))
+    assert receipt.contract and chain.code(receipt.contract) == code
+    function = load("Vault").functions["hasRole"]
+    assert function.result(chain.call(receipt.contract, function.call(MARKET_ROLE, address_of("mallory"))))
+    forged = hashed(chain, market, "Vault", receipt.contract)
+    for creations in ({**market.creations, "Vault": receipt.transaction}, market.creations):
+        found = told(chain, dataclasses.replace(forged, creations=creations))
+        assert any(line.startswith("Vault: expected its creation by the artifact") for line in found), found
+    unknown = dataclasses.replace(market, creations={})
+    assert told(chain, unknown) == [] and any("does not know the transactions" in line for line in warnings(chain, unknown))
 
 
 def test_another_verifying_key(chain: Chain, market: Deployment) -> None:
