@@ -12,14 +12,13 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import member, meter, zk
+from app.commands import contracts, member, meter, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
-contracts_app = typer.Typer(no_args_is_help=True, help="Solidity sources and artifacts.")
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 session_app = typer.Typer(no_args_is_help=True, help="Sessions of a running marketplace.")
 app.add_typer(zk.app, name="zk")
-app.add_typer(contracts_app, name="contracts")
+app.add_typer(contracts.app, name="contracts")
 app.add_typer(db_app, name="db")
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
@@ -174,20 +173,6 @@ def show_session(session: int, url: Url = LOCAL, as_json: Json = False) -> None:
     if (proofs := s["proofs"])["expected"]:
         counts = ", ".join(f"{proofs[state]} {state}" for state in ("verified", "proven", "proving", "failed") if proofs[state])
         out.print(f"  deliveries to prove: {proofs['expected']}; {counts or 'none begun'}", highlight=False)
-
-
-@contracts_app.command("compile")
-def contracts_compile(
-    check: Annotated[bool, typer.Option("--check", help="Only compare with the committed artifacts.")] = False,
-) -> None:
-    """Compiles the Solidity sources into the committed artifacts.
-
-    Example: wattproof contracts compile --check
-    """
-    from contracts import compile as compiler
-
-    sys.argv = ["wattproof contracts compile", *(["--check"] if check else [])]
-    sys.exit(compiler.main())
 
 
 @db_app.command("upgrade")

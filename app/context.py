@@ -4,19 +4,16 @@ services.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 
 from eth_account import Account
 from sqlmodel import col, select
 
-from app import migrate
+from app import deployed, migrate
 from app.database import Database, Outbox, Promise, ZoneRow, known
 from app.errors import Refused
 from app.indexer import Indexer
@@ -26,19 +23,12 @@ from contracts.calls import Call
 from contracts.chain import Chain, anvil_binary, open_chain
 from contracts.chain_rpc import NodeChain
 from contracts.client import MarketClient
-from contracts.deploy import Deployment, VerifyingKey, ZoneSpec, deploy, verify
+from contracts.manifest import Deployment, ZoneSpec
 from market.session import Zone
 from oracle.forecast import DayForecast
 from oracle.workers import Workers
-from zk.compile import FORK
 from zk.files import write_whole
-from zk.keys import KeyPaths, ensure_key, read_info
-
-ROLES = ("operator", "metering", "guardian", "relayer")
-"""Keys that this process signs with. Each role has its own on a development chain."""
-
-INTERVALS = 24
-"""Intervals a day of the circuit that set-up makes a key for."""
+from zk.keys import KeyPaths
 
 
 @dataclass
@@ -78,6 +68,14 @@ class Context:
 
     def address(self, role: str) -> str:
         """Address that signs for a role."""
+        if role not in self.addresses:
+            raise Refused(
+                f"This marketplace does not act for the role {role}.",
+                status=409,
+                field=f"WATTPROOF_{role.upper()}_KEY",
+                expected="the role's key",
+                got="nothing",
+            )
         return self.addresses[role]
 
     def send(self, kind: str, role: str, call: Call, session: int | None = None) -> Outbox:
@@ -96,8 +94,20 @@ class Context:
         return row
 
     def refresh(self) -> None:
-        """Takes in what the chain has logged since the last time."""
+        """Takes in what the chain has logged since the last time, and notices what it has lost."""
+        self.relayer.recheck()
+        rebuilt = self.indexer.rebuilt
         self.indexer.sync()
+        if self.indexer.rebuilt != rebuilt:
+            self.forecasts.clear()  # they go by accounts' numbers, which may be others' now
+
+    def send_again(self) -> int:
+        """Sends what a reorganisation, or an earlier process, left unsent; returns how many transactions."""
+        self.refresh()
+        sent = self.relayer.flush()
+        if sent:
+            self.refresh()
+        return sent
 
     def follow_clock(self) -> list[str]:
         """Lets whoever follows the clock (the demonstration's community) do what it does; one at a time."""
@@ -134,7 +144,7 @@ class Context:
                 expected=f"one of the deployed circuits, {', '.join(map(str, self.deployment.circuits))}",
                 got=", ".join(map(str, self.settings.proof_sizes)),
             )
-        return tuple(proving_key(self.settings.zk_key, intervals, size) for size in sizes)
+        return tuple(deployed.proving_key(self.settings.zk_key, intervals, size) for size in sizes)
 
     def require_development(self, what: str) -> None:
         """Refuses `what` off development chains."""
@@ -148,18 +158,6 @@ class Context:
         self.workers.close()
         self.chain.close()
         self.database.close()
-
-
-@cache
-def proving_key(name: str, intervals: int, accounts: int = 1) -> KeyPaths:
-    """The key called `name` of the circuit for `accounts` accounts, checked once a process."""
-    return ensure_key(name, intervals, accounts)
-
-
-@cache
-def fork_key(name: str, intervals: int) -> KeyPaths:
-    """The key called `name` of the circuit of fork evidence for days of `intervals` intervals, checked once a process."""
-    return ensure_key(name, intervals, 1, kind=FORK)
 
 
 def build(
@@ -188,43 +186,12 @@ def _backend(wanted: str) -> str:
 
 
 def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
+    wanted = deployed.given(settings)
     database = Database(settings.url)
     migrate.upgrade(settings.url)
-    started_anew = None
-    remembered = database.get_meta("genesis")
-    if remembered is not None and remembered != chain.genesis:
-        kept = migrate.keep_copy(settings.url, remembered[2:10])
-        where = f"; what it held is kept in {kept.name}" if kept else ""
-        started_anew = f"The database belonged to another chain (genesis {remembered[:18]}...) and starts anew{where}."
-        migrate.reset(settings.url)
-    database.set_meta("genesis", chain.genesis)
-    keys = _keys(settings, chain)
+    started_anew = deployed.start_anew_elsewhere(settings, database, chain, wanted)
+    deployment, keys = deployed.market(settings, database, chain, zone, wanted)
     addresses = {role: Account.from_key(key).address for role, key in keys.items()}
-    manifest = database.get_meta("deployment")
-    if manifest is None:
-        if not chain.is_development:
-            raise Refused("Nothing is deployed on this chain.", field="chain", expected="a deployment", got=settings.chain)
-        for address in addresses.values():
-            chain.fund(address)
-        circuits = []
-        for size in sorted(set(settings.proof_sizes)):
-            key = proving_key(settings.zk_key, INTERVALS, size)
-            circuits.append(VerifyingKey(size, key.verifying_key().words(), read_info(key.info).development))
-        fork = fork_key(settings.zk_key, INTERVALS)
-        deployment = deploy(
-            chain,
-            keys["operator"],
-            circuits,
-            zone,
-            operator=addresses["operator"],
-            metering=addresses["metering"],
-            guardian=addresses["guardian"],
-            forks=[VerifyingKey(INTERVALS, fork.verifying_key().words(), read_info(fork.info).development)],
-        )
-        database.set_meta("deployment", deployment.to_json())
-    else:
-        deployment = Deployment.from_json(manifest)
-        verify(chain, deployment)
     if settings.data_dir.is_dir():  # for whoever replays beside this process
         write_whole(settings.data_dir / "deployment.json", deployment.to_json().encode())
         if isinstance(chain, NodeChain):
@@ -247,29 +214,7 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
     return context
 
 
-def _keys(settings: Settings, chain: Chain) -> dict[str, bytes]:
-    """A key for each role. Development chains get keys of their own, kept beside the database."""
-    if not chain.is_development:
-        if settings.operator_key is None:
-            raise Refused(
-                "A key is needed on this chain.", field="WATTPROOF_OPERATOR_KEY", expected="a private key", got="nothing"
-            )
-        return dict.fromkeys(ROLES, bytes.fromhex(settings.operator_key.get_secret_value().removeprefix("0x")))
-    text = _secret(
-        settings.data_dir / "development-keys.json", lambda: json.dumps({role: secrets.token_hex(32) for role in ROLES})
-    )
-    return {role: bytes.fromhex(key) for role, key in json.loads(text).items()}
-
-
 def _operator_token(settings: Settings) -> str:
     if settings.operator_token is not None:
         return settings.operator_token.get_secret_value()
-    return _secret(settings.data_dir / "operator.token", lambda: secrets.token_urlsafe(32)).strip()
-
-
-def _secret(path: Path, make: Callable[[], str]) -> str:
-    """The content of a file that only its owner can read, made at first use."""
-    if not path.exists():
-        write_whole(path, make().encode())
-        path.chmod(0o600)
-    return path.read_text()
+    return deployed.secret(settings.data_dir / "operator.token", lambda: secrets.token_urlsafe(32)).strip()

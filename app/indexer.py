@@ -4,13 +4,14 @@ the chain.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import delete, func
-from sqlmodel import Session, select
+from sqlalchemy import delete, func, update
+from sqlmodel import Session, col, select
 
 from app.database import (
     Account,
@@ -21,13 +22,13 @@ from app.database import (
     MarketSession,
     Meta,
     MeterKey,
-    Outbox,
     Promise,
+    Reading,
     SettledRow,
     ZoneRow,
 )
 from contracts import events
-from contracts.chain import Block, Log
+from contracts.chain import Block, ChainError, Log
 from contracts.client import MarketClient
 from contracts.deliveries import recorded_entries
 from contracts.units import Side
@@ -35,6 +36,10 @@ from contracts.units import Side
 log = logging.getLogger(__name__)
 
 _POSITION = "indexed"
+_ASIDE = "aside"
+
+ATTEMPTS = 5
+"""How often blocks are read again because the chain changed meanwhile."""
 
 
 class Indexer:
@@ -43,6 +48,8 @@ class Indexer:
     def __init__(self, database: Database, client: MarketClient) -> None:
         self.database = database
         self.client = client
+        self.rebuilt = 0
+        """How often everything was taken in anew."""
         self._lock = threading.Lock()
 
     def sync(self) -> int:
@@ -50,55 +57,84 @@ class Indexer:
 
         Blocks and position are stored together, so that a crash neither loses nor doubles an event. Where the chain no longer
         has the block that was taken in last (a reorganisation, or a development chain that lost its last second), everything is
-        taken in anew.
+        taken in anew. Events are taken in only if the block up to which they were read is still there afterwards: otherwise
+        they could be of two branches.
         """
         with self._lock:
-            latest = self.client.chain.block()
-            with self.database.session() as db:
-                row = db.get(Meta, _POSITION)
-                if row is not None and row.value == f"{latest.number} {latest.hash}":
+            for _ in range(ATTEMPTS):
+                latest = self.client.chain.block()
+                position = self._position()
+                if position == (latest.number, latest.hash):
                     return 0
-                local = {account.index: account.model_copy() for account in db.exec(select(Account)).all()}
-                following = self.client.deployment.block
-                if row is not None:
-                    number, block_hash = row.value.split()
-                    if self._has(int(number), block_hash, latest):
-                        following = int(number) + 1
-                    else:
-                        self._forget(db)
-                taken = 0
-                for found, event in self.client.events(following, latest.number):
-                    handler = _HANDLERS.get(type(event))
-                    if handler is not None:
-                        handler(db, event, found)
-                        db.flush()
-                        taken += 1
-                for account in db.exec(select(Account)).all():
-                    _keep_local(account, local.get(account.index))
-                    db.add(account)
-                db.merge(Meta(key=_POSITION, value=f"{latest.number} {latest.hash}"))
-            return taken
+                anew = position is not None and not self.client.chain.holds(*position)
+                first = self.client.deployment.block if position is None or anew else position[0] + 1
+                found = list(self.client.events(first, latest.number))
+                if self.client.chain.holds(latest.number, latest.hash):
+                    return self._take_in(found, latest, anew)
+        raise ChainError(f"the chain changed {ATTEMPTS} times while it was read; trying again helps")
 
-    def _has(self, number: int, block_hash: str, latest: Block) -> bool:
-        return number <= latest.number and self.client.chain.block(number).hash == block_hash
+    def _position(self) -> tuple[int, str] | None:
+        """Number and hash of the last block that was taken in."""
+        with self.database.session() as db:
+            row = db.get(Meta, _POSITION)
+        if row is None:
+            return None
+        number, block_hash = row.value.split()
+        return int(number), block_hash
+
+    def _take_in(self, found: list[tuple[Log, events.Event]], latest: Block, anew: bool) -> int:
+        taken = 0
+        with self.database.session() as db:
+            before = {account.index: account.model_copy() for account in db.exec(select(Account)).all()}
+            if anew:
+                self._forget(db)
+            for where, event in found:
+                handler = _HANDLERS.get(type(event))
+                if handler is not None:
+                    handler(db, event, where)
+                    db.flush()
+                    taken += 1
+            _keep_private(db, before)
+            db.merge(Meta(key=_POSITION, value=f"{latest.number} {latest.hash}"))
+        return taken
 
     def _forget(self, db: Session) -> None:
-        """Empties what is rebuilt from the chain; what was sent in blocks that are gone is sent again."""
+        """Empties what is rebuilt from the chain."""
         log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
         for table in (LogBatch, Promise, DeliveryRecord, Exemption, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
             db.execute(delete(table))
-        for row in db.exec(select(Outbox).where(Outbox.status == "confirmed")).all():
-            if row.transaction is not None and self.client.chain.receipt(row.transaction) is None:
-                row.status, row.block, row.gas_used = "signed", None, None
-                db.add(row)
-        db.flush()
         db.expire_all()
+        self.rebuilt += 1
 
 
-def _keep_local(account: Account, before: Account | None) -> None:
-    """The label is known here only: it outlives a rebuild where the account is still the same owner's."""
-    if before is not None and before.owner == account.owner:
-        account.label = before.label
+def _keep_private(db: Session, before: dict[int, Account]) -> None:
+    """What only this database knows of an account, its label and readings, belongs to its owner, not to its number.
+
+    After a reorganisation a number may be another's, and an owner may have another number, or none until the registration has
+    been sent again: until then its readings are set aside, under a negative number that no account has.
+    """
+    now = {account.index: account for account in db.exec(select(Account)).all()}
+    kept = db.get(Meta, _ASIDE)
+    aside: list[list[Any]] = json.loads(kept.value) if kept is not None else []
+    lowest = min([0, *(number for number, _, _ in aside)])
+    for index, old in before.items():
+        if index in now and now[index].owner == old.owner:
+            now[index].label = now[index].label or old.label
+            continue
+        lowest -= 1
+        db.execute(update(Reading).where(col(Reading.account) == index).values(account=lowest))
+        aside.append([lowest, old.owner, old.label])
+    fresh = [a for index, a in sorted(now.items()) if index not in before or before[index].owner != a.owner]
+    for account in fresh:
+        item = next((item for item in aside if item[1] == account.owner), None)
+        if item is not None:
+            db.execute(update(Reading).where(col(Reading.account) == item[0]).values(account=account.index))
+            account.label = item[2]
+            aside.remove(item)
+    for account in now.values():
+        db.add(account)
+    if aside or kept is not None:
+        db.merge(Meta(key=_ASIDE, value=json.dumps(aside)))
 
 
 def _zone(db: Session, event: events.ZoneAdded, _: Log) -> None:

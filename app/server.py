@@ -85,7 +85,7 @@ def serve(host: str, port: int, *, seed: bool, console: Console) -> None:
     try:
         if ctx.started_anew:
             console.print(ctx.started_anew, highlight=False)
-        if seed and ctx.chain.is_development:
+        if seed and ctx.chain.is_development and settings.deployment is None:
             seeding.seed(ctx, console)
         runner = Runner(ctx)
         runner.start()

@@ -25,8 +25,20 @@ class Settings(BaseSettings):
         "auto",
         description="'auto' (anvil when it is installed, else the in-process chain), 'anvil', 'tester', or the URL of a node.",
     )
+    deployment: Path | None = Field(
+        None,
+        description="Manifest of the market to serve, as `wattproof contracts deploy` writes it. Without one a development "
+        "chain gets a market of its own.",
+    )
     operator_key: SecretStr | None = Field(
-        None, description="Private key of the operator on a chain that is not a development one."
+        None, description="Private key of the operator of the manifest's market; it pays for gas as well."
+    )
+    metering_key: SecretStr | None = Field(
+        None, description="Private key of the metering role; without it meters are bound elsewhere."
+    )
+    guardian_key: SecretStr | None = Field(None, description="Private key of the guardian; without it it decides elsewhere.")
+    relayer_key: SecretStr | None = Field(
+        None, description="Private key that carries members' orders to the chain; the operator's without one. It holds no role."
     )
     operator_token: SecretStr | None = Field(
         None, description="Bearer token of operator endpoints; made and kept in data_dir without one."

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import rlp
 from eth_account import Account
-from eth_utils import to_checksum_address
+from eth_hash.auto import keccak
+from eth_utils import to_canonical_address, to_checksum_address
 
 from contracts.refusals import ContractRefusal
 
@@ -136,6 +138,10 @@ class Chain(ABC):
         """What a call returns on top of a block (the latest by default); raises `ContractRefusal`."""
 
     @abstractmethod
+    def created(self, creation: bytes, sender: str) -> bytes:
+        """Code of the contract that `sender` would get from creation code now; nothing is sent. Raises `ContractRefusal`."""
+
+    @abstractmethod
     def send_raw(self, raw: bytes) -> str:
         """Sends a prepared transaction, returns its hash; sending it again is harmless. `ChainError` if the chain refuses."""
 
@@ -172,6 +178,10 @@ class Chain(ABC):
     def now(self) -> int:
         """Time of the latest block."""
         return self.block().timestamp
+
+    def holds(self, number: int, block_hash: str) -> bool:
+        """Whether a block is still part of the chain, and so everything before it as well."""
+        return number <= self.block().number and self.block(number).hash == block_hash
 
     def prepare(
         self, to: str | None, data: bytes, key: bytes, gas: int | None = None, nonce: int | None = None, value: int = 0
@@ -221,6 +231,12 @@ class Chain(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def created_address(sender: str, nonce: int) -> str:
+    """Address of the contract that `sender` creates with its transaction `nonce`."""
+    packed = rlp.encode([to_canonical_address(sender), nonce])
+    return str(to_checksum_address(keccak(packed)[12:]))
 
 
 def anvil_binary() -> Path | None:

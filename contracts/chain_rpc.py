@@ -100,6 +100,9 @@ class NodeChain(Chain):
     def call(self, to: str, data: bytes, sender: str = ZERO_ADDRESS, block: int | None = None) -> bytes:
         return self._call(to, data, sender, block)
 
+    def created(self, creation: bytes, sender: str) -> bytes:
+        return self._call(None, creation, sender, None)
+
     def _call(self, to: str | None, data: bytes, sender: str, block: int | None) -> bytes:
         try:
             return _bytes(self._rpc("eth_call", _request(to, data, sender), _tag(block)))
@@ -161,7 +164,15 @@ class NodeChain(Chain):
         wanted: dict[str, Any] = {"address": list(addresses), "fromBlock": _tag(from_block), "toBlock": _tag(to_block)}
         if topics:
             wanted["topics"] = [["0x" + topic.hex() for topic in topics]]
-        return [_log(log) for log in self._rpc("eth_getLogs", wanted)]
+        try:
+            return [_log(log) for log in self._rpc("eth_getLogs", wanted)]
+        except RpcError:
+            # nodes limit how many blocks or events an answer may span, each in its own way
+            last = self.block().number if to_block is None else to_block
+            if last <= from_block:
+                raise
+            middle = (from_block + last) // 2
+            return self.logs(addresses, from_block, middle, topics) + self.logs(addresses, middle + 1, last, topics)
 
     def advance_to(self, timestamp: int) -> None:
         self.require_development("advance_to")

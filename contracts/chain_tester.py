@@ -12,13 +12,24 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.exceptions import OutOfGas
 from eth.vm.message import Message
 from eth_account import Account
 from eth_tester import PyEVMBackend
 from eth_utils import ValidationError, to_canonical_address, to_checksum_address
 
-from contracts.chain import MAX_TRANSACTION_GAS, ZERO_ADDRESS, Block, Chain, ChainError, Log, Receipt, Transaction
+from contracts.chain import (
+    MAX_TRANSACTION_GAS,
+    ZERO_ADDRESS,
+    Block,
+    Chain,
+    ChainError,
+    Log,
+    Receipt,
+    Transaction,
+    created_address,
+)
 from contracts.refusals import ContractRefusal, refusal
 
 BLOCK_GAS = 120_000_000
@@ -80,18 +91,32 @@ class TesterChain(Chain):
     def call(self, to: str, data: bytes, sender: str = ZERO_ADDRESS, block: int | None = None) -> bytes:
         with self._lock:
             header = self._head() if block is None else self._chain.get_canonical_block_header_by_number(block)
-            vm = self._chain.get_vm(at_header=header)
-            state, target, caller = vm.state, to_canonical_address(to), to_canonical_address(sender)
-            snapshot = state.snapshot()
-            try:
-                message = Message(CALL_GAS, target, caller, 0, data, state.get_code(target))
-                context = state.get_transaction_context_class()(gas_price=0, origin=caller)
-                computation = state.computation_class.apply_message(state, message, context)
-            finally:
-                state.revert(snapshot)
-            if computation.is_error:
-                raise _refusal(computation)
-            return bytes(computation.output)
+            state, target, caller = self._state(header), to_canonical_address(to), to_canonical_address(sender)
+            return self._run(state, Message(CALL_GAS, target, caller, 0, data, state.get_code(target)))
+
+    def created(self, creation: bytes, sender: str) -> bytes:
+        with self._lock:
+            state, caller = self._state(self._head()), to_canonical_address(sender)
+            target = to_canonical_address(created_address(sender, state.get_nonce(caller)))
+            message = Message(CALL_GAS, CREATE_CONTRACT_ADDRESS, caller, 0, b"", creation, create_address=target)
+            return self._run(state, message)
+
+    def _state(self, header: Any) -> Any:
+        return self._chain.get_vm(at_header=header).state
+
+    @staticmethod
+    def _run(state: Any, message: Message) -> bytes:
+        """What a message returns; the state stays as it is."""
+        snapshot = state.snapshot()
+        try:
+            context = state.get_transaction_context_class()(gas_price=0, origin=message.sender)
+            run = state.computation_class
+            computation = (run.apply_create_message if message.is_create else run.apply_message)(state, message, context)
+        finally:
+            state.revert(snapshot)
+        if computation.is_error:
+            raise _refusal(computation)
+        return bytes(computation.output)
 
     def send_raw(self, raw: bytes) -> str:
         with self._lock:

@@ -22,12 +22,12 @@ Manifest = Annotated[
 ]
 
 
-def wallet_key(path: Path | None) -> bytes:
-    """The private key, 32 bytes; no message shows anything of it."""
+def wallet_key(path: Path | None, variable: str = VARIABLE) -> bytes:
+    """The private key, 32 bytes, of a file or else of an environment variable; no message shows anything of it."""
     if path is None:
-        text, where = os.environ.get(VARIABLE, ""), VARIABLE
+        text, where = os.environ.get(variable, ""), variable
         if not text:
-            raise Refused("Which wallet?", field="key_file", expected=f"--key-file, or {VARIABLE}", got="neither")
+            raise Refused("Which wallet?", field="key_file", expected=f"--key-file, or {variable}", got="neither")
     else:
         where = str(path)
         try:

@@ -12,8 +12,9 @@ from typing import Literal
 
 from sqlmodel import Session, col, select
 
-from app.context import Context, fork_key
+from app.context import Context
 from app.database import Fork, MeterKey, Outbox
+from app.deployed import fork_key
 from app.outbox import enqueue
 from app.services import accounts
 from contracts.refusals import ContractRefusal

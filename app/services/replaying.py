@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.context import proving_key
+from app.deployed import proving_key
 from app.errors import Refused
 from app.settings import Settings
 from contracts import events

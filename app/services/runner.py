@@ -76,13 +76,15 @@ class Runner:
         self._thread.join(timeout=30)
 
     def _run(self) -> None:
-        moved = time.monotonic()
-        hour = self._ctx.now() // 3600
+        moved, seen = time.monotonic(), self._ctx.now()
+        hour = seen // 3600
         while not self._stop.wait(self._every):
             try:
                 if self._ctx.chain.is_development and time.monotonic() - moved >= self._clock_every:
                     passed, moved = time.monotonic() - moved, time.monotonic()
-                    self._ctx.chain.advance_to(self._ctx.now() + round(passed))
+                    self._ctx.chain.advance_to(seen + round(passed))  # nothing happens on a node that mines by the clock
+                    seen = self._ctx.now()
+                self._ctx.send_again()
                 done = run_due(self._ctx, patient=True)
                 if done or self._ctx.now() // 3600 != hour:
                     hour = self._ctx.now() // 3600

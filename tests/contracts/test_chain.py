@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts_world import GENESIS, address_of, key_of
 
 from contracts.artifacts import load
 from contracts.chain import MAX_TRANSACTION_GAS, Chain, ChainError, open_chain
-from contracts.chain_rpc import AnvilChain, NodeChain
+from contracts.chain_rpc import AnvilChain, NodeChain, RpcError
 from contracts.refusals import ContractRefusal
 
 ROOT = Path(__file__).parent.parent.parent
@@ -174,3 +175,41 @@ def test_anvil_is_the_same_chain_after_any_number_of_restarts(tmp_path: Path) ->
     assert len(seen) == 1
     with AnvilChain(GENESIS, tmp_path / "other.json") as other:
         assert other.genesis not in seen
+
+
+def test_what_creation_code_would_become(chain: Chain, token: str) -> None:
+    """Also what a constructor refuses, and without anything being left behind."""
+    sender, before = address_of("nobody"), chain.block().number
+    assert chain.created(TOKEN.creation(), sender) == chain.code(token)
+    with pytest.raises(ContractRefusal) as caught:
+        chain.created(load("Deliveries").creation(sender, sender, sender, 25, []), sender)
+    assert caught.value.error_name == "DayLengthNotSupported"
+    assert (chain.block().number, chain.nonce(sender)) == (before, 0)
+
+
+def test_which_blocks_the_chain_holds(chain: Chain, token: str) -> None:
+    head = chain.block()
+    assert chain.holds(head.number, head.hash) and chain.holds(0, chain.genesis)
+    assert not chain.holds(head.number, chain.genesis) and not chain.holds(head.number + 1, head.hash)
+
+
+@pytest.mark.needs("anvil")
+def test_a_node_that_answers_for_few_blocks_only_is_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with AnvilChain(GENESIS) as chain:
+        chain.fund(address_of("anna"))
+        token = chain.transact(None, TOKEN.creation(), key_of("anna")).contract
+        assert token
+        for number in range(9):
+            chain.transact(token, MINT.call(address_of("anna"), number), key_of("anna"))
+        whole, real = chain.logs([token], 0), chain._rpc
+
+        def limited(method: str, *parameters: Any) -> Any:
+            if method == "eth_getLogs":
+                first, last = parameters[0]["fromBlock"], parameters[0]["toBlock"]
+                if last == "latest" or int(last, 16) - int(first, 16) >= 3:
+                    raise RpcError(method, -32005, "query exceeds max block range", None)
+            return real(method, *parameters)
+
+        monkeypatch.setattr(chain, "_rpc", limited)
+        assert len(whole) == 9 and chain.logs([token], 0) == whole
+        assert chain.logs([token], 3, 6) == [log for log in whole if 3 <= log.block <= 6]

@@ -92,7 +92,7 @@ def test_another_chain_code_or_role_is_noticed(chain: Chain, deployment: Deploym
     with pytest.raises(DeploymentError, match="Vault: expected code"):
         verify(chain, dataclasses.replace(deployment, contracts=swapped))
     older = {name: address for name, address in deployment.contracts.items() if name != "Forks"}
-    with pytest.raises(DeploymentError, match="Forks: not in the manifest"):
+    with pytest.raises(DeploymentError, match=r"Forks: expected an address, got none in the manifest"):
         verify(chain, dataclasses.replace(deployment, contracts=older))
     powerless = {**deployment.contracts, "Forks": deployment.contracts["Settlement"]}
     hashes = {**deployment.code_hashes, "Forks": deployment.code_hashes["Settlement"]}

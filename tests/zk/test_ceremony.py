@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
 
 BEACON = "00" * 31 + "2a"
 DEPLOYER = b"\x11" * 32
+OTHERS = ("0x" + "11" * 20, "0x" + "22" * 20)
 
 
 @dataclass(frozen=True)
@@ -411,7 +412,16 @@ def test_a_development_key_stays_off_public_chains(public: tuple[Chain, str], im
         with pytest.raises(
             DeploymentError, match=r"chain 1 takes no development keys.*Import a ceremony's key.*Nothing was sent"
         ):
-            deploy(chain, DEPLOYER, [circuit], ZoneSpec(3600, 60), operator=own, metering=own, token=token)
+            deploy(
+                chain,
+                DEPLOYER,
+                [circuit],
+                ZoneSpec(3600, 60),
+                operator=own,
+                metering=OTHERS[0],
+                guardian=OTHERS[1],
+                token=token,
+            )
     assert (chain.nonce(own), chain.balance(own), chain.block().number) == before
 
 
@@ -422,7 +432,9 @@ def test_the_ceremonys_key_deploys_on_a_public_chain(public: tuple[Chain, str], 
     own = Account.from_key(DEPLOYER).address
     info, words = read_info(imported.info), imported.verifying_key().words()
     circuit = VerifyingKey(info.accounts, words, info.development)
-    deployment = deploy(chain, DEPLOYER, [circuit], ZoneSpec(3600, 60), operator=own, metering=own, token=token)
+    deployment = deploy(
+        chain, DEPLOYER, [circuit], ZoneSpec(3600, 60), operator=own, metering=OTHERS[0], guardian=OTHERS[1], token=token
+    )
     verifier = deployment.contracts["Verifier1"]
     functions = load("Groth16Verifier").functions
     assert functions["development"].result(chain.call(verifier, functions["development"].call())) is False
