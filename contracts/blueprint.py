@@ -25,6 +25,7 @@ SETTLEMENT_ROLE = keccak(b"SETTLEMENT")
 DELIVERIES_ROLE = keccak(b"DELIVERIES")
 FORKS_ROLE = keccak(b"FORKS")
 REPLACEMENT_ROLE = keccak(b"REPLACEMENT")
+DSO_ROLE = keccak(b"DSO")
 
 ROLE_NAMES = {
     DEFAULT_ADMIN_ROLE: "ADMIN",
@@ -36,7 +37,11 @@ ROLE_NAMES = {
     DELIVERIES_ROLE: "DELIVERIES",
     FORKS_ROLE: "FORKS",
     REPLACEMENT_ROLE: "REPLACEMENT",
+    DSO_ROLE: "DSO",
 }
+
+OPEN_ROLES = (DSO_ROLE,)
+"""Roles that the operator gives and takes while the market runs: whoever holds them is no difference."""
 
 VERIFIERS = {"Verifier": "Deliveries", "ForkVerifier": "Forks"}
 """Which contract asks the verifiers of a prefix; its `verifierOf(size)` names them."""
@@ -79,7 +84,15 @@ class Parameter:
     what: str
 
 
-PARAMETERS: tuple[Parameter, ...] = ()
+PARAMETERS = (
+    Parameter("guard k", 5_000_000, "half the width of the price guard's band in spreads, ppm"),
+    Parameter("guard floor", 10_000, "least spread, micro-euro per kWh"),
+    Parameter("guard floor ppm", 100_000, "least spread, ppm of the median"),
+    Parameter("guard history", 7, "prices that an hour type needs for a band, at most 28"),
+    Parameter("guard volume", 500, "Wh from which on a price counts"),
+    Parameter("block improvement", 1_000, "ppm by which a block proposal must raise the best welfare"),
+    Parameter("block bond", 1_000_000, "micro-euro that a block proposal locks"),
+)
 """Numbers that whoever deploys may choose; arguments name them."""
 
 TABLE = (
@@ -87,8 +100,16 @@ TABLE = (
     Contract("Accounts", ("deployer", "Zones")),
     Contract("Vault", ("deployer", "Token", "Accounts")),
     Contract("FlexMarket", ("deployer", "Accounts", "Zones", "Vault")),
+    Contract(
+        "PriceGuard",
+        ("FlexMarket", "Zones", "guard k", "guard floor", "guard floor ppm", "guard history", "guard volume"),
+    ),
+    Contract("Clearing", ("FlexMarket", "Accounts", "Vault", "PriceGuard")),
+    Contract("BlockClearing", ("FlexMarket", "Accounts", "Vault", "PriceGuard", "block improvement", "block bond")),
+    Contract("FlexRequests", ("FlexMarket", "Accounts", "Vault")),
     Contract("Deliveries", ("Accounts", "Zones", "FlexMarket", "day intervals", "statement circuits")),
     Contract("Settlement", ("FlexMarket", "Vault")),
+    Contract("Replacement", ("FlexMarket", "Accounts", "Vault", "Settlement")),
     Contract("Forks", ("Accounts", "Zones", "fork circuits")),
 )
 """In the order of creation: whatever an argument names stands above, or is the token or a verifier."""
@@ -96,18 +117,29 @@ TABLE = (
 GRANTS = (
     Grant("Zones", OPERATOR_ROLE, "operator"),
     Grant("Accounts", METERING_ROLE, "metering"),
-    Grant("Accounts", MARKET_ROLE, "FlexMarket"),
     Grant("Accounts", FORKS_ROLE, "Forks"),
+    Grant("Accounts", MARKET_ROLE, "Clearing"),
+    Grant("Accounts", MARKET_ROLE, "BlockClearing"),
+    Grant("Accounts", MARKET_ROLE, "FlexRequests"),
+    Grant("Accounts", MARKET_ROLE, "Replacement"),
     Grant("Vault", MARKET_ROLE, "FlexMarket"),
-    Grant("Vault", SETTLEMENT_ROLE, "Settlement"),
+    Grant("Vault", MARKET_ROLE, "Clearing"),
+    Grant("Vault", MARKET_ROLE, "BlockClearing"),
+    Grant("Vault", MARKET_ROLE, "FlexRequests"),
+    Grant("Vault", MARKET_ROLE, "Replacement"),
+    Grant("Vault", MARKET_ROLE, "Settlement"),
     Grant("FlexMarket", OPERATOR_ROLE, "operator"),
     Grant("FlexMarket", GUARDIAN_ROLE, "guardian"),
     Grant("FlexMarket", SETTLEMENT_ROLE, "Settlement"),
     Grant("FlexMarket", DELIVERIES_ROLE, "Deliveries"),
+    Grant("FlexMarket", REPLACEMENT_ROLE, "Replacement"),
 )
-"""Every role after deployment, beside the administrator's on each contract of `GOVERNED`."""
+"""Every role after deployment, beside the administrator's on each contract of `GOVERNED` and the `OPEN_ROLES`."""
 
-SETTINGS: tuple[Setting, ...] = ()
+SETTINGS = tuple(
+    Setting("FlexMarket", "setResults", "resultsOf", (mode,), name)
+    for mode, name in enumerate(("Clearing", "Clearing", "BlockClearing", "FlexRequests"))
+)
 
 CONTRACTS = tuple(contract.name for contract in TABLE)
 """Contracts of every market, beside token and verifiers."""

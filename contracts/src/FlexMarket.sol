@@ -55,6 +55,7 @@ contract FlexMarket is Sessions, EIP712 {
         Sessions(accounts_, zones_, vault_)
     {
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
+        _setRoleAdmin(DSO_ROLE, OPERATOR_ROLE);
     }
 
     /// @notice Places a batch of entries for accounts of which the caller is owner or delegate.

@@ -15,6 +15,8 @@ abstract contract Sessions is AccessControl {
 
     bytes32 public constant OPERATOR_ROLE = keccak256("OPERATOR");
     bytes32 public constant SETTLEMENT_ROLE = keccak256("SETTLEMENT");
+    /// @notice Held by who may open requests (FlexRequests); the operator gives it, since a request keeps intervals from other sessions.
+    bytes32 public constant DSO_ROLE = keccak256("DSO");
     /// @notice Held by the contracts that may take a session's proofs.
     bytes32 public constant DELIVERIES_ROLE = keccak256("DELIVERIES");
 

@@ -2,16 +2,16 @@
 pragma solidity 0.8.37;
 
 import {BaselineDays} from "../BaselineDays.sol";
-import {ClearingCheck, ISold} from "../ClearingCheck.sol";
+import {ClearingPass, Pass} from "../ClearingPass.sol";
 import {OrderWords} from "../OrderWords.sol";
+import {IAccounts} from "../Protocol.sol";
 import {RuleSet} from "../RuleSet.sol";
 
 /// @title LibraryHarness: many cases of a pure rule in one call, for the tests
-contract LibraryHarness is ISold {
+contract LibraryHarness {
     struct BookCase {
         uint256 mask;
         OrderWords.Rules rules;
-        uint256 entries;
         uint256[] words;
         uint256[] live;
         uint256[] hints;
@@ -21,6 +21,7 @@ contract LibraryHarness is ISold {
     mapping(uint256 account => uint256) private _sold;
     mapping(uint256 group => bytes32) private _groups;
 
+    /// @notice What the clearing asks of Accounts.
     function sold(uint256 account, uint256) external view returns (uint256) {
         return _sold[account];
     }
@@ -29,11 +30,12 @@ contract LibraryHarness is ISold {
     function clearMany(BookCase[] calldata books, uint256[][] calldata certificates) external returns (bool[][] memory accepted) {
         accepted = new bool[][](books.length);
         for (uint256 i; i < books.length; ++i) {
-            if (books[i].words.length != 0) OrderWords.check(books[i].words, books[i].rules);
-            uint256 size = books[i].rules.intervals;
+            BookCase calldata book = books[i];
+            if (book.words.length != 0) OrderWords.check(OrderWords.load(book.words), book.rules);
+            uint256 size = book.rules.intervals;
             accepted[i] = new bool[](certificates[i].length / size);
             for (uint256 k; k < accepted[i].length; ++k) {
-                try this.check(books[i], certificates[i][k * size:(k + 1) * size]) {
+                try this.check(book, certificates[i][k * size:(k + 1) * size]) {
                     accepted[i][k] = true;
                 } catch {}
             }
@@ -43,15 +45,26 @@ contract LibraryHarness is ISold {
     /// @notice One certificate; returns the hashes of the groups of rows.
     function check(BookCase calldata book, uint256[] calldata certificate) external returns (bytes32[] memory groups) {
         for (uint256 i; i < book.sold.length; i += 2) _sold[book.sold[i]] = book.sold[i + 1];
-        ClearingCheck.Book memory known = ClearingCheck.Book(book.mask, 0, book.entries, ISold(address(this)), book.sold.length != 0);
-        uint256 number = ClearingCheck.run(known, book.rules, book.words, certificate, book.live, book.hints, _groups);
+        Pass memory pass;
+        (pass.certificate, pass.live, pass.words, pass.hints) = (certificate, book.live, book.words, book.hints);
+        pass.sizes = new uint256[](book.words.length == 0 ? 0 : 1);
+        if (book.words.length != 0) pass.sizes[0] = book.words.length;
+        uint256 number = this.clear(book.rules.intervals, book.mask, book.sold.length != 0, pass);
         for (uint256 i; i < book.sold.length; i += 2) delete _sold[book.sold[i]];
         groups = new bytes32[](number);
         for (uint256 i; i < number; ++i) groups[i] = _groups[i];
     }
 
+    /// @notice A competitive pass over a whole log; returns the number of groups.
+    function clear(uint256 intervals_, uint256 mask, bool anySold, Pass calldata pass) external returns (uint256) {
+        ClearingPass.Frame memory frame;
+        (frame.intervals, frame.mask, frame.anySold, frame.accounts) = (intervals_, mask, anySold, IAccounts(address(this)));
+        ClearingPass.run(frame, pass, _groups);
+        return ClearingPass.close(frame, pass, _groups);
+    }
+
     function orders(uint256[] calldata words, OrderWords.Rules calldata rules) external pure returns (uint256[] memory) {
-        return OrderWords.check(words, rules);
+        return OrderWords.check(OrderWords.load(words), rules);
     }
 
     function admissible(uint256[] calldata working, uint256[] calldata events, uint256[] calldata day, uint256[] calldata fromDay)
