@@ -19,7 +19,7 @@ abstract contract DeliveryActs is Stage {
         Held storage held = _held[_recent(dice)];
         if (!market.progress(held.id).cleared) return;
         Terms memory agreed = market.terms(held.id);
-        if (vm.getBlockTimestamp() < agreed.deliveryEnd && dice.once(3)) vm.warp(agreed.deliveryEnd);
+        if (dice.once(4)) _leap(dice, agreed.deliveryEnd);
         uint256[] memory entries = _entries(dice, held);
         if (entries.length == 0) return;
         Deliveries.Batch[] memory batches = new Deliveries.Batch[](1);

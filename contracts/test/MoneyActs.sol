@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Vault} from "../src/Vault.sol";
+import {Dice} from "./Cheats.sol";
 import {Stage} from "./Stage.sol";
 
 /// @title MoneyActs: money that goes in and out, and that nobody takes from another
@@ -55,6 +56,6 @@ abstract contract MoneyActs is Stage {
     }
 
     function pass(uint256 time) external watched {
-        vm.warp(vm.getBlockTimestamp() + within(time, 1, time % 7 == 0 ? 9 days : 20 minutes));
+        _leap(Dice.State(time), vm.getBlockTimestamp() + within(time, 1, time % 4 == 0 ? 9 days : 20 minutes));
     }
 }

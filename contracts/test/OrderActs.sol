@@ -33,7 +33,7 @@ abstract contract OrderActs is Stage {
         if (market.paused() || _unfinished() >= 4) return;
         uint256 mask;
         uint256 mode = dice.roll(0, 1);
-        for (uint256 n = dice.roll(1, mode == 1 ? 3 : 5); n != 0; --n) mask |= 1 << dice.roll(8, 17);
+        for (uint256 n = dice.roll(1, mode == 1 ? 3 : 5); n != 0; --n) mask |= 1 << dice.roll(8, 13);
         SessionRequest memory wanted = request(dice.roll(20, 22), uint96(mask));
         (wanted.priceCap, wanted.minQuantity) = (uint32(Books.TOP), uint24(dice.roll(0, 1) * 10));
         (wanted.direction, wanted.mode) = (uint8(dice.roll(0, 1)), uint8(mode));
@@ -143,7 +143,7 @@ abstract contract OrderActs is Stage {
             if (k != 0 && dice.once(4)) continue;
             if (held.mode == 1) made.quantities[k] = UNIT * dice.roll(1, 3);
             else made.quantities[k] = small ? dice.roll(11, 40) : dice.roll(11, 3_000_000);
-            made.limits[k] = made.side == 0 ? dice.roll(4, Books.TOP) : dice.roll(0, 9);
+            made.limits[k] = made.side == 0 ? dice.roll(4, Books.TOP) : made.reserve ? dice.roll(4, Books.TOP) : dice.roll(0, 9);
         }
         made.lock = Books.lockOf(made, Books.TOP, COLLATERAL);
     }
@@ -164,7 +164,7 @@ abstract contract OrderActs is Stage {
 
     function cancel(uint256 seed) external watched {
         Dice.State memory dice = Dice.State(seed);
-        if (!dice.once(4)) return;
+        if (!dice.once(6)) return;
         (bool found, uint256 index) = _pick(dice, State.Open, false);
         if (!found) return;
         vm.prank(OPERATOR);
@@ -174,7 +174,7 @@ abstract contract OrderActs is Stage {
 
     function pauseOrResume(uint256 seed) external watched {
         bool paused = market.paused();
-        if (!paused && seed % 8 != 0) return;
+        if (!paused && seed % 16 != 0) return;
         vm.prank(OPERATOR);
         market.setPaused(!paused);
         _did("pause");

@@ -33,8 +33,8 @@ abstract contract RequestActs is OrderActs {
 
     function openRequest(uint256 seed) external watched {
         Dice.State memory dice = Dice.State(seed);
-        if (_unfinished() >= 4) return;
-        uint256 mask = (1 << dice.roll(8, 17)) | (1 << dice.roll(8, 17));
+        if (_unfinished() >= 4 || !dice.once(3)) return;
+        uint256 mask = (1 << dice.roll(8, 13)) | (1 << dice.roll(8, 13));
         SessionRequest memory wanted = request(dice.roll(20, 22), uint96(mask));
         (wanted.mode, wanted.priceCap, wanted.direction) = (3, uint32(Books.TOP), uint8(dice.roll(0, 1)));
         if (dice.once(2)) (wanted.feePpm, wanted.feeAccount) = (uint24(dice.roll(1, 100_000)), uint32(FEES));

@@ -47,7 +47,7 @@ abstract contract ResultActs is Stage {
         (found, index) = _pick(dice, State.Closed, false);
         if (found) return (found, index);
         (found, index) = _pick(dice, State.Open, false);
-        if (!found || dice.once(2)) return (false, 0);
+        if (!found || !dice.once(6)) return (false, 0);
         vm.warp(market.terms(_held[index].id).gateClose);
         return (market.state(_held[index].id) == State.Closed, index);
     }

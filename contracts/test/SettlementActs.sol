@@ -38,7 +38,7 @@ abstract contract SettlementActs is Stage {
         Progress memory reached = market.progress(held.id);
         if (!reached.cleared || reached.underReview || reached.uncommitted != 0 || reached.groups == 0) return;
         Terms memory agreed = market.terms(held.id);
-        if (dice.once(8) && vm.getBlockTimestamp() <= agreed.proofDeadline) vm.warp(agreed.proofDeadline + 1);
+        if (dice.once(8)) _leap(dice, agreed.proofDeadline + 1);
         Call memory call;
         call.late = vm.getBlockTimestamp() > agreed.proofDeadline;
         (call.deliveryEnd, call.feePpm) = (agreed.deliveryEnd, agreed.feePpm);

@@ -93,11 +93,11 @@ abstract contract World is Door {
         market.setResults(3, requests);
     }
 
-    /// @dev Circuits for 1, 2, 4 and 100 accounts.
+    /// @dev Circuits for 1, 2, 4, 50 and 100 accounts.
     function _circuits(IVerifier verifier) private pure returns (Deliveries.Circuit[] memory circuits) {
-        circuits = new Deliveries.Circuit[](4);
-        uint256[4] memory sizes = [uint256(1), 2, 4, 100];
-        for (uint256 i; i < 4; ++i) circuits[i] = Deliveries.Circuit(sizes[i], verifier);
+        circuits = new Deliveries.Circuit[](5);
+        uint256[5] memory sizes = [uint256(1), 2, 4, 50, 100];
+        for (uint256 i; i < 5; ++i) circuits[i] = Deliveries.Circuit(sizes[i], verifier);
     }
 
     /// @inheritdoc Door
