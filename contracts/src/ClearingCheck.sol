@@ -50,9 +50,6 @@ library ClearingCheck {
             uint256 size = 2 * side + 256 * ((intervals + 7) / 8);
             assembly ("memory-safe") {
                 records := mload(0x40)
-                // In front of the records: a one in each slot, as code would have to build this number again at every use.
-                mstore(records, 0x1000000000000010000000000000100000000000001)
-                records := add(records, 0x20)
                 mstore(0x40, add(records, size))
                 calldatacopy(records, calldatasize(), size)
             }
@@ -129,28 +126,23 @@ library ClearingCheck {
         unchecked {
             uint256 stepBytes = ((intervals + 3) / 4) * 32;
             uint256 sideBytes = stepBytes * (BLOCK / 32);
-            uint256 ones;
-            assembly ("memory-safe") {
-                ones := mload(sub(records, 0x20))
+            if (side != 0) {
+                _fill(records + sideBytes, MAX_PRICE, body, stepBytes, end, fills);
+                return 0;
             }
-            _fill(records + side * sideBytes, side * MAX_PRICE * ones, ones, body, stepBytes, end, fills);
-            if (side != 0) return 0;
+            _fill(records, 0, body, stepBytes, end, fills);
             return _cost(fills, fills + ((intervals + 7) / 8) * 32, records + 2 * sideBytes);
         }
     }
 
-    /// @param flips in each slot 0 for bids, 2^32-1 for offers
-    /// @param ones in each slot 1
-    function _fill(uint256 records, uint256 flips, uint256 ones, uint256 body, uint256 stepBytes, uint256 end, uint256 fills)
-        private
-        pure
-    {
+    /// @param flip 0 for bids, 2^32-1 for offers
+    function _fill(uint256 records, uint256 flip, uint256 body, uint256 stepBytes, uint256 end, uint256 fills) private pure {
         assembly ("memory-safe") {
-            // The four fills of the body word `x`, moved together to 32 bits each.
-            function four(block_, x, flips_, ones_) -> lanes {
-                let limits := xor(and(shr(24, x), mul(ones_, 0xffffffff)), flips_)
-                let whole := and(shr(32, add(limits, mload(block_))), ones_)
-                let edge := xor(and(shr(32, add(limits, mload(add(block_, 0x20)))), ones_), whole)
+            // The four fills of the body word `x`, moved together to 32 bits each. `ones` has a one in each slot, `flips` in each slot `flip`.
+            function four(block_, x, flips, ones) -> lanes {
+                let limits := xor(and(shr(24, x), mul(ones, 0xffffffff)), flips)
+                let whole := and(shr(32, add(limits, mload(block_))), ones)
+                let edge := xor(and(shr(32, add(limits, mload(add(block_, 0x20)))), ones), whole)
                 lanes := and(x, mul(whole, 0xffffff))
                 if edge { lanes := or(lanes, edges(block_, x, limits, edge)) }
                 mstore(add(block_, 0x40), add(mload(add(block_, 0x40)), lanes))
@@ -189,15 +181,17 @@ library ClearingCheck {
                 }
             }
 
+            let ones := 0x1000000000000010000000000000100000000000001
+            flip := mul(flip, ones)
             for {} lt(body, end) {} {
                 let block_ := records
                 let to := fills
                 for { let last := add(body, stepBytes) } lt(body, last) {} {
-                    let lanes := four(block_, mload(body), flips, ones)
+                    let lanes := four(block_, mload(body), flip, ones)
                     block_ := add(block_, 0xe0)
                     body := add(body, 0x20)
                     if lt(body, last) {
-                        lanes := or(lanes, shl(128, four(block_, mload(body), flips, ones)))
+                        lanes := or(lanes, shl(128, four(block_, mload(body), flip, ones)))
                         block_ := add(block_, 0xe0)
                         body := add(body, 0x20)
                     }

@@ -122,7 +122,9 @@ library CooperativeCheck {
         unchecked {
             uint256 stepBytes = ((intervals + 3) / 4) * 32;
             uint256 gross = fills + 32 * ((intervals + 7) / 8);
-            filled = _fill(records + side * intervals * RECORD, key, side, body, stepBytes, end, fills, gross);
+            // Two calls, so that the compiler leaves the function where it is: all in one would not fit its stack.
+            if (side == 0) filled = _fill(records, key, 0, body, stepBytes, end, fills, gross);
+            else filled = _fill(records + intervals * RECORD, key, MAX_PRICE, body, stepBytes, end, fills, gross);
             if (filled && side == 0) cost = _cost(gross, gross + stepBytes);
         }
     }
@@ -130,7 +132,7 @@ library CooperativeCheck {
     function _fill(
         uint256 records,
         bytes32 key,
-        uint256 side,
+        uint256 flip,
         uint256 body,
         uint256 stepBytes,
         uint256 end,
@@ -139,8 +141,8 @@ library CooperativeCheck {
     ) private pure returns (bool filled) {
         assembly ("memory-safe") {
             // The entries of the body word `x`, from the interval of `record` on: into the fingerprint, and what takes a fill into the sums.
-            // Returns the fills, 32 bits each, and what they come to, 64 bits each. `flip` turns the price of an offer as in ClearingCheck.
-            function four(record, flip, x) -> filled_, gross_ {
+            // Returns the fills, 32 bits each, and what they come to, 64 bits each. `flip_` turns the price of an offer as in ClearingCheck.
+            function four(record, flip_, x) -> filled_, gross_ {
                 for { let k := 0 } x {
                     k := add(k, 1)
                     x := shr(56, x)
@@ -152,7 +154,7 @@ library CooperativeCheck {
                     mstore(0x20, price)
                     let print := add(record, 0xc0)
                     mstore(print, add(mload(print), mul(q, shr(128, shl(128, keccak256(0, 0x40))))))
-                    let good := xor(price, flip)
+                    let good := xor(price, flip_)
                     if lt(good, mload(record)) { continue }
                     if eq(good, mload(record)) {
                         let rest := mload(add(record, 0x60))
@@ -163,7 +165,7 @@ library CooperativeCheck {
                     filled_ := or(filled_, shl(shl(5, k), q))
                     mstore(add(record, 0x40), add(mload(add(record, 0x40)), q))
                     let share := mload(add(record, 0x20))
-                    switch flip
+                    switch flip_
                     case 0 {
                         if iszero(gt(price, share)) { continue } // pays nothing
                         price := mul(sub(price, share), q)
@@ -176,7 +178,6 @@ library CooperativeCheck {
             }
 
             mstore(0, key)
-            let flip := mul(side, 0xffffffff)
             for {} lt(body, end) {} {
                 let j := 0
                 for { let last := add(body, stepBytes) } lt(body, last) { body := add(body, 0x20) } {

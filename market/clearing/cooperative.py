@@ -147,7 +147,7 @@ def _share(filled: Integers, limits: Integers, bids: Flags) -> int:
     amounts, prices = filled[bids], limits[bids]
     surplus = _worth(amounts, prices) - _worth(filled[~bids], limits[~bids])
     least, most = surplus // (2 * volume), surplus // volume
-    if least <= int(prices[amounts > 0].min()):
+    if least < int(prices[amounts > 0].min()):
         return least
     while least < most:
         middle = (least + most + 1) // 2
