@@ -195,8 +195,9 @@ contract ReplacementTest is Settling {
         change.failing.group = 1;
         change.failing.rows = rowsB;
         (change.reserve.rows, change.failing.row, change.reserve.row) = (new uint256[](0), 1, 1);
+        Replacement.Consent memory consent = _consent(0x100, 1, 9000, owner);
         refused(Replacement.SameRow.selector);
-        replacement.replaceByConsent(change, _consent(0x100, 1, 9000, owner));
+        replacement.replaceByConsent(change, consent);
     }
 
     function test_rows_of_one_group() external {
@@ -234,10 +235,10 @@ contract ReplacementTest is Settling {
     }
 
     function test_only_between_live_offers_and_live_reserves() external {
-        rowsB[0] &= ~uint256(1 << 195);
+        // no reserve any more, and so without its body
+        rowsB = [rowsB[0] & ~uint256(1 << 195), 0];
         market.amend(SESSION, 1, hash(rowsB));
-        refused(Replacement.NotAReserve.selector);
-        this.tryConsent(0x100, _consent(0x100, 1, 9000, owner));
+        _refuses(0x100, _consent(0x100, 1, 9000, owner), Replacement.NotAReserve.selector);
         rowsA[0] &= ~uint256(1 << 192);
         market.amend(SESSION, 0, hash(rowsA));
         _refuses(0x100, _consent(0x100, 1, 9000, owner), Replacement.NotASeller.selector);
