@@ -72,7 +72,7 @@ class Street:
 
 
 def measure() -> list[Row]:
-    """Order entry, clearing and settlement, then per number of accounts the gas of an account's proof: one proof a call, and two."""
+    """Order entry, clearing and settlement; then, per number of accounts, the gas of an account's proof."""
     large = os.environ.get("WATTPROOF_BENCH_LARGE") == "1"
     sizes = (1, 10, 32) if large else (1, 10)
     keys = [ensure_development_key(T, size) for size in sizes]

@@ -1,5 +1,5 @@
-"""Gas of a session around its proofs: order entry, clearing, settlement. 50 bids and 50 offers of 24 intervals each; sellers deliver by
-real proofs. Beside each figure its floor: what the transaction, its calldata, its event and its storage cost at least.
+"""Gas of a session around its proofs: order entry, clearing, settlement. 50 bids and 50 offers of 24 intervals each; sellers
+deliver by real proofs. Beside each figure its floor: what transaction, calldata, event and storage cost at least.
 """
 
 from __future__ import annotations
@@ -196,6 +196,6 @@ def _rows(metric: str, used: int, per: int, target: float | None, note: str, flo
             round(floor / per, 1),
             "gas",
             None,
-            f"transaction, calldata, event, slots; {used / floor:.2f} times it",
+            f"{used / floor:.2f} times what transaction, calldata, event and slots cost",
         ),
     ]
