@@ -1,5 +1,5 @@
-"""Cooperative clearing on random logs: engine = brute force, the checker accepts that and nothing near it, chunks of any size leave
-the same."""
+"""Cooperative clearing on random logs: engine = brute force, the checker accepts that and nothing near it, chunks of any size
+leave the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ PRICES = st.one_of(st.integers(0, 6), st.sampled_from([0, 1, 40]))
 Log = tuple[OrderBook, dict[int, int]]
 
 
-def book_of(orders: list[ScheduleOrder], mask: int, mode: Mode, excluded: frozenset[tuple[int, Side]] = frozenset()) -> OrderBook:
+def book_of(
+    orders: list[ScheduleOrder], mask: int, mode: Mode, excluded: frozenset[tuple[int, Side]] = frozenset()
+) -> OrderBook:
     return OrderBook(replace(terms_for(mask), mode=mode), tuple(orders), excluded)
 
 
@@ -165,7 +167,10 @@ def test_any_cut_of_the_log_leaves_the_same(log: Log, data: st.DataObject) -> No
         assert (record.filled, record.rest) == (certificate.volume, 0)
         if isinstance(cleared, CooperativeClearing):
             assert record.gross == (certificate.buyers if k < len(intervals) else certificate.sellers)
-            sums = [(level.price, level.bids if k < len(intervals) else level.offers) for level in cleared.levels[k % len(intervals)]]
+            sums = [
+                (level.price, level.bids if k < len(intervals) else level.offers)
+                for level in cleared.levels[k % len(intervals)]
+            ]
             assert record.print == sum(wh * fingerprint(key, price) for price, wh in sums)
 
 
@@ -182,7 +187,8 @@ def test_no_bid_pays_less_than_nothing_and_nothing_is_left_over() -> None:
 @pytest.mark.parametrize("volume", [(1 << 24) - 1])
 def test_large_sums_are_exact(volume: int) -> None:
     orders = [
-        ScheduleOrder(i + 1, Side(i % 2), tuple(Step((volume,), (TOP if i % 2 == 0 else 0,)) for _ in range(4))) for i in range(600)
+        ScheduleOrder(i + 1, Side(i % 2), tuple(Step((volume,), (TOP if i % 2 == 0 else 0,)) for _ in range(4)))
+        for i in range(600)
     ]
     cleared = clear(book_of(orders, 1, Mode.COOPERATIVE))
     (certificate,) = cleared.certificates

@@ -2,12 +2,13 @@
 pragma solidity 0.8.37;
 
 import {BaselineDays} from "../BaselineDays.sol";
-import {ClearingCheck, ISold} from "../ClearingCheck.sol";
+import {ClearingPass, Pass} from "../ClearingPass.sol";
 import {OrderWords} from "../OrderWords.sol";
+import {IAccounts} from "../Protocol.sol";
 import {RuleSet} from "../RuleSet.sol";
 
 /// @title LibraryHarness: many cases of a pure rule in one call, for the tests
-contract LibraryHarness is ISold {
+contract LibraryHarness {
     struct BookCase {
         uint256 mask;
         OrderWords.Rules rules;
@@ -41,13 +42,24 @@ contract LibraryHarness is ISold {
     }
 
     /// @notice One certificate; returns the hashes of the groups of rows.
-    function check(BookCase calldata book, uint256[] calldata certificate) external returns (bytes32[] memory groups) {
+    function check(BookCase calldata book, uint256[] calldata certificate) external returns (bytes32[] memory) {
+        Pass memory taken;
+        (taken.certificate, taken.live, taken.words, taken.hints) = (certificate, book.live, book.words, book.hints);
+        taken.sizes = new uint256[](book.words.length == 0 ? 0 : 1);
+        if (book.words.length != 0) taken.sizes[0] = book.words.length;
         for (uint256 i; i < book.sold.length; i += 2) _sold[book.sold[i]] = book.sold[i + 1];
-        ClearingCheck.Book memory known = ClearingCheck.Book(book.mask, 0, book.entries, ISold(address(this)), book.sold.length != 0);
-        uint256 number = ClearingCheck.run(known, book.rules, book.words, certificate, book.live, book.hints, _groups);
+        bytes32[] memory groups = this.run(book.mask, book.rules.intervals, book.sold.length != 0, taken);
         for (uint256 i; i < book.sold.length; i += 2) delete _sold[book.sold[i]];
-        groups = new bytes32[](number);
-        for (uint256 i; i < number; ++i) groups[i] = _groups[i];
+        return groups;
+    }
+
+    /// @notice A whole competitive pass over a log of one batch.
+    function run(uint256 mask, uint256 intervals, bool anySold, Pass calldata taken) external returns (bytes32[] memory groups) {
+        ClearingPass.Frame memory frame;
+        (frame.mask, frame.intervals, frame.anySold, frame.accounts) = (mask, intervals, anySold, IAccounts(address(this)));
+        ClearingPass.run(frame, taken, _groups);
+        groups = new bytes32[](ClearingPass.close(frame, taken, _groups));
+        for (uint256 i; i < groups.length; ++i) groups[i] = _groups[i];
     }
 
     function orders(uint256[] calldata words, OrderWords.Rules calldata rules) external pure returns (uint256[] memory) {
