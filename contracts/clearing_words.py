@@ -251,7 +251,7 @@ def _chunk_gas(
     live_rows: int,
     levels: int,
 ) -> int:
-    """Upper estimate of one call's gas without the conditions at the end, from measurements (contracts/test/ClearingGas.t.sol)."""
+    """Upper estimate of one call's gas without the conditions at the end, from contracts/test/ClearingGas.t.sol."""
     words = sum(len(batch) for batch in batches[first:end])
     number = sum(entries[first:end])
     calldata = words + (number + 7) // 8 + (live_rows + 3) // 4 + levels + intervals * (8 if cooperative else 3)

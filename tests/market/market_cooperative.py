@@ -1,4 +1,4 @@
-"""Cooperative clearing by brute force: single Wh, matched by augmenting paths, without the formula of the engine or the contract."""
+"""Cooperative clearing by brute force: single Wh, matched by augmenting paths, without the formula of engine and contract."""
 
 from __future__ import annotations
 

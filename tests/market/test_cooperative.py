@@ -1,5 +1,5 @@
-"""Cooperative clearing on random logs: engine = brute force, the checker accepts that and nothing near it, chunks of any size leave
-the same."""
+"""Cooperative clearing on random logs: engine = brute force, the checker accepts that and nothing near it, chunks of any size
+leave the same."""
 
 from __future__ import annotations
 
