@@ -30,7 +30,7 @@ contract LibraryHarness {
     function clearMany(BookCase[] calldata books, uint256[][] calldata certificates) external returns (bool[][] memory accepted) {
         accepted = new bool[][](books.length);
         for (uint256 i; i < books.length; ++i) {
-            if (books[i].words.length != 0) OrderWords.check(books[i].words, books[i].rules);
+            if (books[i].words.length != 0) OrderWords.check(OrderWords.load(books[i].words), books[i].rules);
             uint256 size = books[i].rules.intervals;
             accepted[i] = new bool[](certificates[i].length / size);
             for (uint256 k; k < accepted[i].length; ++k) {
@@ -54,16 +54,16 @@ contract LibraryHarness {
     }
 
     /// @notice A whole competitive pass over a log of one batch.
-    function run(uint256 mask, uint256 intervals, bool anySold, Pass calldata taken) external returns (bytes32[] memory groups) {
+    function run(uint256 mask, uint256 number, bool anySold, Pass calldata taken) external returns (bytes32[] memory groups) {
         ClearingPass.Frame memory frame;
-        (frame.mask, frame.intervals, frame.anySold, frame.accounts) = (mask, intervals, anySold, IAccounts(address(this)));
+        (frame.mask, frame.intervals, frame.anySold, frame.accounts) = (mask, number, anySold, IAccounts(address(this)));
         ClearingPass.run(frame, taken, _groups);
         groups = new bytes32[](ClearingPass.close(frame, taken, _groups));
         for (uint256 i; i < groups.length; ++i) groups[i] = _groups[i];
     }
 
     function orders(uint256[] calldata words, OrderWords.Rules calldata rules) external pure returns (uint256[] memory) {
-        return OrderWords.check(words, rules);
+        return OrderWords.check(OrderWords.load(words), rules);
     }
 
     function admissible(uint256[] calldata working, uint256[] calldata events, uint256[] calldata day, uint256[] calldata fromDay)
