@@ -9,7 +9,9 @@ import {ClearingRoom} from "./ClearingRoom.sol";
 
 /// @title Gas of clearing, as transactions of their own cost it at Prague rules, and that large sessions fit into chunks
 /// @notice Fakes answer for the other contracts; everything of the pass itself is counted, and calldata has its floor
-/// (EIP-7623). forge-config: default.isolate = true forge-config: default.evm_version = "prague"
+/// (EIP-7623).
+/// forge-config: default.isolate = true
+/// forge-config: default.evm_version = "prague"
 contract ClearingGasTest is ClearingRoom {
     using Dice for Dice.State;
 
