@@ -30,7 +30,9 @@ contract GasTest is World {
         Dice.State memory dice = Dice.State(24);
         for (uint256 i; i < HOMES; ++i) member(anna, 1e9);
         for (uint256 i; i < HOMES; ++i) {
-            Books.Order memory made = Books.Order(i + 1, i % 2, 1, new uint256[](24), new uint256[](24));
+            Books.Order memory made;
+            (made.account, made.side, made.steps) = (i + 1, i % 2, 1);
+            (made.quantities, made.limits) = (new uint256[](24), new uint256[](24));
             for (uint256 j; j < 24; ++j) {
                 // the offer of a pair has the bid's quantity, so that both sides are as long
                 made.quantities[j] = i % 2 == 0 ? dice.roll(300, 3000) : orders[i - 1].quantities[j];
