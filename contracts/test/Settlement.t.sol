@@ -36,6 +36,7 @@ contract SettlementTest is Settling {
     }
 
     uint256 private constant FEE_ACCOUNT = 90;
+    uint256 private constant NONE = type(uint256).max;
 
     Terms private agreed;
     Seller[] private sellers;
@@ -384,8 +385,8 @@ contract SettlementTest is Settling {
     }
 
     function settle(uint256 which, uint256 pick) external {
-        uint256[] memory packed = new uint256[](pick == 0 ? 0 : 1);
-        if (pick != 0) packed[0] = pick;
+        uint256[] memory packed = new uint256[](pick == NONE ? 0 : 1);
+        if (pick != NONE) packed[0] = pick;
         settlement.settle(SESSION, 0, which, allRows, certificate, pinned, batches, packed);
     }
 
@@ -399,8 +400,8 @@ contract SettlementTest is Settling {
         _refuses(Settlement.RowOutOfRange.selector, 0, 1);
         _refuses(Settlement.RowOutOfRange.selector, 8, 1);
         _refuses(Settlement.SellersFirst.selector, 4, 1);
-        _refuses(Settlement.SellerNotFinal.selector, 2, 1 << 32);
-        _refuses(Settlement.PicksIncomplete.selector, 1, 0);
+        _refuses(Settlement.SellerNotFinal.selector, 2, 0);
+        _refuses(Settlement.PicksIncomplete.selector, 1, NONE);
         _refuses(Settlement.PicksIncomplete.selector, 1, 8);
         _refuses(Settlement.RecordsLeftOut.selector, 1, 1 << 64);
         _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 32));
@@ -423,7 +424,7 @@ contract SettlementTest is Settling {
         _refuses(Settlement.BatchNotProven.selector, 2, 1);
         batches[0][1] -= 1;
         vm.warp(agreed.proofDeadline + 1);
-        this.settle(2, 1 << 32);
+        this.settle(2, 0);
         _refuses(Settlement.RowNotToSettle.selector, 1 << 1 | 1 << 2, 1);
     }
 
@@ -444,7 +445,7 @@ contract SettlementTest is Settling {
         (available,, rating) = vault.balanceOf(2);
         same(available, 12_000, "nothing delivered, nothing forfeited");
         same(rating, 0, "nothing to rate");
-        this.settle(4, 0);
+        this.settle(4, NONE);
         (available,,) = vault.balanceOf(4);
         same(available, 27_000, "buyer");
     }
