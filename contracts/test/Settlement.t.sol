@@ -425,7 +425,10 @@ contract SettlementTest is Settling {
         batches[0][1] -= 1;
         vm.warp(agreed.proofDeadline + 1);
         this.settle(2, 0);
-        _refuses(Settlement.RowNotToSettle.selector, 1 << 1 | 1 << 2, 1);
+        // a bid that costs nothing has nothing to get back
+        allRows[4] = 4 | (4 << 32) | (2 << 192);
+        market.amend(SESSION, 0, hash(allRows));
+        _refuses(Settlement.RowNotToSettle.selector, 4, NONE);
     }
 
     function _refuses(bytes4 selector, uint256 which, uint256 pick) private {
