@@ -123,14 +123,14 @@ contract ReplacementTest is Settling {
 
     function test_nobody_else_consents() external {
         accounts.set(1, address(0xbeef), 0);
-        _refuses(0x100, _consent(0x100, 1, 2000, owner), Replacement.NotItsSigner.selector);
+        _refuses(0x100, _consent(0x100, 1, 2000, owner), Replacement.NotAllowed.selector);
     }
 
     function test_a_consent_is_for_its_own_words() external {
         Replacement.Consent memory consent = _consent(0x100, 1, 2000, owner);
-        _refuses(0x200, consent, Replacement.BadSignature.selector);
+        _refuses(0x200, consent, Replacement.ConsentNotSigned.selector);
         consent.most = 3000;
-        _refuses(0x100, consent, Replacement.BadSignature.selector);
+        _refuses(0x100, consent, Replacement.ConsentNotSigned.selector);
     }
 
     function test_a_consent_is_used_once() external {
@@ -149,7 +149,7 @@ contract ReplacementTest is Settling {
     }
 
     function test_it_costs_no_more_than_was_agreed() external {
-        _refuses(0x100, _consent(0x100, 1, 1999, owner), Replacement.TooDear.selector);
+        _refuses(0x100, _consent(0x100, 1, 1999, owner), Replacement.ExtraAboveConsent.selector);
     }
 
     function test_it_costs_no_more_than_its_part_of_the_lock() external {

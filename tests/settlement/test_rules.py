@@ -137,5 +137,6 @@ def test_loading_by_name_and_by_file(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match="default"):
         load("nothing")
     file = tmp_path / "own.json"
-    file.write_text(json.dumps({"version": 1, "tolerance_ppm": 7, "collateral_ppm": 9, "pay": [[0, 1]], "penalty": [[0, 9]]}))
-    assert load_file(file) == RuleSet(Curve(((0, 1),)), Curve(((0, 9),)), 7, 9)
+    numbers = {"version": 1, "tolerance_ppm": 7, "collateral_ppm": 9, "replace_below_ppm": 5, "replace_after": 3}
+    file.write_text(json.dumps(numbers | {"pay": [[0, 1]], "penalty": [[0, 9]]}))
+    assert load_file(file) == RuleSet(Curve(((0, 1),)), Curve(((0, 9),)), 7, 9, 5, 3)
