@@ -54,15 +54,9 @@ contract LibraryHarness {
     }
 
     /// @notice A whole competitive pass over a log of one batch.
-<<<<<<< HEAD
-    function run(uint256 mask, uint256 number, bool anySold, Pass calldata taken) external returns (bytes32[] memory groups) {
-        ClearingPass.Frame memory frame;
-        (frame.mask, frame.intervals, frame.anySold, frame.accounts) = (mask, number, anySold, IAccounts(address(this)));
-=======
     function run(uint256 mask, uint256 count, bool anySold, Pass calldata taken) external returns (bytes32[] memory groups) {
         ClearingPass.Frame memory frame;
         (frame.mask, frame.intervals, frame.anySold, frame.accounts) = (mask, count, anySold, IAccounts(address(this)));
->>>>>>> clearing
         ClearingPass.run(frame, taken, _groups);
         groups = new bytes32[](ClearingPass.close(frame, taken, _groups));
         for (uint256 i; i < groups.length; ++i) groups[i] = _groups[i];
@@ -100,7 +94,9 @@ contract LibraryHarness {
         RuleSet.Curves memory curves = RuleSet.load(rules);
         results = new uint256[](3 * fills.length);
         for (uint256 i; i < fills.length; ++i) {
-            (results[3 * i], results[3 * i + 1], results[3 * i + 2]) = RuleSet.interval(curves, fills[i], prices[i], delivered[i]);
+            (results[3 * i], results[3 * i + 1], results[3 * i + 2]) = RuleSet.interval(
+                curves, fills[i], fills[i] * prices[i], delivered[i]
+            );
         }
     }
 }
