@@ -1,4 +1,5 @@
-"""Gas of proven deliveries with real proofs, 24 intervals a day, six hours sold: verification, storage reads, record and event.
+"""Gas of a session (bench/gas_market.py), and of proven deliveries with real proofs, 24 intervals a day, six hours sold:
+verification, storage reads, record and event.
 
 `WATTPROOF_BENCH_LARGE=1` adds proofs of 32 accounts, whose key takes minutes to make where it is absent. Accounts have
 neighbouring numbers, as they have where a community registers.
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from eth_account import Account
 
-from bench import Row
+from bench import Row, gas_market
 from contracts.calls import ClearingPass
 from contracts.chain import anvil_binary, open_chain
 from contracts.client import MarketClient
@@ -69,29 +72,41 @@ class Street:
 
 
 def measure() -> list[Row]:
-    """Per number of accounts the gas of an account: one proof a call, and two in one call."""
+    """Order entry, clearing and settlement; then, per number of accounts, the gas of an account's proof."""
     large = os.environ.get("WATTPROOF_BENCH_LARGE") == "1"
     sizes = (1, 10, 32) if large else (1, 10)
     keys = [ensure_development_key(T, size) for size in sizes]
     circuits = [
         VerifyingKey(s, k.verifying_key().words(), read_info(k.info).development) for s, k in zip(sizes, keys, strict=True)
     ]
-    rows = []
-    with open_prover(*keys) as prover, open_chain("anvil" if anvil_binary() else "tester", FIRST_DAY * 86_400) as chain:
+    with open_prover(*keys) as prover:
+        with _market(circuits) as client:
+            rows = gas_market.measure(client, OPERATOR, prover, FIRST_DAY)
+        with _market(circuits) as client:
+            return [*rows, *_proofs(client, prover, sizes)]
+
+
+@contextmanager
+def _market(circuits: list[VerifyingKey]) -> Iterator[MarketClient]:
+    """A new market on a chain of its own, every role one key's."""
+    with open_chain("anvil" if anvil_binary() else "tester", FIRST_DAY * 86_400) as chain:
         operator = Account.from_key(OPERATOR).address
         chain.fund(operator)
-        deployment = deploy(chain, OPERATOR, circuits, ZoneSpec(0, 60), operator=operator, metering=operator)
-        client = MarketClient(chain, deployment)
-        street = Street(client, _session(client, 3 * sum(sizes)), prover)
-        account = 1
-        for size in reversed(sizes):
-            for number in (1, 2):
-                batches = [street.batch(account + i * size, size) for i in range(number)]
-                account += number * size
-                call = client.encode_prove(street.session, batches)
-                used = client.send(OPERATOR, call).gas_used
-                floor = TRANSACTION + sum(16 if byte else 4 for byte in call.data) + PAIRING + (number - 1) * 34_000
-                rows += _rows(size, number, used, floor, main=(size, number) == (sizes[-1], 1))
+        yield MarketClient(chain, deploy(chain, OPERATOR, circuits, ZoneSpec(0, 60), operator=operator, metering=operator))
+
+
+def _proofs(client: MarketClient, prover: Prover, sizes: tuple[int, ...]) -> list[Row]:
+    rows = []
+    street = Street(client, _session(client, 3 * sum(sizes)), prover)
+    account = 1
+    for size in reversed(sizes):
+        for number in (1, 2):
+            batches = [street.batch(account + i * size, size) for i in range(number)]
+            account += number * size
+            call = client.encode_prove(street.session, batches)
+            used = client.send(OPERATOR, call).gas_used
+            floor = TRANSACTION + sum(16 if byte else 4 for byte in call.data) + PAIRING + (number - 1) * 34_000
+            rows += _rows(size, number, used, floor, main=(size, number) == (sizes[-1], 1))
     return rows
 
 

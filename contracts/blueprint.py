@@ -131,6 +131,7 @@ GRANTS = (
     Grant("FlexMarket", OPERATOR_ROLE, "operator"),
     Grant("FlexMarket", GUARDIAN_ROLE, "guardian"),
     Grant("FlexMarket", SETTLEMENT_ROLE, "Settlement"),
+    Grant("FlexMarket", SETTLEMENT_ROLE, "Replacement"),
     Grant("FlexMarket", DELIVERIES_ROLE, "Deliveries"),
     Grant("FlexMarket", REPLACEMENT_ROLE, "Replacement"),
 )

@@ -213,7 +213,7 @@ def plan_chunks(
     `ValueError` where a batch does not fit a call by itself.
     """
     entries = [_entries(batch, intervals) for batch in batches]
-    conditions = (12_000 if cooperative else 3_000) * intervals + 900 * levels + 250_000
+    conditions = (12_000 if cooperative else 3_000) * intervals + 500 * levels + 250_000
     chunks = []
     while first < len(batches):
         end, spent = first, 0
@@ -251,24 +251,27 @@ def _chunk_gas(
     live_rows: int,
     levels: int,
 ) -> int:
-    """Upper estimate of one call's gas without the conditions at the end, from measurements (contracts/test/ClearingGas.t.sol)."""
-    words = sum(len(batch) for batch in batches[first:end])
+    """Upper estimate of one call's gas without the conditions at the end, from contracts/test/ClearingGas.t.sol."""
+    taken = [word for batch in batches[first:end] for word in batch]
     number = sum(entries[first:end])
-    calldata = words + (number + 7) // 8 + (live_rows + 3) // 4 + levels + intervals * (8 if cooperative else 3)
     rest = len(batches) - end
-    bodies = words - number
-    memory = words + calldata
+    tables = (number + 7) // 8 + (live_rows + 3) // 4 + intervals * (8 if cooperative else 3)
+    nonzero = sum(32 - word.to_bytes(32, "big").count(0) for word in taken)
+    memory = 2 * len(taken) + tables + levels
     spent = (
         350_000
-        + 400 * calldata
+        + 128 * len(taken)
+        + 12 * nonzero
+        + 400 * tables
+        + 250 * levels
         + (512 + 150) * rest
-        + 200 * live_rows
-        + 3_600 * number
-        + (3_400 if cooperative else 650) * bodies
+        + 130 * live_rows
+        + 3_000 * number
+        + (2_500 if cooperative else 650) * (len(taken) - number)
         + 3 * memory
         + memory * memory // 512
     )
-    floor = 21_000 + 1_000 * calldata + 1_280 * rest
+    floor = 21_000 + 320 * len(taken) + 30 * nonzero + 1_000 * tables + 620 * levels + 1_280 * rest
     return max(spent, floor)
 
 

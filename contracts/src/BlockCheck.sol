@@ -5,9 +5,9 @@ import {OrderWords} from "./OrderWords.sol";
 import {IAccounts} from "./Protocol.sol";
 
 /// @title BlockCheck: one pass over the order log that holds a proposal for a block session against every entry
-/// @notice docs/protocol.md section 12. The proposal's table has one word per live entry, `position:31 | side:1 | account:32 | payer:32
-/// | ratio:32 | up:96`. The fills follow from it: `floor(q * ratio / 10^6)`, and one more in the intervals j whose bit of `up` is set, so
-/// that every word of a proposal is under its key and nobody who goes on with a pass can put in another.
+/// @notice docs/protocol.md section 12. The proposal's table has one word per live entry, `position:31 | side:1 | account:32 |
+/// payer:32 | ratio:32 | up:96`. The fills follow from it: `floor(q * ratio / 10^6)`, and one more in the intervals j whose bit
+/// of `up` is set, so that every word of a proposal is under its key and nobody who goes on with a pass can put in another.
 library BlockCheck {
     uint256 internal constant GROUP_ROWS = 16;
     uint256 private constant PPM = 1_000_000;
@@ -77,8 +77,13 @@ library BlockCheck {
     error BeyondLimit(uint256 position, uint256 byLimit, uint256 byPrice);
     error Unbalanced(uint256 interval, uint256 bids, uint256 offers, uint256 volume);
 
-    /// @notice Prices of a certificate: words as the competitive one's with lo = hi, `price:32 | price:32 | volume:40`, 0 without volume.
-    function prices(uint256[] calldata certificate, uint256 intervals, uint256 cap) internal pure returns (uint256[] memory found) {
+    /// @notice Prices of a certificate: words as the competitive one's with lo = hi, `price:32 | price:32 | volume:40`, 0
+    /// without volume.
+    function prices(uint256[] calldata certificate, uint256 intervals, uint256 cap)
+        internal
+        pure
+        returns (uint256[] memory found)
+    {
         if (certificate.length != intervals) revert CertificateLength(certificate.length, intervals);
         found = new uint256[](intervals);
         for (uint256 j; j < intervals; ++j) {
@@ -148,7 +153,10 @@ library BlockCheck {
     }
 
     /// @dev One entry of the log: its row of the table, its fills, its result row.
-    function _entry(Book memory book, Pass memory pass, uint256[] calldata table, uint256[] calldata words, uint256 hint) private view {
+    function _entry(Book memory book, Pass memory pass, uint256[] calldata table, uint256[] calldata words, uint256 hint)
+        private
+        view
+    {
         uint256 header = words[0];
         uint256 position = pass.entries;
         uint256 account = header & M32;
@@ -180,17 +188,22 @@ library BlockCheck {
             assembly ("memory-safe") {
                 row := add(rows, shl(5, add(used, 1)))
             }
-            for (uint256 k; k < size; ++k) rows[used + k] = 0;
+            for (uint256 k; k < size; ++k) {
+                rows[used + k] = 0;
+            }
             pass.used = used + size;
         }
     }
 
     /// @dev A live entry with a ratio. Returns what a bid pays.
-    function _accepted(Book memory book, Pass memory pass, uint256[] calldata table, uint256[] calldata words, uint256 choice, uint256 fills)
-        private
-        view
-        returns (uint256)
-    {
+    function _accepted(
+        Book memory book,
+        Pass memory pass,
+        uint256[] calldata table,
+        uint256[] calldata words,
+        uint256 choice,
+        uint256 fills
+    ) private view returns (uint256) {
         uint256 header = words[0];
         Entry memory entry;
         entry.position = pass.entries;
@@ -222,9 +235,10 @@ library BlockCheck {
         }
         if (entry.byLimit < entry.byPrice) revert BeyondLimit(entry.position, entry.byLimit, entry.byPrice);
         pass.welfare += int256(entry.byLimit);
-        // Rounding up interval by interval may pass what the block is worth, and so its lock, by less than a micro-euro each. What it
-        // pays then, the lock, is still at least the exact sum fill * price / 1000, because the block's worth is. So the bids of a
-        // session bring at least sum v * price / 1000, and its offers, rounded down, get no more: the escrow covers them.
+        // Rounding up interval by interval may pass what the block is worth, and so its lock, by less than a micro-euro each.
+        // What it pays then, the lock, is still at least the exact sum fill * price / 1000, because the block's worth is. So
+        // the bids of a session bring at least sum v * price / 1000, and its offers, rounded down, get no more: the escrow
+        // covers them.
         uint256 lock = (header >> 64) & type(uint64).max;
         return entry.cost < lock ? entry.cost : lock;
     }
@@ -246,8 +260,8 @@ library BlockCheck {
         if (ratio > above) revert AboveParent(position, ratio, above);
     }
 
-    /// @dev Fills one block, interval by interval, and adds it to the volumes. Bits of `up` are cleared where rounding up changed
-    /// something. This loop is where a pass's gas goes; without assembly a filled entry costs a third more.
+    /// @dev Fills one block, interval by interval, and adds it to the volumes. Bits of `up` are cleared where rounding up
+    /// changed something. This loop is where a pass's gas goes; without assembly a filled entry costs a third more.
     function _fill(Pass memory pass, Entry memory entry, uint256 intervals) private pure {
         (uint256 body, uint256 ratio, uint256 up, uint256 sold) = (entry.body, entry.ratio, entry.up, entry.sold);
         (uint256[] memory prices_, uint256[] memory volumes) = (pass.prices, pass.volumes);

@@ -8,11 +8,12 @@ import {IAccounts, IMarket, IPriceGuard, IVault, State, Terms} from "./Protocol.
 import {Results} from "./Results.sol";
 
 /// @title BlockClearing: the best proposal of a challenge window becomes the result of a block session
-/// @notice docs/protocol.md section 12. Each proposal is checked exactly; that no better one exists is not proven. Whoever finds a better
-/// one takes the bond of the one before, so that no reward is ever more than a bond that was paid.
+/// @notice docs/protocol.md section 12. Each proposal is checked exactly; that no better one exists is not proven. Whoever
+/// finds a better one takes the bond of the one before, so that no reward is ever more than a bond that was paid.
 ///
-/// A proposal can be copied from where transactions wait: the key holds the finder's account, so that nobody ends a pass that another
-/// has paid for, but a pass in one call can be sent again under another account. The finder then keeps its bond and loses its gas.
+/// A proposal can be copied from where transactions wait: the key holds the finder's account, so that nobody ends a pass that
+/// another has paid for, but a pass in one call can be sent again under another account. The finder then keeps its bond and
+/// loses its gas.
 contract BlockClearing is Results {
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN");
 
@@ -59,7 +60,12 @@ contract BlockClearing is Results {
 
     event ProposalContinued(uint256 indexed session, bytes32 indexed key, uint256[] state);
     event Proposed(
-        uint256 indexed session, bytes32 indexed key, uint256 indexed account, uint256 welfare, uint256[] certificate, uint256[] table
+        uint256 indexed session,
+        bytes32 indexed key,
+        uint256 indexed account,
+        uint256 welfare,
+        uint256[] certificate,
+        uint256[] table
     );
     event Outbid(uint256 indexed session, uint256 indexed account, uint256 by, uint256 bond);
     event Cleared(uint256 indexed session, address indexed submitter, bytes32 key, uint256[] certificate);
@@ -91,8 +97,9 @@ contract BlockClearing is Results {
         bond = bond_;
     }
 
-    /// @notice Takes a pass one call further; by anyone, but the last call by the owner of the account, whose bond it locks. Each call
-    /// ends at the next of `solution.logs`, so that there is one way through the log and nobody can lead a pass astray.
+    /// @notice Takes a pass one call further; by anyone, but the last call by the owner of the account, whose bond it locks.
+    /// Each call ends at the next of `solution.logs`, so that there is one way through the log and nobody can lead a pass
+    /// astray.
     function propose(uint256 session, Solution calldata solution, Chunk calldata chunk) external {
         _requireState(session, State.Closed);
         Terms memory agreed = market.terms(session);
@@ -115,8 +122,8 @@ contract BlockClearing is Results {
         _take(session, agreed, key, solution, pass);
     }
 
-    /// @notice Makes the best proposal the session's result; by anyone, from the challenge's end to the start of delivery. The bond goes
-    /// back, the intake fees go to the finder.
+    /// @notice Makes the best proposal the session's result; by anyone, from the challenge's end to the start of delivery. The
+    /// bond goes back, the intake fees go to the finder.
     function accept(uint256 session, uint256[] calldata certificate) external {
         _requireState(session, State.Closed);
         Terms memory agreed = market.terms(session);
@@ -174,7 +181,9 @@ contract BlockClearing is Results {
     }
 
     /// @dev Takes a complete proposal as the best one. Self-outbidding moves no money.
-    function _take(uint256 session, Terms memory agreed, bytes32 key, Solution calldata solution, BlockCheck.Pass memory pass) private {
+    function _take(uint256 session, Terms memory agreed, bytes32 key, Solution calldata solution, BlockCheck.Pass memory pass)
+        private
+    {
         if (accounts.ownerOf(solution.account) != msg.sender) revert NotOwner(solution.account, msg.sender);
         // Every accepted bid is worth at least what it pays, every offer at most what it gets: never negative.
         uint256 welfare = uint256(pass.welfare);
@@ -251,9 +260,13 @@ contract BlockClearing is Results {
         pass.hits = (state[1] >> 32) & type(uint32).max;
         pass.calls = state[1] >> 64;
         pass.welfare = int256(state[2]);
-        for (uint256 j; j < intervals; ++j) pass.volumes[j] = state[STATE_HEAD + j];
+        for (uint256 j; j < intervals; ++j) {
+            pass.volumes[j] = state[STATE_HEAD + j];
+        }
         pass.used = state.length - STATE_HEAD - intervals;
-        for (uint256 k; k < pass.used; ++k) pass.rows[k] = state[STATE_HEAD + intervals + k];
+        for (uint256 k; k < pass.used; ++k) {
+            pass.rows[k] = state[STATE_HEAD + intervals + k];
+        }
     }
 
     function _state(BlockCheck.Pass memory pass) private pure returns (uint256[] memory state) {
@@ -262,8 +275,12 @@ contract BlockClearing is Results {
         state[0] = uint256(pass.log);
         state[1] = pass.entries | (pass.hits << 32) | (pass.calls << 64);
         state[2] = uint256(pass.welfare);
-        for (uint256 j; j < intervals; ++j) state[STATE_HEAD + j] = pass.volumes[j];
-        for (uint256 k; k < pass.used; ++k) state[STATE_HEAD + intervals + k] = pass.rows[k];
+        for (uint256 j; j < intervals; ++j) {
+            state[STATE_HEAD + j] = pass.volumes[j];
+        }
+        for (uint256 k; k < pass.used; ++k) {
+            state[STATE_HEAD + intervals + k] = pass.rows[k];
+        }
     }
 
     function _traded(uint256[] calldata certificate) private pure returns (uint256[] memory prices, uint256[] memory volumes) {

@@ -8,8 +8,9 @@ import {IAccounts, IMarket, IPriceGuard, IVault, Mode, State, Terms} from "./Pro
 import {Results} from "./Results.sol";
 
 /// @title Clearing: accepts the one right clearing of a session's order log, from anyone
-/// @notice docs/protocol.md sections 7 and 11. For sessions of modes competitive and cooperative. Prices outside the guard's band put a
-/// session under review, where the guardian releases it, cancels it, or excludes orders once; nothing else needs anybody's consent.
+/// @notice docs/protocol.md sections 7 and 11. For sessions of modes competitive and cooperative. Prices outside the guard's
+/// band put a session under review, where the guardian releases it, cancels it, or excludes orders once; nothing else needs
+/// anybody's consent.
 contract Clearing is Results {
     bytes32 internal constant GUARDIAN_ROLE = keccak256("GUARDIAN");
 
@@ -48,16 +49,17 @@ contract Clearing is Results {
         _;
     }
 
-    /// @notice Takes the next batches of a session's log for one claimed result, and with the last of them accepts it, if it is the right
-    /// one; by anyone, between gate close and delivery. A call that stops before the end leaves its state to whoever goes on.
+    /// @notice Takes the next batches of a session's log for one claimed result, and with the last of them accepts it, if it
+    /// is the right one; by anyone, between gate close and delivery. A call that stops before the end leaves its state to
+    /// whoever goes on.
     function clear(uint256 session, Pass calldata pass) external {
         (Terms memory agreed, ClearingPass.Frame memory frame) = _run(session, pass);
         if (pass.rest.length == 0) _complete(session, agreed, frame, pass);
         else _leave(session, frame, pass);
     }
 
-    /// @notice Takes batches as `clear` does, and never completes: where the last batch and the conditions at the end are too much for one
-    /// call, `clear` without batches follows.
+    /// @notice Takes batches as `clear` does, and never completes: where the last batch and the conditions at the end are too
+    /// much for one call, `clear` without batches follows.
     function take(uint256 session, Pass calldata pass) external {
         (, ClearingPass.Frame memory frame) = _run(session, pass);
         _leave(session, frame, pass);
@@ -147,8 +149,8 @@ contract Clearing is Results {
         emit ClearingContinued(session, frame.key, state);
     }
 
-    /// @dev Reverts unless the session's log is what has been taken and then the batches of the hashes `rest`. As this holds in every call, no
-    /// chunk of wrong words can get between the right ones.
+    /// @dev Reverts unless the session's log is what has been taken and then the batches of the hashes `rest`. As this holds
+    /// in every call, no chunk of wrong words can get between the right ones.
     function _requireLog(uint256 session, bytes32 log, bytes32 taken, bytes32[] calldata rest) private pure {
         for (uint256 i; i < rest.length; ++i) {
             bytes32 next = rest[i];

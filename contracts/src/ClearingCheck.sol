@@ -2,23 +2,25 @@
 pragma solidity 0.8.37;
 
 /// @title ClearingCheck: the records of a competitive clearing, and when they make a certificate the right one
-/// @notice docs/protocol.md section 7. A certificate word per interval, `lo:32 | hi:32 | v:40 | rb:40 | rs:40`, is held against every
-/// live entry (ClearingPass).
+/// @notice docs/protocol.md section 7. A certificate word per interval, `lo:32 | hi:32 | v:40 | rb:40 | rs:40`, is held
+/// against every live entry (ClearingPass).
 ///
-/// Both sides run through the same code. A bid is good at prices up to its limit, an offer from its limit on, so that an offer at p
-/// behaves like a bid at 2^32-1-p. For each side and interval there are then two marks: `near`, beyond which orders fill whole and at
-/// which they share the rest (hi for bids, lo for offers), and `far` (lo for bids, hi for offers), beyond which no unfilled order may
-/// lie. With lo = hi they are one.
+/// Both sides run through the same code. A bid is good at prices up to its limit, an offer from its limit on, so that an
+/// offer at p behaves like a bid at 2^32-1-p. For each side and interval there are then two marks: `near`, beyond which
+/// orders fill whole and at which they share the rest (hi for bids, lo for offers), and `far` (lo for bids, hi for offers),
+/// beyond which no unfilled order may lie. With lo = hi they are one.
 ///
-/// Nearly every entry lies beyond `near` or behind `far`. Which of a body word's four entries do is found in one addition each: limits
-/// have 32 bits in slots of 56, and a carry above them says that a limit has reached a mark. Only entries at or between the marks are looked at
-/// one by one. A chunk is a transaction, so that a sum of its 24-bit quantities cannot leave 56 bits; between chunks it is held to 40.
+/// Nearly every entry lies beyond `near` or behind `far`. Which of a body word's four entries do is found in one addition
+/// each: limits have 32 bits in slots of 56, and a carry above them says that a limit has reached a mark. Only entries at or
+/// between the marks are looked at one by one. A chunk is a transaction, so that a sum of its 24-bit quantities cannot leave
+/// 56 bits; between chunks it is held to 40.
 library ClearingCheck {
     uint256 private constant MAX_PRICE = type(uint32).max;
     uint256 private constant MAX_VOLUME = type(uint40).max;
 
-    // Memory of one side and body word, that is of four intervals, 32 bytes a field. In slots of 56 bits: what lifts a
-    // limit beyond near to 2^32, what lifts one that has reached far to 2^32, filled (Wh); then for each of the four intervals a word `rest (Wh still to share):64 | marks`. All bids come first.
+    // Memory of one side and body word, that is of four intervals, 32 bytes a field. In slots of 56 bits: what lifts a limit
+    // beyond near to 2^32, what lifts one that has reached far to 2^32, filled (Wh); then for each of the four intervals a
+    // word `rest (Wh still to share):64 | marks`. All bids come first.
     uint256 private constant BLOCK = 0xe0;
     uint256 private constant CUT = 1; // an order at `near` was not filled whole
     uint256 private constant AT_FAR = 2; // an unfilled order lies at `far`
@@ -114,7 +116,8 @@ library ClearingCheck {
         }
     }
 
-    /// @notice Fills one live entry: adds its fills, 32 bits each, eight a word, to the words at `fills`, which are zero before.
+    /// @notice Fills one live entry: adds its fills, 32 bits each, eight a word, to the words at `fills`, which are zero
+    /// before.
     /// @param body memory pointer to the entry's body words, zero where the account has sold already
     /// @param end where they end
     /// @return cost `sum ceil(fill * price / 1000)` of a bid, 0 for an offer
@@ -138,7 +141,8 @@ library ClearingCheck {
     /// @param flip 0 for bids, 2^32-1 for offers
     function _fill(uint256 records, uint256 flip, uint256 body, uint256 stepBytes, uint256 end, uint256 fills) private pure {
         assembly ("memory-safe") {
-            // The four fills of the body word `x`, moved together to 32 bits each. `ones` has a one in each slot, `flips` in each slot `flip`.
+            // The four fills of the body word `x`, moved together to 32 bits each. `ones` has a one in each slot, `flips` in
+            // each slot `flip`.
             function four(block_, x, flips, ones) -> lanes {
                 let limits := xor(and(shr(24, x), mul(ones, 0xffffffff)), flips)
                 let whole := and(shr(32, add(limits, mload(block_))), ones)

@@ -21,8 +21,8 @@ struct Pass {
 }
 
 /// @title ClearingPass: one pass over the order log, in as many chunks as it takes, that writes a result row per entry
-/// @notice docs/protocol.md section 7. Which entries are live, the rows, their groups and the state between chunks are the same for both
-/// modes; what an entry fills, and when a certificate is right, ClearingCheck and CooperativeCheck know.
+/// @notice docs/protocol.md section 7. Which entries are live, the rows, their groups and the state between chunks are the
+/// same for both modes; what an entry fills, and when a certificate is right, ClearingCheck and CooperativeCheck know.
 library ClearingPass {
     uint256 private constant GROUP_ROWS = 16;
 
@@ -202,9 +202,12 @@ library ClearingPass {
 
     /// @dev One batch: extends the log and writes the rows of its entries.
     /// @param first position of this call's first entry
-    function _batch(Frame memory frame, uint256[] calldata words, uint256 first, mapping(uint256 group => bytes32) storage groups)
-        private
-    {
+    function _batch(
+        Frame memory frame,
+        uint256[] calldata words,
+        uint256 first,
+        mapping(uint256 group => bytes32) storage groups
+    ) private {
         unchecked {
             uint256 cursor = frame.batch;
             uint256 end = cursor + 32 * words.length;
@@ -274,7 +277,11 @@ library ClearingPass {
     /// @param body memory pointer to its body words
     /// @param original what to add to such a pointer for the words' place in the calldata
     /// @return end where its body words end
-    function _row(Frame memory frame, uint256 header, bool counts, uint256 body, uint256 original) private view returns (uint256 end) {
+    function _row(Frame memory frame, uint256 header, bool counts, uint256 body, uint256 original)
+        private
+        view
+        returns (uint256 end)
+    {
         unchecked {
             uint256 intervals = frame.intervals;
             uint256 side = header >> 255;
@@ -293,7 +300,8 @@ library ClearingPass {
                 result |= 1 << 193;
                 if (side == 1 && frame.anySold) _withhold(frame, header & type(uint32).max, body, end);
                 if (frame.cooperative) {
-                    (bool filled, uint256 cost) = CooperativeCheck.fill(frame.records, intervals, frame.key, side, body, end, row + 32);
+                    (bool filled, uint256 cost) =
+                        CooperativeCheck.fill(frame.records, intervals, frame.key, side, body, end, row + 32);
                     if (filled) {
                         result |= (1 << 194) | (cost << 128);
                         last += stepBytes;

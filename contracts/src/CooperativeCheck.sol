@@ -2,20 +2,21 @@
 pragma solidity 0.8.37;
 
 /// @title CooperativeCheck: the records of a cooperative clearing, and when they make a certificate the right one
-/// @notice docs/protocol.md section 7. A certificate of two words per interval, `pb:32 | ps:32 | V:40 | rb:40 | rs:40 | s:32` and
-/// `buyers:80 | sellers:80`, is held against every live entry (ClearingPass), and V against the levels of the book.
+/// @notice docs/protocol.md section 7. A certificate of two words per interval, `pb:32 | ps:32 | V:40 | rb:40 | rs:40 | s:32`
+/// and `buyers:80 | sellers:80`, is held against every live entry (ClearingPass), and V against the levels of the book.
 ///
-/// That the levels are the book's is shown by a fingerprint. `h(p) = keccak(key, p) mod 2^128`, and the key is a hash over the levels and
-/// over the log. If levels and book differ, with D(p) Wh at price p, a non-zero D(p'), then `sum D(p) h(p) = 0` asks of h(p') to be one
-/// number that the others fix: by chance, 2^-128 a key. Whoever wants to choose D for a known h has to change levels or orders, and
-/// with them the key. (Were the log not in the key, a last order could be fitted to levels that were written before, by lattice
-/// reduction.) Quantities have 40 bits at most, so that no sum wraps.
+/// That the levels are the book's is shown by a fingerprint. `h(p) = keccak(key, p) mod 2^128`, and the key is a hash over
+/// the levels and over the log. If levels and book differ, with D(p) Wh at price p, a non-zero D(p'), then `sum D(p) h(p) =
+/// 0` asks of h(p') to be one number that the others fix: by chance, 2^-128 a key. Whoever wants to choose D for a known h
+/// has to change levels or orders, and with them the key. (Were the log not in the key, a last order could be fitted to
+/// levels that were written before, by lattice reduction.) Quantities have 40 bits at most, so that no sum wraps.
 library CooperativeCheck {
     uint256 private constant MAX_PRICE = type(uint32).max;
     uint256 private constant MAX_VOLUME = type(uint40).max;
 
-    // The record of one side of one interval, in memory, 32 bytes a field: near (as in ClearingCheck), s, filled (Wh), rest (Wh still to
-    // share), paying (Wh filled at a price above 0), gross (sum of fill * own price), fingerprint. Bids come first.
+    // The record of one side of one interval, in memory, 32 bytes a field: near (as in ClearingCheck), s, filled (Wh), rest
+    // (Wh still to share), paying (Wh filled at a price above 0), gross (sum of fill * own price), fingerprint. Bids come
+    // first.
     uint256 private constant RECORD = 0xe0;
     /// @notice Words of the state a record takes.
     uint256 internal constant SAVED = 3;
@@ -61,7 +62,10 @@ library CooperativeCheck {
         }
     }
 
-    function _record(uint256 records, uint256 k, uint256 near, uint256 share, uint256 rest, uint256[] calldata saved) private pure {
+    function _record(uint256 records, uint256 k, uint256 near, uint256 share, uint256 rest, uint256[] calldata saved)
+        private
+        pure
+    {
         unchecked {
             (uint256 first, uint256 gross, uint256 print) = (rest << 40, 0, 0);
             if (saved.length != 0) {
@@ -108,8 +112,8 @@ library CooperativeCheck {
         }
     }
 
-    /// @notice Fills one live entry: adds its fills, 32 bits each, to the words at `fills` and what they come to at its own prices, 64 bits
-    /// each, to the words behind them; all zero before.
+    /// @notice Fills one live entry: adds its fills, 32 bits each, to the words at `fills` and what they come to at its own
+    /// prices, 64 bits each, to the words behind them; all zero before.
     /// @param body memory pointer to the entry's body words, zero where the account has sold already
     /// @param end where they end
     /// @return filled whether it has any fill
@@ -140,8 +144,9 @@ library CooperativeCheck {
         uint256 gross
     ) private pure returns (bool filled) {
         assembly ("memory-safe") {
-            // The entries of the body word `x`, from the interval of `record` on: into the fingerprint, and what takes a fill into the sums.
-            // Returns the fills, 32 bits each, and what they come to, 64 bits each. `flip_` turns the price of an offer as in ClearingCheck.
+            // The entries of the body word `x`, from the interval of `record` on: into the fingerprint, and what takes a fill
+            // into the sums. Returns the fills, 32 bits each, and what they come to, 64 bits each. `flip_` turns the price of
+            // an offer as in ClearingCheck.
             function four(record, flip_, x) -> filled_, gross_ {
                 for { let k := 0 } x {
                     k := add(k, 1)
@@ -235,14 +240,15 @@ library CooperativeCheck {
                 if (word != MAX_PRICE) revert CertificateWithoutVolume(j);
             } else {
                 if ((word >> 104) & MAX_VOLUME == 0 || (word >> 144) & MAX_VOLUME == 0) revert RestMissing(j);
-                // The share is the largest that the buyers can pay for: with one more, sellers get `volume` more and buyers pay `paying`
-                // less, those left out that pay nothing already.
+                // The share is the largest that the buyers can pay for: with one more, sellers get `volume` more and buyers
+                // pay `paying` less, those left out that pay nothing already.
                 if (sellers > buyers || buyers >= sellers + volume + paying) revert SurplusNotShared(j, buyers, sellers);
             }
         }
     }
 
-    /// @dev Holds the levels of interval j, from `cursor` on, against the fingerprints of the entries, and `volume` against the levels.
+    /// @dev Holds the levels of interval j, from `cursor` on, against the fingerprints of the entries, and `volume` against
+    /// the levels.
     /// @return The first level of the next interval.
     function _levels(
         uint256 records,
@@ -278,8 +284,8 @@ library CooperativeCheck {
     }
 
     /// @dev Adds up one interval's levels, from calldata offset `cursor` to at most `end`.
-    /// @param sums bids, their fingerprint, offers, theirs; and the least `S<(x) - B<(x)` over the levels' prices x and beyond the last, at
-    /// most 0: as `B>=(x) + S<(x) = B + S<(x) - B<(x)`
+    /// @param sums bids, their fingerprint, offers, theirs; and the least `S<(x) - B<(x)` over the levels' prices x and
+    /// beyond the last, at most 0: as `B>=(x) + S<(x) = B + S<(x) - B<(x)`
     /// @return next calldata offset behind the last level; 0 where it is missing, 1 more than the offset of one that is wrong
     function _sum(uint256 cursor, uint256 end, bytes32 key, uint256[5] memory sums) private pure returns (uint256 next) {
         assembly ("memory-safe") {

@@ -93,24 +93,25 @@ contract Replacement is EIP712 {
 
     error NotReplaceable(uint256 session);
     error SuppliedDataMismatch(uint256 session, string what);
-    error RowOutOfRange(uint256 row, uint256 rows);
+    error RowOutOfRange(uint256 which, uint256 rows);
     error SameRow(uint256 account);
     error NotASeller(uint256 account);
     error NotAReserve(uint256 account);
     error RowSettled(uint256 session, uint256 group, uint256 row);
     error IntervalsRefused(uint256 session, uint256 intervals, uint256 mask);
     error IntervalBegun(uint256 session, uint256 interval, uint256 start);
-    error IntervalsUnderAuction(uint256 session, uint256 intervals);
+    error IntervalsUnderAuction(uint256 zone, uint256 day, uint256 intervals);
     error NothingToReplace(uint256 account, uint256 interval);
     error NothingOffered(uint256 reserve, uint256 interval);
     error ReserveTaken(uint256 reserve, uint256 interval);
     error ReserveHasSold(uint256 reserve, uint256 intervals);
     error TooDear(uint256 session, uint256 interval, uint256 extra, uint256 most);
     error ExtraAboveLock(uint256 account, uint256 extra, uint256 lock);
+    error ExtraAboveConsent(uint256 extra, uint256 most);
     error ConsentExpired(uint256 deadline, uint256 timestamp);
     error NonceUsed(address signer, uint256 nonce);
-    error BadSignature(address signer);
-    error NotItsSigner(uint256 account, address signer);
+    error ConsentNotSigned(address signer);
+    error NotAllowed(uint256 account, address signer);
     error ReplacementNotForced(uint256 session);
     error BatchNotProven(uint256 session, uint256 batch);
     error PickOutOfRange(uint256 batch, uint256 entry);
@@ -129,7 +130,7 @@ contract Replacement is EIP712 {
         used[consent.signer][consent.nonce] = true;
         work.limit = type(uint256).max;
         _take(change, work);
-        if (work.extra > consent.most) revert TooDear(change.session, 0, work.extra, consent.most);
+        if (work.extra > consent.most) revert ExtraAboveConsent(work.extra, consent.most);
         _finish(change, work, true);
     }
 
@@ -191,7 +192,7 @@ contract Replacement is EIP712 {
         uint256 start = terms.deliveryStart + (wanted - first) * (1 days / uint256(terms.dayIntervals));
         if (start <= block.timestamp) revert IntervalBegun(change.session, wanted, start);
         uint256 held = IAuctions(address(market)).auctioned(terms.zone, terms.day) & intervals;
-        if (held != 0) revert IntervalsUnderAuction(change.session, held);
+        if (held != 0) revert IntervalsUnderAuction(terms.zone, terms.day, held);
     }
 
     function _rows(uint256 session, IResults results, Place calldata place) private view returns (uint256[] memory) {
@@ -205,7 +206,7 @@ contract Replacement is EIP712 {
         if (used[signer][consent.nonce]) revert NonceUsed(signer, consent.nonce);
         if (accounts.ownerOf(account) != signer) {
             uint256 agent = accounts.delegateOf(account);
-            if (agent == 0 || accounts.ownerOf(agent) != signer) revert NotItsSigner(account, signer);
+            if (agent == 0 || accounts.ownerOf(agent) != signer) revert NotAllowed(account, signer);
         }
         bytes32 content = keccak256(
             abi.encode(
@@ -220,7 +221,7 @@ contract Replacement is EIP712 {
             )
         );
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, _hashTypedDataV4(content), consent.signature)) {
-            revert BadSignature(signer);
+            revert ConsentNotSigned(signer);
         }
     }
 
@@ -408,7 +409,7 @@ contract Replacement is EIP712 {
             if (header & PRICED != 0) at_ += (intervals + 3) / 4;
             if (header & (LIVE | RESERVE) == LIVE | RESERVE) at_ += (((header >> 196) & 3) + 1) * ((intervals + 3) / 4);
         }
-        if (row >= GROUP_ROWS || at_ >= rows.length) revert RowOutOfRange(row, i);
+        if (row >= GROUP_ROWS || at_ >= rows.length) revert RowOutOfRange(1 << row, i);
     }
 
     function _account(uint256 header) private pure returns (uint256) {

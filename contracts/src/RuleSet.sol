@@ -30,7 +30,7 @@ library RuleSet {
         if (rules.length == 0) revert RulesLength(0, 3);
         uint256 header = rules[0];
         if (header & 0xff != 1) revert RulesVersion(header & 0xff);
-        if (header >> 136 != 0 || (header >> 24) & 0xff != 0) revert RulesHeader(header);
+        if (header >> 136 != 0 || (header >> 24) & 0xff != 0 || (header >> 96) & M32 > PPM) revert RulesHeader(header);
         uint256 pay = (header >> 8) & 0xff;
         uint256 penalty = (header >> 16) & 0xff;
         if (pay == 0 || pay > 16 || penalty == 0 || penalty > 16) revert RulesPoints(pay, penalty);
@@ -115,7 +115,7 @@ library RuleSet {
     }
 
     /// @return pay ppm that is paid at `x` ppm delivered
-    /// @return penalty ppm that is due
+    /// @return penalty ppm that is due there
     function values(Curves memory curves, uint256 x) internal pure returns (uint256 pay, uint256 penalty) {
         assembly ("memory-safe") {
             let segment := mload(add(curves, 0x40))
@@ -137,17 +137,18 @@ library RuleSet {
         pure
         returns (uint256 earned, uint256 unpaid, uint256 penalty)
     {
-        unchecked {
-            uint256 x = delivered * PPM / fill;
-            if (x >= PPM) {
-                if (x > M32) x = M32;
-            } else if (x >= curves.enough) {
-                x = PPM;
-            }
-            (earned, penalty) = values(curves, x);
-            earned = gross * earned / 1_000_000_000;
-            unpaid = gross / 1000 - earned;
-            if (penalty != 0) penalty = (gross * penalty + 999_999_999) / 1_000_000_000;
+        assembly ("memory-safe") {
+            let x := div(mul(delivered, PPM), fill)
+            switch lt(x, PPM)
+            case 1 { if iszero(lt(x, mload(curves))) { x := PPM } }
+            default { if gt(x, M32) { x := M32 } }
+            let segment := mload(add(curves, 0x40))
+            for {} lt(x, mload(segment)) {} { segment := add(segment, SEGMENT) } // the last begins at 0
+            earned := div(add(mload(add(segment, 0x20)), mul(mload(add(segment, 0x40)), x)), mload(add(segment, 0x60)))
+            earned := div(mul(gross, earned), 1000000000)
+            unpaid := sub(div(gross, 1000), earned)
+            penalty := div(add(mload(add(segment, 0x80)), mul(mload(add(segment, 0xa0)), x)), mload(add(segment, 0xc0)))
+            penalty := div(add(mul(gross, penalty), 999999999), 1000000000)
         }
     }
 }

@@ -111,16 +111,19 @@ contract Settlement {
         Terms terms;
     }
 
-    /// @dev What one seller row comes to.
+    /// @dev What one seller row comes to; the fields' order is relied on below.
     struct Row {
         uint256 account;
-        uint256 lock;
+        uint256 left; // of the lock, after penalties
         uint256 exempted; // intervals of the day
         uint256 promised; // Wh that a rating is of
         uint256 short; // Wh of it that were not delivered
         uint256 earned;
         uint256 unpaid;
-        uint256 penalty;
+        uint256 lock;
+        uint256 base; // the context's
+        RuleSet.Curves curves;
+        uint256 once; // 1 where the row has its own gross
     }
 
     constructor(IMarket market_, IVault vault_) {
@@ -427,7 +430,8 @@ contract Settlement {
     function _begin(Context memory context, Row memory row, uint256 header) private view {
         row.account = header & M32;
         row.lock = (header >> 64) & M64;
-        (row.promised, row.short, row.earned, row.unpaid, row.penalty) = (0, 0, 0, 0, 0);
+        row.left = row.lock;
+        (row.short, row.earned, row.unpaid) = (0, 0, 0);
         if (context.exemptions) row.exempted = exempted[context.session][row.account];
         if (header & RESERVE == 0) return;
         if (block.timestamp < context.terms.deliveryEnd) {
@@ -563,13 +567,23 @@ contract Settlement {
                 (row.earned, behind) = _inFull(context.table, context.base, place, words);
             }
             if (behind == 0) return;
-            behind <<= 256 - 8 * words;
-            uint256 interval = context.table;
+            (row.once, row.base, row.curves) = ((header >> 194) & 1, context.base, context.curves);
+            _earnRest(row, context.table, place, behind << (256 - 8 * words));
+        }
+    }
+
+    /// @dev The intervals of a row that have a bit in `behind`, from the highest bit on, by the curves.
+    function _earnRest(Row memory row, uint256 interval, uint256 place, uint256 behind) private pure {
+        if (behind == 0) return; // not inlined, see _inFull
+        unchecked {
+            uint256 fills;
             for (uint256 j; behind != 0; ++j) {
-                if (behind >> 255 == 1) {
-                    uint256 fill = (_word(place + 32 + 32 * (j >> 3)) >> (32 * (j & 7))) & M32;
-                    _fall(context, row, interval, fill, header & PRICED != 0);
+                if (j & 7 == 0) {
+                    place += 32;
+                    fills = _word(place);
                 }
+                if (behind >> 255 == 1) _fall(row, interval, fills & M32);
+                fills >>= 32;
                 behind <<= 1;
                 interval += INTERVAL;
             }
@@ -582,7 +596,7 @@ contract Settlement {
         pure
         returns (uint256 earned, uint256 behind)
     {
-        if (words == 0) return (0, 0); // a function with two ways out is not inlined, and so has its variables on the stack
+        if (words == 0) return (0, 0); // not inlined, see RuleSet.interval
         assembly ("memory-safe") {
             for { let end := add(place, shl(5, words)) } lt(place, end) {} {
                 place := add(place, 0x20)
@@ -642,39 +656,36 @@ contract Settlement {
         }
     }
 
-    /// @dev One interval of a seller by the curves: adds to the row, and to the interval's refund what the row leaves.
-    /// @param interval memory pointer
-    function _fall(Context memory context, Row memory row, uint256 interval, uint256 fill, bool priced) private pure {
-        unchecked {
-            if (fill == 0) return;
-            (uint256 base, uint256 delivered, uint256 gross) = (context.base, 0, 0);
-            assembly ("memory-safe") {
-                delivered := sub(shr(TOP, shl(mload(add(interval, SHIFT)), mload(mload(interval)))), base)
-                delivered := mul(delivered, iszero(shr(255, delivered)))
-                gross := mul(fill, mload(add(interval, PRICE)))
-                if priced { gross := mload(add(interval, GROSS)) }
-            }
-            bool free = row.exempted != 0 && _isExempt(row.exempted, interval);
-            if (free) row.promised -= fill;
-            else if (delivered < fill) row.short += fill - delivered;
-            (uint256 earned, uint256 unpaid, uint256 penalty) = RuleSet.interval(context.curves, fill, gross, delivered);
-            row.earned += earned;
-            if (penalty != 0) {
-                uint256 left = free ? 0 : row.lock - row.penalty;
-                if (penalty > left) penalty = left;
-                row.penalty += penalty;
-            }
-            row.unpaid += unpaid;
-            assembly ("memory-safe") {
-                let refund := add(interval, REFUND)
-                mstore(refund, add(mload(refund), add(unpaid, penalty)))
-            }
-        }
-    }
-
-    function _isExempt(uint256 intervals, uint256 interval) private pure returns (bool found) {
+    function _fall(Row memory row, uint256 interval, uint256 fill) private pure {
+        if (fill == 0) return; // not inlined, see _inFull
+        (uint256 delivered, uint256 gross) = (0, 0);
         assembly ("memory-safe") {
-            found := iszero(iszero(and(intervals, mload(add(interval, BIT)))))
+            delivered := sub(shr(TOP, shl(mload(add(interval, SHIFT)), mload(mload(interval)))), mload(add(row, 0x100)))
+            delivered := mul(delivered, iszero(shr(255, delivered)))
+            switch mload(add(row, 0x140))
+            case 0 { gross := mul(fill, mload(add(interval, PRICE))) }
+            default { gross := mload(add(interval, GROSS)) }
+        }
+        (uint256 earned, uint256 unpaid, uint256 penalty) = RuleSet.interval(row.curves, fill, gross, delivered);
+        assembly ("memory-safe") {
+            // the row: account, lock that is left, exempted, promised, short, earned, unpaid
+            switch and(mload(add(row, 0x40)), mload(add(interval, BIT)))
+            case 0 {
+                let left := mload(add(row, 0x20))
+                if gt(penalty, left) { penalty := left }
+                if penalty { mstore(add(row, 0x20), sub(left, penalty)) }
+                if lt(delivered, fill) { mstore(add(row, 0x80), add(mload(add(row, 0x80)), sub(fill, delivered))) }
+            }
+            default {
+                penalty := 0
+                mstore(add(row, 0x60), sub(mload(add(row, 0x60)), fill))
+            }
+            if earned { mstore(add(row, 0xa0), add(mload(add(row, 0xa0)), earned)) }
+            let refund := add(unpaid, penalty)
+            if refund {
+                mstore(add(row, 0xc0), add(mload(add(row, 0xc0)), unpaid))
+                mstore(add(interval, REFUND), add(mload(add(interval, REFUND)), refund))
+            }
         }
     }
 
@@ -684,14 +695,14 @@ contract Settlement {
             uint256 rating = row.promised == 0 ? 0 : 1 + 10_000 * (row.promised - row.short) / row.promised;
             uint256 fee = row.earned * context.terms.feePpm / PPM;
             context.fees += fee;
-            uint256 money = (row.lock << 32) | ((row.earned - fee + row.lock - row.penalty) << 96);
+            uint256 money = (row.lock << 32) | ((row.earned - fee + row.left) << 96);
             if (payer == row.account) {
                 _move(context, payer | money | (rating << 160));
             } else {
                 _pay(context, payer, money);
                 if (rating != 0) _move(context, row.account | (rating << 160));
             }
-            money = (row.earned << 64) | (row.unpaid << 120) | (row.penalty << 176);
+            money = (row.earned << 64) | (row.unpaid << 120) | ((row.lock - row.left) << 176);
             return row.account | (payer << 32) | money | (rating << 232);
         }
     }

@@ -99,7 +99,7 @@ contract FakeVault {
 
     function lock(uint256 session, uint256 fee, uint256[] calldata entries) external {
         for (uint256 i; i < entries.length; ++i) {
-            uint256 payer = (entries[i] >> 130) & 1 == 1 ? (entries[i] >> 32) & type(uint32).max : entries[i] & type(uint32).max;
+            uint256 payer = (entries[i] >> 130 & 1 == 1 ? entries[i] >> 32 : entries[i]) & type(uint32).max;
             uint256 amount = (entries[i] >> 64) & type(uint64).max;
             available[payer] -= amount + fee;
             locked[payer] += amount;

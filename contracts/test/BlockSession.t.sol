@@ -40,7 +40,9 @@ contract BlockSessionTest is Door {
         vault.grantRole(vault.MARKET_ROLE(), address(clearing));
         accounts.grantRole(accounts.MARKET_ROLE(), address(clearing));
         address[4] memory owners = [ALICE, BOB, CAROL, DAVE];
-        for (uint256 i; i < 4; ++i) _members[i] = member(owners[i], MONEY);
+        for (uint256 i; i < 4; ++i) {
+            _members[i] = member(owners[i], MONEY);
+        }
         SessionRequest memory wanted = request(2, uint96(3 << 5));
         (wanted.mode, wanted.priceCap, wanted.intakeFee) = (2, uint32(Blocks.CAP), 100);
         wanted.challengeEnd = wanted.gateClose + 1 hours;
@@ -85,7 +87,9 @@ contract BlockSessionTest is Door {
         clearing.reclaim(session);
         market.releaseCancelled(session, _extend(0, Blocks.encode(_orders[0])), Blocks.encode(_orders[1]));
         market.releaseCancelled(session, 0, Blocks.encode(_orders[0]));
-        for (uint256 i; i < 4; ++i) same(_total(i), MONEY, "all of it");
+        for (uint256 i; i < 4; ++i) {
+            same(_total(i), MONEY, "all of it");
+        }
         _nothingLocked();
     }
 
@@ -98,7 +102,9 @@ contract BlockSessionTest is Door {
         clearing.cancelReviewed(session, "agreed between them");
         market.releaseCancelled(session, _extend(0, Blocks.encode(_orders[0])), Blocks.encode(_orders[1]));
         market.releaseCancelled(session, 0, Blocks.encode(_orders[0]));
-        for (uint256 i; i < 4; ++i) same(_total(i), MONEY, "all of it");
+        for (uint256 i; i < 4; ++i) {
+            same(_total(i), MONEY, "all of it");
+        }
         _nothingLocked();
     }
 
@@ -126,14 +132,17 @@ contract BlockSessionTest is Door {
         vm.assertTrue(key == 0, "nothing proposed");
     }
 
-    // ------------------------------------------------------------------------------------------------------------------- helpers
+    // -------------------------------------------------------------------------------------------------------------------
+    // helpers
 
     /// @dev 1 MWh in each interval.
     function _place(uint256 account, uint256 side, uint256 limit, address owner) private {
         Blocks.Order memory order;
         (order.account, order.side, order.live) = (account, side, true);
         (order.quantities, order.limits) = (new uint256[](2), new uint256[](2));
-        for (uint256 j; j < 2; ++j) (order.quantities[j], order.limits[j]) = (1_000_000, limit);
+        for (uint256 j; j < 2; ++j) {
+            (order.quantities[j], order.limits[j]) = (1_000_000, limit);
+        }
         vm.prank(owner);
         market.place(session, Blocks.encode(order));
         _orders.push(order);
@@ -141,7 +150,9 @@ contract BlockSessionTest is Door {
 
     function _choice(uint256 ratio, uint256 price) private pure returns (Blocks.Choice memory choice) {
         (choice.prices, choice.ratios, choice.ups) = (new uint256[](2), new uint256[](2), new uint256[](2));
-        for (uint256 k; k < 2; ++k) (choice.prices[k], choice.ratios[k]) = (price, ratio);
+        for (uint256 k; k < 2; ++k) {
+            (choice.prices[k], choice.ratios[k]) = (price, ratio);
+        }
     }
 
     function _words(Blocks.Choice memory choice, uint256 finder)
@@ -187,7 +198,9 @@ contract BlockSessionTest is Door {
 
     function _money() private view returns (uint256 total) {
         total = vault.escrow(session);
-        for (uint256 i; i < 4; ++i) total += _total(i);
+        for (uint256 i; i < 4; ++i) {
+            total += _total(i);
+        }
     }
 
     function _nothingLocked() private view {

@@ -62,7 +62,11 @@ library Blocks {
     }
 
     /// @dev Whether the choice is a proposal, its welfare and the volumes.
-    function weigh(Order[] memory orders, Choice memory choice) internal pure returns (bool good, uint256 welfare, uint256[] memory volumes) {
+    function weigh(Order[] memory orders, Choice memory choice)
+        internal
+        pure
+        returns (bool good, uint256 welfare, uint256[] memory volumes)
+    {
         uint256 intervals = choice.prices.length;
         volumes = new uint256[](intervals);
         uint256[] memory offered = new uint256[](intervals);
@@ -125,7 +129,7 @@ library Blocks {
                 if (cancels || dice.once(5)) continue;
                 (order.quantities[j], order.limits[j]) = (dice.roll(1, 3), dice.roll(0, CAP));
             }
-            if (order.side == 1 && order.account == 1) order.sold = 1; // account 1 has sold the first interval
+            if (order.side == 1 && order.account <= 2) order.sold = 1; // accounts 1 and 2 have sold the first interval
             for (uint256 k; k < i; ++k) {
                 if (orders[k].account == order.account && orders[k].side == order.side) orders[k].live = false;
             }
@@ -165,7 +169,9 @@ library Blocks {
             solution.certificate[j] = choice.prices[j] | (choice.prices[j] << 32) | (volumes[j] << 64);
         }
         uint256 number;
-        for (uint256 i; i < orders.length; ++i) if (orders[i].live) ++number;
+        for (uint256 i; i < orders.length; ++i) {
+            if (orders[i].live) ++number;
+        }
         solution.table = new uint256[](number);
         hints = new uint256[]((orders.length + 7) / 8);
         for (uint256 i; i < orders.length; ++i) {

@@ -122,8 +122,13 @@ library Books {
         }
     }
 
-    /// @dev Result rows of a cleared log, one after the other. `gross` is by position and interval where entries have their own prices.
-    function rows(Order[] memory orders, Cleared memory cleared, uint256[][] memory gross) internal pure returns (uint256[] memory all) {
+    /// @dev Result rows of a cleared log, one after the other. `gross` is by position and interval where entries have prices of
+    /// their own.
+    function rows(Order[] memory orders, Cleared memory cleared, uint256[][] memory gross)
+        internal
+        pure
+        returns (uint256[] memory all)
+    {
         all = new uint256[](0);
         for (uint256 i; i < orders.length; ++i) all = join(all, rowOf(orders[i], cleared, i, gross));
     }

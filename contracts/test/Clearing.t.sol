@@ -159,14 +159,16 @@ contract ClearingTest is ClearingRoom {
         wrong[dice.roll(0, wrong.length - 1)] ^= 1 << dice.roll(0, 255);
         vm.assertTrue(!accepts(made.session, pass(made, half, made.batchEntries.length, wrong)), "another state");
         vm.assertTrue(
-            !accepts(made.session, pass(made, half, made.batchEntries.length, Books.join(state, new uint256[](1)))), "a longer state"
+            !accepts(made.session, pass(made, half, made.batchEntries.length, Books.join(state, new uint256[](1)))),
+            "a longer state"
         );
         vm.assertTrue(!accepts(made.session, pass(made, half, half, state)), "nothing taken");
         clearing.clear(made.session, pass(made, half, made.batchEntries.length, state));
         holds(made);
     }
 
-    /// @dev Wrong results begin under other keys, wrong words are no part of the log: the right clearing goes through all the same.
+    /// @dev Wrong results begin under other keys, wrong words are no part of the log: the right clearing goes through all the
+    /// same.
     function test_a_wrong_start_blocks_nobody(uint256 seed) external {
         Dice.State memory dice = Dice.State(seed);
         Case memory made = _long(dice);

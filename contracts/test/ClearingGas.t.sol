@@ -8,7 +8,8 @@ import {Dice} from "./Cheats.sol";
 import {ClearingRoom} from "./ClearingRoom.sol";
 
 /// @title Gas of clearing, as transactions of their own cost it at Prague rules, and that large sessions fit into chunks
-/// @notice Fakes answer for the other contracts; everything of the pass itself is counted, and calldata has its floor (EIP-7623).
+/// @notice Fakes answer for the other contracts; everything of the pass itself is counted, and calldata has its floor
+/// (EIP-7623).
 /// forge-config: default.isolate = true
 /// forge-config: default.evm_version = "prague"
 contract ClearingGasTest is ClearingRoom {
@@ -117,7 +118,11 @@ contract ClearingGasTest is ClearingRoom {
         market.close(session, agreed, log);
     }
 
-    function _pass(Book memory book, uint256 from, uint256 to, uint256[] memory state) private pure returns (Pass memory taken) {
+    function _pass(Book memory book, uint256 from, uint256 to, uint256[] memory state)
+        private
+        pure
+        returns (Pass memory taken)
+    {
         (taken.certificate, taken.levels, taken.live, taken.state) = (book.certificate, book.levels, book.live, state);
         uint256 size = 1 + Books.bodyWords(book.intervals);
         uint256 first = from * book.batch < book.homes ? from * book.batch : book.homes;
@@ -147,7 +152,8 @@ contract ClearingGasTest is ClearingRoom {
         book.words = new uint256[](homes * size);
         (book.live, book.hints) = (Books.packed(homes, 64), Books.packed(homes, 32));
         book.certificate = new uint256[](intervals * (cooperative ? 2 : 1));
-        uint256[6][] memory sums = new uint256[6][](intervals); // cheapest bid, Wh there, dearest offer, Wh there, volume, surplus
+        // cheapest bid, Wh there, dearest offer, Wh there, volume, surplus
+        uint256[6][] memory sums = new uint256[6][](intervals);
         for (uint256 j; j < intervals; ++j) sums[j][0] = Books.MAX;
         Dice.State memory dice = Dice.State(24);
         for (uint256 i; i < homes; ++i) {

@@ -114,7 +114,11 @@ abstract contract ClearingRoom is Checked {
     }
 
     /// @return made up to seven accounts with steps of few Wh at few prices, so that ties are common
-    function orders(Dice.State memory dice, uint256 intervals, uint256 number) internal pure returns (Books.Order[] memory made) {
+    function orders(Dice.State memory dice, uint256 intervals, uint256 number)
+        internal
+        pure
+        returns (Books.Order[] memory made)
+    {
         made = new Books.Order[](number);
         uint256 top = dice.once(3) ? Books.TOP : 2;
         for (uint256 i; i < number; ++i) {
@@ -167,7 +171,11 @@ abstract contract ClearingRoom is Checked {
     }
 
     /// @dev A pass over the batches `from .. to-1`.
-    function pass(Case memory made, uint256 from, uint256 to, uint256[] memory state) internal pure returns (Pass memory taken) {
+    function pass(Case memory made, uint256 from, uint256 to, uint256[] memory state)
+        internal
+        pure
+        returns (Pass memory taken)
+    {
         (taken.certificate, taken.levels, taken.live) = (made.certificate, made.levels, made.live);
         (taken.excluded, taken.state, taken.beneficiary) = (made.excluded, state, 77);
         (taken.sizes, taken.words, taken.rest) =

@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {Books} from "./Books.sol";
 
 /// @title Cooperation: the cooperative clearing by brute force, Wh for Wh, for tests
-/// @notice docs/protocol.md section 7. The most that can be matched is found by augmenting paths between single Wh, without the formula
-/// that the contract uses.
+/// @notice docs/protocol.md section 7. The most that can be matched is found by augmenting paths between single Wh, without
+/// the formula that the contract uses.
 library Cooperation {
     uint256 private constant TOP = 12; // of Books
     uint256 private constant NOBODY = type(uint256).max;
@@ -24,7 +24,11 @@ library Cooperation {
         uint256[] offerer;
     }
 
-    function clear(Books.Order[] memory orders, uint256 intervals, uint256[] memory sold) internal pure returns (Result memory result) {
+    function clear(Books.Order[] memory orders, uint256 intervals, uint256[] memory sold)
+        internal
+        pure
+        returns (Result memory result)
+    {
         result.cleared = Books.clear(orders, intervals, sold); // for `live`, prices and the room of the rest
         result.cleared.certificate = new uint256[](2 * intervals);
         result.gross = new uint256[][](orders.length);
@@ -121,7 +125,8 @@ library Cooperation {
         require(sellers <= buyers, "sellers get more than buyers pay");
         result.cleared.volumes[j] = volume;
         result.cleared.prices[j] = volume == 0 ? 0 : buyers / volume;
-        (result.cleared.certificate[2 * j], result.cleared.certificate[2 * j + 1]) = (word | (share << 184), buyers | (sellers << 80));
+        result.cleared.certificate[2 * j] = word | (share << 184);
+        result.cleared.certificate[2 * j + 1] = buyers | (sellers << 80);
     }
 
     function _best(uint256[] memory limits, uint256 volume, bool high) private pure returns (bool[] memory taken) {

@@ -123,14 +123,14 @@ contract ReplacementTest is Settling {
 
     function test_nobody_else_consents() external {
         accounts.set(1, address(0xbeef), 0);
-        _refuses(0x100, _consent(0x100, 1, 2000, owner), Replacement.NotItsSigner.selector);
+        _refuses(0x100, _consent(0x100, 1, 2000, owner), Replacement.NotAllowed.selector);
     }
 
     function test_a_consent_is_for_its_own_words() external {
         Replacement.Consent memory consent = _consent(0x100, 1, 2000, owner);
-        _refuses(0x200, consent, Replacement.BadSignature.selector);
+        _refuses(0x200, consent, Replacement.ConsentNotSigned.selector);
         consent.most = 3000;
-        _refuses(0x100, consent, Replacement.BadSignature.selector);
+        _refuses(0x100, consent, Replacement.ConsentNotSigned.selector);
     }
 
     function test_a_consent_is_used_once() external {
@@ -149,7 +149,7 @@ contract ReplacementTest is Settling {
     }
 
     function test_it_costs_no_more_than_was_agreed() external {
-        _refuses(0x100, _consent(0x100, 1, 1999, owner), Replacement.TooDear.selector);
+        _refuses(0x100, _consent(0x100, 1, 1999, owner), Replacement.ExtraAboveConsent.selector);
     }
 
     function test_it_costs_no_more_than_its_part_of_the_lock() external {
@@ -195,8 +195,9 @@ contract ReplacementTest is Settling {
         change.failing.group = 1;
         change.failing.rows = rowsB;
         (change.reserve.rows, change.failing.row, change.reserve.row) = (new uint256[](0), 1, 1);
+        Replacement.Consent memory consent = _consent(0x100, 1, 9000, owner);
         refused(Replacement.SameRow.selector);
-        replacement.replaceByConsent(change, _consent(0x100, 1, 9000, owner));
+        replacement.replaceByConsent(change, consent);
     }
 
     function test_rows_of_one_group() external {
@@ -234,10 +235,10 @@ contract ReplacementTest is Settling {
     }
 
     function test_only_between_live_offers_and_live_reserves() external {
-        rowsB[0] &= ~uint256(1 << 195);
+        // no reserve any more, and so without its body
+        rowsB = [rowsB[0] & ~uint256(1 << 195), 0];
         market.amend(SESSION, 1, hash(rowsB));
-        refused(Replacement.NotAReserve.selector);
-        this.tryConsent(0x100, _consent(0x100, 1, 9000, owner));
+        _refuses(0x100, _consent(0x100, 1, 9000, owner), Replacement.NotAReserve.selector);
         rowsA[0] &= ~uint256(1 << 192);
         market.amend(SESSION, 0, hash(rowsA));
         _refuses(0x100, _consent(0x100, 1, 9000, owner), Replacement.NotASeller.selector);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Terms} from "../src/Protocol.sol";
+import {Progress, Terms} from "../src/Protocol.sol";
 import {Settlement} from "../src/Settlement.sol";
 import {Dice} from "./Cheats.sol";
 import {Settling} from "./Settling.sol";
@@ -36,7 +36,7 @@ contract SettlementTest is Settling {
     }
 
     uint256 private constant FEE_ACCOUNT = 90;
-    uint256 private constant FUNDS = 1e12;
+    uint256 private constant NONE = type(uint256).max;
 
     Terms private agreed;
     Seller[] private sellers;
@@ -222,8 +222,7 @@ contract SettlementTest is Settling {
         if (first != 0) _entry(made, entries, 0, first);
         if (second != 0) _entry(made, entries, number - 1, second);
         batches.push(entries);
-        if (number != 0) deliveries.record(SESSION, entries);
-        else deliveries.record(SESSION, entries);
+        deliveries.record(SESSION, entries);
         picks.push(number);
         for (uint256 i; i < number; ++i) picks.push(batch | (i << 16));
     }
@@ -341,11 +340,148 @@ contract SettlementTest is Settling {
         same(paid, fees, "fees");
         for (uint256 i; i < buyers.length; ++i) {
             (uint256 available,,) = vault.balanceOf(buyers[i].account);
-            same(available, 1 + buyers[i].refund * (buyers[i].cost == 0 ? 0 : 1), "buyer");
+            same(available, 1 + (buyers[i].cost == 0 ? 0 : buyers[i].refund), "buyer");
             start += buyers[i].cost + 1;
             held += available;
         }
         same(held, start + paidIn, "money in is money out and rounding");
         for (uint256 j; j < spots.length; ++j) same(settlement.refunds(SESSION, j), refunds[j], "refunds");
+    }
+
+    // -------------------------------------------------------------------------------------------------------------------- refusals
+
+    /// @dev Two sellers of 100 Wh in two hours, account 1 with its proof, account 2 without, and a buyer.
+    function _small() private {
+        build(24);
+        pinned = rules();
+        agreed = terms(0, 0, 3, pinned);
+        market.setTerms(SESSION, agreed);
+        market.setProgress(SESSION, cleared(2, 1));
+        certificate = [100_000 | (100_000 << 32) | (200 << 64), 100_000 | (100_000 << 32) | (200 << 64)];
+        market.setCertificate(SESSION, hash(certificate));
+        uint256 fills = 100 | (100 << 32);
+        allRows = [
+            1 | (1 << 32) | (12_000 << 64) | (3 << 192),
+            fills,
+            2 | (2 << 32) | (12_000 << 64) | (3 << 192),
+            fills,
+            4 | (4 << 32) | (40_000 << 64) | (40_000 << 128) | (2 << 192),
+            200 | (200 << 32)
+        ];
+        market.amend(SESSION, 0, hash(allRows));
+        for (uint256 account = 1; account < 3; ++account) {
+            fund(account, 12_000);
+            lock(account, 12_000);
+        }
+        fund(4, 40_000);
+        lock(4, 40_000);
+        unlock(4, 40_000, 40_000);
+        uint256[] memory entries = new uint256[](4);
+        entries[0] = 1 | (9 << 32) | (3 << 64);
+        entries[1] = ((1 << 25) + 100) | (((1 << 25) + 50) << 26);
+        batches.push(entries);
+        deliveries.record(SESSION, entries);
+        vm.warp(agreed.deliveryEnd + 1);
+    }
+
+    function settle(uint256 which, uint256 pick) external {
+        uint256[] memory packed = new uint256[](pick == NONE ? 0 : 1);
+        if (pick != NONE) packed[0] = pick;
+        settlement.settle(SESSION, 0, which, allRows, certificate, pinned, batches, packed);
+    }
+
+    function exempt(uint256 row, uint256 intervals) external {
+        vm.prank(GUARDIAN);
+        settlement.exempt(SESSION, 0, row, allRows, intervals, "why");
+    }
+
+    function test_every_way_to_settle_wrongly_is_refused() external {
+        _small();
+        _refuses(Settlement.RowOutOfRange.selector, 0, 1);
+        _refuses(Settlement.RowOutOfRange.selector, 8, 1);
+        _refuses(Settlement.SellersFirst.selector, 4, 1);
+        _refuses(Settlement.SellerNotFinal.selector, 2, 0);
+        _refuses(Settlement.PicksIncomplete.selector, 1, NONE);
+        _refuses(Settlement.PicksIncomplete.selector, 1, 8);
+        _refuses(Settlement.RecordsLeftOut.selector, 1, 1 << 64);
+        _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 32));
+        _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 48));
+        _refuses(Settlement.PickOverlaps.selector, 1, 2);
+        _refuses(Settlement.PickOfOtherAccount.selector, 2, 1);
+        _refuses(Settlement.PicksLeftOver.selector, 1, 1 | (1 << 64));
+        this.settle(1, 1);
+        _refuses(Settlement.RowsAlreadySettled.selector, 1, 1);
+        allRows[1] += 1;
+        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        allRows[1] -= 1;
+        certificate[0] += 1;
+        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        certificate[0] -= 1;
+        pinned[1] += 1;
+        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        pinned[1] -= 1;
+        batches[0][1] += 1;
+        _refuses(Settlement.BatchNotProven.selector, 2, 1);
+        batches[0][1] -= 1;
+        vm.warp(agreed.proofDeadline + 1);
+        this.settle(2, 0);
+        // a bid that costs nothing has nothing to get back
+        allRows[4] = 4 | (4 << 32) | (2 << 192);
+        market.amend(SESSION, 0, hash(allRows));
+        _refuses(Settlement.RowNotToSettle.selector, 4, NONE);
+    }
+
+    function _refuses(bytes4 selector, uint256 which, uint256 pick) private {
+        refused(selector);
+        this.settle(which, pick);
+    }
+
+    function test_an_exemption_frees_of_penalty_and_proof() external {
+        _small();
+        this.exempt(0, 2);
+        this.exempt(1, 3);
+        this.settle(3, 1);
+        // hour 0 in full; of hour 1 30 % for a half, and nothing forfeited
+        (uint256 available,, uint256 rating) = vault.balanceOf(1);
+        same(available, 12_000 + 10_000 + 3_000, "seller");
+        same(rating, 10_001, "an exempted hour is not rated");
+        (available,, rating) = vault.balanceOf(2);
+        same(available, 12_000, "nothing delivered, nothing forfeited");
+        same(rating, 0, "nothing to rate");
+        this.settle(4, NONE);
+        (available,,) = vault.balanceOf(4);
+        same(available, 27_000, "buyer");
+    }
+
+    function test_exemptions_have_their_guardian_time_and_place() external {
+        _small();
+        refused(Settlement.NotGuardian.selector);
+        settlement.exempt(SESSION, 0, 0, allRows, 1, "why");
+        refused(Settlement.ExemptionNotInSession.selector);
+        this.exempt(0, 4);
+        refused(Settlement.ExemptionNotInSession.selector);
+        this.exempt(0, 0);
+        refused(Settlement.RowNotToSettle.selector);
+        this.exempt(2, 1);
+        refused(Settlement.RowOutOfRange.selector);
+        this.exempt(3, 1);
+        this.settle(1, 1);
+        refused(Settlement.RowsAlreadySettled.selector);
+        this.exempt(0, 1);
+        vm.warp(agreed.exemptionDeadline);
+        refused(Settlement.ExemptionTooLate.selector);
+        this.exempt(1, 1);
+    }
+
+    function test_only_cleared_sessions_know_exemptions() external {
+        _small();
+        Progress memory reached;
+        market.setProgress(SESSION, reached);
+        refused(Settlement.NotCleared.selector);
+        this.exempt(0, 1);
+        (reached.cleared, reached.underReview) = (true, true);
+        market.setProgress(SESSION, reached);
+        refused(Settlement.NotCleared.selector);
+        this.exempt(0, 1);
     }
 }

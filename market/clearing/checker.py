@@ -1,5 +1,5 @@
-"""A checker of cooperative clearings that shares no code with the engine: plain Python, straight from docs/protocol.md section 7.
-The one of competitive clearings is `certificate`."""
+"""A checker of cooperative clearings that shares no code with the engine: plain Python, straight from docs/protocol.md
+section 7. The one of competitive clearings is `certificate`."""
 
 from __future__ import annotations
 

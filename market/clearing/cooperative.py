@@ -1,10 +1,10 @@
 """Cooperative clearing of all intervals of a session (docs/protocol.md section 7).
 
-The most Wh are matched that can be matched in pairs of which nobody goes beyond its limit, among those the ones with the greatest
-surplus, and every filled Wh improves on its limit by the same.
+The most Wh are matched that can be matched in pairs of which nobody goes beyond its limit, among those the ones with the
+greatest surplus, and every filled Wh improves on its limit by the same.
 
-Integers: sort keys and quantity sums as in `uniform`; fill * price of an entry stays below 2^59, and sums of them over a book, which
-could pass 63 bits, are taken in two halves of the price.
+Integers: sort keys and quantity sums as in `uniform`; fill * price of an entry stays below 2^59, and sums of them over a book,
+which could pass 63 bits, are taken in two halves of the price.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from market.orders import OrderBook
 
 @dataclass(frozen=True)
 class CooperativeClearing:
-    """A cleared cooperative session: per interval a certificate and the book's levels, and a result row per entry of the log."""
+    """A cleared cooperative session: per interval a certificate and the book's levels, a result row per entry of the log."""
 
     certificates: tuple[CooperativeCertificate, ...]
     levels: tuple[tuple[BookLevel, ...], ...]
@@ -140,7 +140,7 @@ def _worth(filled: Integers, prices: Integers) -> int:
 
 
 def _share(filled: Integers, limits: Integers, bids: Flags) -> int:
-    """The largest whole improvement s that the surplus pays for: `sum min(s, limit) * fill` of the bids and `V * s` of the offers."""
+    """The largest whole improvement s that the surplus pays for: `sum min(s, limit) * fill` of bids, `V * s` of offers."""
     volume = int(filled[bids].sum())
     if not volume:
         return 0

@@ -118,3 +118,35 @@ def test_what_was_signed_can_be_taken_back_at_once(house: House) -> None:
     again = community.signed(visitor, session, order(visitor, session))
     assert again["counter"] == "1"
     assert house.anyone.post(path, again)["status"] == "confirmed"
+
+
+@pytest.mark.parametrize("mode", ["competitive", "cooperative"])
+def test_a_log_clears_in_several_transactions(house: House, mode: str) -> None:
+    community, session = market(house, mode=mode, intake_fee=1_000)
+    home, buyer, _ = *community.homes, *community.buyers
+    client, path = house.ctx.client, f"/sessions/{session['id']}"
+    house.ctx.settings.clearing_account = buyer.account
+    house.ctx.settings.clearing_gas = 1_600_000
+    house.ctx.send("envelope", "metering", client.encode_set_envelope(home.account, 1_000))
+    for quantity in (300, 400, 200):
+        house.anyone.post(f"{path}/orders", community.signed(home, session, order(home, session, quantity=quantity)))
+    for quantity in (500, 150):
+        bid = order(buyer, session, Side.BID, quantity)
+        bid = replace(bid, steps=(replace(bid.steps[0], limits=(140_000,) * len(session["intervals"])),))
+        house.anyone.post(f"{path}/orders", community.signed(buyer, session, bid))
+    before = client.balance(buyer.account)
+    house.api.post("/dev/advance", {"to": session["gate_close"], "only_clock": True})
+    house.api.post(f"{path}/clearing")
+
+    shown = house.anyone.get(path)
+    assert shown["state"] == "Cleared"
+    assert sum(1 for sent in shown["transactions"] if sent["kind"] == "clear") > 1
+    for row in shown["cleared"]:
+        assert (row["volume_wh"], row["price"]) == (150, 120_000)
+        assert (row["share"], row["lo"]) == ((20_000, None) if mode == "cooperative" else (None, 100_000))
+    assert client.sold(home.account, session["day"]) == sum(1 << t for t in session["intervals"])
+    live = house.anyone.get(f"{path}/orders")["items"]
+    cost = len(session["intervals"]) * 150 * 120
+    locks = sum(row["lock"] for row in live if row["account"] == buyer.account)
+    after = client.balance(buyer.account)
+    assert (after.locked, after.available) == (before.locked - locks, before.available + locks - cost + 5 * 1_000)

@@ -1,4 +1,4 @@
-"""Cooperative clearing by brute force: single Wh, matched by augmenting paths, without the formula of the engine or the contract."""
+"""Cooperative clearing by brute force: single Wh, matched by augmenting paths, without the formula of engine and contract."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def brute_interval(orders: Sequence[ScheduleOrder], counted: Sequence[int], j: i
         share += 1
     fills: dict[int, int] = {}
     gross: dict[int, int] = {}
-    for taken, own in ((bids, lambda p: max(p - share, 0)), (offers, lambda p: p + share)):
+    for taken, sign in ((bids, -1), (offers, 1)):
         for limit, position in taken:
             fills[position] = fills.get(position, 0) + 1
-            gross[position] = gross.get(position, 0) + own(limit)
+            gross[position] = gross.get(position, 0) + max(limit + sign * share, 0)
     prices = sorted({limit for side in units.values() for limit, _ in side})
     return {
         "volume": volume,

@@ -1,5 +1,5 @@
-"""Golden passes (tests/cases/passes): the words of whole clearings of both modes, and what every chunk leaves, as the engines and the
-twin of the pass have them. contracts/test/GoldenPasses.t.sol holds the contract against the same file.
+"""Golden passes (tests/cases/passes): the words of whole clearings of both modes, and what every chunk leaves, as the engines
+and the twin of the pass have them. contracts/test/GoldenPasses.t.sol holds the contract against the same file.
 
 `python tests/market/test_golden_passes.py` writes the file anew.
 """
@@ -36,7 +36,9 @@ def _order(dice: random.Random, intervals: int) -> ScheduleOrder:
     for _ in range(dice.choice((1, 1, 2, 4))):
         quantities = [dice.choice((0, dice.randint(1, 4000))) for _ in range(intervals)]
         quantities[0] = quantities[0] or 7
-        steps.append(Step(tuple(quantities), tuple(dice.choice((60_000, dice.randint(0, 250_000))) if q else 0 for q in quantities)))
+        steps.append(
+            Step(tuple(quantities), tuple(dice.choice((60_000, dice.randint(0, 250_000))) if q else 0 for q in quantities))
+        )
     agent = dice.choice((0, 0, 40))
     reserve = side is Side.OFFER and dice.random() < 0.3
     return ScheduleOrder(dice.randint(1, 20), side, tuple(steps), agent, bool(agent) and dice.random() < 0.5, reserve)

@@ -49,7 +49,8 @@ def curves(draw: st.DrawFn, largest: int) -> Curve:
 def rule_sets(draw: st.DrawFn) -> RuleSet:
     collateral = draw(st.one_of(st.integers(0, 2_000_000), st.integers(0, LARGEST)))
     tolerance = draw(st.one_of(st.integers(0, 200_000), st.integers(0, LARGEST)))
-    return RuleSet(draw(curves(1_000_000)), draw(curves(collateral)), tolerance, collateral)
+    below, after = draw(st.integers(0, 1_000_000)), draw(st.integers(0, 255))
+    return RuleSet(draw(curves(1_000_000)), draw(curves(collateral)), tolerance, collateral, below, after)
 
 
 # ------------------------------------------------------------------------------------------------------------ whole sessions
@@ -247,23 +248,23 @@ def hold(bank: Bank, example: Example) -> SessionStatement | None:
 
     events = [event for _, event in client.events(first, None, SellersSettled, BuyersSettled, Settled)]
     said = [p for event in events if isinstance(event, SellersSettled) for p in event.payments]
+    assert {(p.account, p.payer, p.earned, p.unpaid, p.penalty, p.rating) for p in said} == {
+        (s.account, s.payer, s.earned, s.unpaid, s.penalty, s.rating) for s in statement.sellers
+    }
     assert len(said) == len(statement.sellers)
-    assert {(p.account, p.payer, p.earned, p.unpaid, p.penalty) for p in said} == {
-        (s.account, s.account, s.earned, s.unpaid, s.penalty) for s in statement.sellers
-    }
     paid = [p for event in events if isinstance(event, BuyersSettled) for p in event.payments]
-    assert len(paid) == len(statement.buyers)
     assert {(p.account, p.payer, p.cost, p.refund) for p in paid} == {
-        (b.account, b.account, b.cost, b.refund) for b in statement.buyers
+        (b.account, b.payer, b.cost, b.refund) for b in statement.buyers
     }
+    assert len(paid) == len(statement.buyers)
     assert events[-1] == Settled(session, statement.rounding)
     assert client.escrow(session) == statement.rounding
     assert client.state(session) is SessionState.SETTLED
     changes = {account: 0 for account in before}
     for seller in statement.sellers:
-        changes[seller.account] += seller.change
+        changes[seller.payer] += seller.change
     for buyer in statement.buyers:
-        changes[buyer.account] += buyer.change
+        changes[buyer.payer] += buyer.change
     for account, balance in before.items():
         now = client.balance(account)
         assert (now.available, now.locked) == (balance.available + changes[account], balance.locked)
@@ -303,7 +304,7 @@ def test_curves_and_roundings(library: Callable[..., Any], rules: RuleSet, cases
     edges = {x + d for x, _ in (*rules.pay.points, *rules.penalty.points) for d in (-1, 0, 1)}
     cases = [*cases, *((1_000_000, 123_457, x) for x in sorted(edges) if x >= 0)]
     results = library("intervals", rules.words(), *([case[i] for case in cases] for i in range(3)))
-    expected = [perform(rules, fill, price, delivered) for fill, price, delivered in cases]
+    expected = [perform(rules, fill, fill * price, delivered) for fill, price, delivered in cases]
     assert results == [value for p in expected for value in (p.earned, p.unpaid, p.penalty)]
 
 

@@ -12,6 +12,7 @@ contract LibraryHarness {
     struct BookCase {
         uint256 mask;
         OrderWords.Rules rules;
+        uint256 entries;
         uint256[] words;
         uint256[] live;
         uint256[] hints;
@@ -21,7 +22,6 @@ contract LibraryHarness {
     mapping(uint256 account => uint256) private _sold;
     mapping(uint256 group => bytes32) private _groups;
 
-    /// @notice What the clearing asks of Accounts.
     function sold(uint256 account, uint256) external view returns (uint256) {
         return _sold[account];
     }
@@ -30,12 +30,11 @@ contract LibraryHarness {
     function clearMany(BookCase[] calldata books, uint256[][] calldata certificates) external returns (bool[][] memory accepted) {
         accepted = new bool[][](books.length);
         for (uint256 i; i < books.length; ++i) {
-            BookCase calldata book = books[i];
-            if (book.words.length != 0) OrderWords.check(OrderWords.load(book.words), book.rules);
-            uint256 size = book.rules.intervals;
+            if (books[i].words.length != 0) OrderWords.check(OrderWords.load(books[i].words), books[i].rules);
+            uint256 size = books[i].rules.intervals;
             accepted[i] = new bool[](certificates[i].length / size);
             for (uint256 k; k < accepted[i].length; ++k) {
-                try this.check(book, certificates[i][k * size:(k + 1) * size]) {
+                try this.check(books[i], certificates[i][k * size:(k + 1) * size]) {
                     accepted[i][k] = true;
                 } catch {}
             }
@@ -43,24 +42,24 @@ contract LibraryHarness {
     }
 
     /// @notice One certificate; returns the hashes of the groups of rows.
-    function check(BookCase calldata book, uint256[] calldata certificate) external returns (bytes32[] memory groups) {
+    function check(BookCase calldata book, uint256[] calldata certificate) external returns (bytes32[] memory) {
+        Pass memory taken;
+        (taken.certificate, taken.live, taken.words, taken.hints) = (certificate, book.live, book.words, book.hints);
+        taken.sizes = new uint256[](book.words.length == 0 ? 0 : 1);
+        if (book.words.length != 0) taken.sizes[0] = book.words.length;
         for (uint256 i; i < book.sold.length; i += 2) _sold[book.sold[i]] = book.sold[i + 1];
-        Pass memory pass;
-        (pass.certificate, pass.live, pass.words, pass.hints) = (certificate, book.live, book.words, book.hints);
-        pass.sizes = new uint256[](book.words.length == 0 ? 0 : 1);
-        if (book.words.length != 0) pass.sizes[0] = book.words.length;
-        uint256 number = this.clear(book.rules.intervals, book.mask, book.sold.length != 0, pass);
+        bytes32[] memory groups = this.run(book.mask, book.rules.intervals, book.sold.length != 0, taken);
         for (uint256 i; i < book.sold.length; i += 2) delete _sold[book.sold[i]];
-        groups = new bytes32[](number);
-        for (uint256 i; i < number; ++i) groups[i] = _groups[i];
+        return groups;
     }
 
-    /// @notice A competitive pass over a whole log; returns the number of groups.
-    function clear(uint256 intervals_, uint256 mask, bool anySold, Pass calldata pass) external returns (uint256) {
+    /// @notice A whole competitive pass over a log of one batch.
+    function run(uint256 mask, uint256 count, bool anySold, Pass calldata taken) external returns (bytes32[] memory groups) {
         ClearingPass.Frame memory frame;
-        (frame.intervals, frame.mask, frame.anySold, frame.accounts) = (intervals_, mask, anySold, IAccounts(address(this)));
-        ClearingPass.run(frame, pass, _groups);
-        return ClearingPass.close(frame, pass, _groups);
+        (frame.mask, frame.intervals, frame.anySold, frame.accounts) = (mask, count, anySold, IAccounts(address(this)));
+        ClearingPass.run(frame, taken, _groups);
+        groups = new bytes32[](ClearingPass.close(frame, taken, _groups));
+        for (uint256 i; i < groups.length; ++i) groups[i] = _groups[i];
     }
 
     function orders(uint256[] calldata words, OrderWords.Rules calldata rules) external pure returns (uint256[] memory) {
