@@ -53,8 +53,8 @@ abstract contract RequestActs is OrderActs {
 
     function withdrawRequest(uint256 seed) external watched {
         Dice.State memory dice = Dice.State(seed);
-        (bool found, uint256 index) = _pick(dice, State.Closed, true);
-        if (!found || !dice.once(4)) return;
+        (bool found, uint256 index) = _pick(dice, dice.once(2) ? State.Open : State.Closed, true);
+        if (!found || !dice.once(3)) return;
         vm.prank(_owners[DSO]);
         requests.withdraw(_held[index].id, "not needed any more");
         _did("withdraw request");

@@ -85,6 +85,7 @@ abstract contract World is Door {
         vault.grantRole(MARKET, address(settlement));
         market.grantRole(keccak256("GUARDIAN"), GUARDIAN);
         market.grantRole(keccak256("SETTLEMENT"), address(settlement));
+        market.grantRole(keccak256("SETTLEMENT"), address(replacement));
         market.grantRole(keccak256("DELIVERIES"), address(deliveries));
         market.grantRole(keccak256("REPLACEMENT"), address(replacement));
         market.setResults(0, clearing);
