@@ -123,6 +123,6 @@ contract SessionsInvariantTest is Checked {
         same(operator, handler.operatorFees(), "the operator's fees add up");
         same(intake, handler.intakeFees(), "intake fees add up");
         vm.assertTrue(handler.settledStay(), "a settled row or refund changed");
-        vm.assertTrue(handler.roundingIsSmall(), "money is left in the escrow");
+        handler.requireSmallRounding();
     }
 }
