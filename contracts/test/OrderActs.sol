@@ -33,7 +33,7 @@ abstract contract OrderActs is Stage {
         if (market.paused() || _unfinished() >= 4) return;
         uint256 mask;
         uint256 mode = dice.roll(0, 1);
-        for (uint256 n = dice.roll(1, mode == 1 ? 3 : 5); n != 0; --n) mask |= 1 << dice.roll(8, 13);
+        for (uint256 n = dice.once(3) ? 1 : dice.roll(1, mode == 1 ? 3 : 5); n != 0; --n) mask |= 1 << dice.roll(8, 13);
         SessionRequest memory wanted = request(dice.roll(20, 22), uint96(mask));
         (wanted.priceCap, wanted.minQuantity) = (uint32(Books.TOP), uint24(dice.roll(0, 1) * 10));
         (wanted.direction, wanted.mode) = (uint8(dice.roll(0, 1)), uint8(mode));
@@ -141,9 +141,10 @@ abstract contract OrderActs is Stage {
         (made.quantities, made.limits) = (new uint256[](cells), new uint256[](cells));
         for (uint256 k; k < cells; ++k) {
             if (k != 0 && dice.once(4)) continue;
-            if (held.mode == 1) made.quantities[k] = UNIT * dice.roll(1, 3);
+            if (held.mode == 1) made.quantities[k] = UNIT * (made.reserve ? 3 : dice.roll(1, 3));
+            else if (made.reserve) made.quantities[k] = dice.roll(1_000_000, 4_000_000);
             else made.quantities[k] = small ? dice.roll(11, 40) : dice.roll(11, 3_000_000);
-            made.limits[k] = made.side == 0 ? dice.roll(4, Books.TOP) : made.reserve ? dice.roll(4, Books.TOP) : dice.roll(0, 9);
+            made.limits[k] = made.side == 0 ? dice.roll(4, Books.TOP) : made.reserve ? dice.roll(7, Books.TOP) : dice.roll(0, 9);
         }
         made.lock = Books.lockOf(made, Books.TOP, COLLATERAL);
     }

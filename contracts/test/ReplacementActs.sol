@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Progress} from "../src/Protocol.sol";
+import {State} from "../src/Protocol.sol";
 import {Replacement} from "../src/Replacement.sol";
 import {Books} from "./Books.sol";
 import {Dice} from "./Cheats.sol";
@@ -36,14 +36,18 @@ abstract contract ReplacementActs is Stage {
 
     function replace(uint256 seed) external watched {
         Dice.State memory dice = Dice.State(seed);
-        if (_held.length == 0) return;
-        Held storage held = _held[_recent(dice)];
-        Progress memory reached = market.progress(held.id);
-        if (!reached.cleared || reached.underReview || reached.cancelled || reached.uncommitted != 0) return;
-        if (held.rows.length == 0) return;
         Swap memory swap;
-        swap.rows = held.rows;
-        if (!_search(dice, held, swap)) return;
+        for (uint256 i; i < RECENT && i < _held.length; ++i) {
+            Held storage held = _held[_held.length - 1 - i];
+            State state = market.state(held.id);
+            if ((state != State.Cleared && state != State.Delivering) || held.mode == 3 || held.rows.length == 0) continue;
+            if (market.progress(held.id).uncommitted != 0) continue;
+            swap.rows = held.rows;
+            if (_search(dice, held, swap)) return _replace(dice, held, swap);
+        }
+    }
+
+    function _replace(Dice.State memory dice, Held storage held, Swap memory swap) private {
         _value(held, swap);
         uint256 account = swap.rows[swap.failingAt] & ACCOUNT;
         uint256 reserve = swap.rows[swap.reserveAt] & ACCOUNT;

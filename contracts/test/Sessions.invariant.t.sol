@@ -54,7 +54,7 @@ contract SessionsInvariantTest is Checked {
             handler.settleBuyers.selector,
             handler.release.selector
         ];
-        bytes4[20] memory often = [
+        bytes4[30] memory often = [
             handler.pass.selector,
             handler.openSession.selector,
             handler.openSession.selector,
@@ -64,8 +64,18 @@ contract SessionsInvariantTest is Checked {
             handler.order.selector,
             handler.order.selector,
             handler.order.selector,
+            handler.order.selector,
+            handler.order.selector,
+            handler.order.selector,
+            handler.commit.selector,
+            handler.clear.selector,
+            handler.clear.selector,
+            handler.commit.selector,
+            handler.replace.selector,
             handler.replace.selector,
             handler.decide.selector,
+            handler.decide.selector,
+            handler.settleSellers.selector,
             handler.clear.selector,
             handler.clear.selector,
             handler.clear.selector,

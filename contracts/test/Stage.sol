@@ -192,7 +192,7 @@ abstract contract Stage is World {
         for (uint256 i; i < RECENT && i < _held.length && to > now_ + 1 hours; ++i) {
             State state = market.state(_held[_held.length - 1 - i].id);
             bool early = state == State.Open || state == State.Closed || state == State.UnderReview;
-            if (early && !dice.once(12)) return;
+            if (early && !dice.once(6)) return;
         }
         if (to > now_) vm.warp(to);
     }
