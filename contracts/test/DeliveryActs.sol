@@ -41,7 +41,8 @@ abstract contract DeliveryActs is Stage {
 
     function _why(Held storage held, Terms memory agreed, uint256[] memory entries) private view returns (bytes4) {
         (, State state, uint256 undone) = market.forProofs(held.id, 14);
-        if (state != State.Cleared && state != State.Delivering && state != State.Settling) return Deliveries.NotCleared.selector;
+        bool cleared = state == State.Cleared || state == State.Delivering || state == State.Settling;
+        if (!cleared) return Deliveries.NotCleared.selector;
         if (vm.getBlockTimestamp() > agreed.proofDeadline) return Deliveries.ProofDeadlinePassed.selector;
         uint256 masks;
         for (uint256 i; i < entries.length; i += ENTRY) masks |= entries[i] >> 64;

@@ -8,8 +8,9 @@ import {Dice} from "./Cheats.sol";
 import {Homes} from "./Homes.sol";
 
 /// @title Gas of a session's life, as transactions of their own cost it, kept in gas-snapshot/
-/// @notice 50 bids and 50 offers of one step in every hour, on the whole market. Every call is a transaction (isolate), priced by the rules of
-/// Prague, where calldata has a floor (EIP-7623). Pairings are left out: proofs are FakeVerifier's. GasOrders has the entry of orders.
+/// @notice 50 bids and 50 offers of one step in every hour, on the whole market. Every call is a transaction (isolate), priced by
+/// the rules of Prague, where calldata has a floor (EIP-7623). Pairings are left out: proofs are FakeVerifier's. GasOrders has the
+/// entry of orders.
 /// forge-config: default.isolate = true
 /// forge-config: default.evm_version = "prague"
 contract GasTest is Homes {

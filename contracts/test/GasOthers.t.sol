@@ -10,8 +10,9 @@ import {Blocks} from "./Blocks.sol";
 import {Books} from "./Books.sol";
 import {Homes} from "./Homes.sol";
 
-/// @title Gas of what few sessions need: exemptions, replacements, awards, block proposals, each a transaction, kept in gas-snapshot/
-/// @notice All of 24 hours, on the whole market, priced by the rules of Prague. Products without earlier prices, so that the guard has no say.
+/// @title Gas of what few sessions need: exemptions, replacements, awards, block proposals, kept in gas-snapshot/
+/// @notice All of 24 hours, on the whole market, each call a transaction, priced by the rules of Prague. Products without earlier
+/// prices, so that the guard has no say.
 /// forge-config: default.isolate = true
 /// forge-config: default.evm_version = "prague"
 contract GasOthersTest is Homes {
@@ -51,7 +52,7 @@ contract GasOthersTest is Homes {
         note("replace 24 intervals by consent, a group of 16 rows");
     }
 
-    /// @dev Bids at 10 and offers at 2 in turn, all of the last hour's kind; the last offer is a reserve that is too dear. Cleared and committed.
+    /// @dev Bids at 10 and offers at 2 in turn; the last offer is a reserve that is too dear. Cleared and committed.
     function _group() private {
         SessionRequest memory wanted = request(20, DAY);
         (wanted.kind, wanted.priceCap) = (1, uint32(Books.TOP));

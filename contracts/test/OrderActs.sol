@@ -121,7 +121,11 @@ abstract contract OrderActs is Stage {
         return keccak256(abi.encode(held.logs[held.logs.length - 1], keccak256(abi.encodePacked(batch))));
     }
 
-    function _order(Dice.State memory dice, Plan memory plan, Held storage held) private view returns (Books.Order memory made) {
+    function _order(Dice.State memory dice, Plan memory plan, Held storage held)
+        private
+        view
+        returns (Books.Order memory made)
+    {
         (made.side, made.steps) = (dice.roll(0, 1), dice.roll(1, 2));
         if (plan.agent == 0 || dice.once(4)) {
             made.account = plan.person + 1 + (plan.person + 1 + PEOPLE <= MEMBERS && dice.once(2) ? PEOPLE : 0);
@@ -144,12 +148,14 @@ abstract contract OrderActs is Stage {
             if (held.mode == 1) made.quantities[k] = UNIT * (made.reserve ? 3 : dice.roll(1, 3));
             else if (made.reserve) made.quantities[k] = dice.roll(1_000_000, 4_000_000);
             else made.quantities[k] = small ? dice.roll(11, 40) : dice.roll(11, 3_000_000);
-            made.limits[k] = made.side == 0 ? dice.roll(4, Books.TOP) : made.reserve ? dice.roll(7, Books.TOP) : dice.roll(0, 9);
+            made.limits[k] = made.side == 0 ? dice.roll(4, Books.TOP) : dice.roll(0, 9);
+            if (made.reserve) made.limits[k] = dice.roll(7, Books.TOP); // so that it stays one
         }
         made.lock = Books.lockOf(made, Books.TOP, COLLATERAL);
     }
 
-    /// @dev Takes the side of a cooperative session on which the payer's owner is; now and then the other, or an offer beyond the envelope.
+    /// @dev Takes the side of a cooperative session on which the payer's owner is; now and then the other, or an offer beyond the
+    /// envelope.
     function _choose(Dice.State memory dice, Plan memory plan, Books.Order memory made) private pure {
         uint256 person = (_payerOf(made) - 1) % PEOPLE;
         uint256 sides = plan.sides[person];

@@ -101,13 +101,14 @@ abstract contract ReplacementActs is Stage {
             if ((held.mask >> swap.t) & 1 == 0) continue;
             swap.fill = _fillAt(swap.rows, swap.failingAt, swap.j);
             bool free = swap.fill != 0 && _fillAt(swap.rows, swap.reserveAt, swap.j) == 0 && (shut >> swap.t) & 1 == 0;
-            if (free && zones.intervalStart(1, held.day, swap.t) > vm.getBlockTimestamp() && _offer(held, swap, 0) != 0) return true;
+            free = free && zones.intervalStart(1, held.day, swap.t) > vm.getBlockTimestamp();
+            if (free && _offer(held, swap, 0) != 0) return true;
             ++swap.j;
         }
         return false;
     }
 
-    // ------------------------------------------------------------------------------------------------------------ what it costs
+    // ------------------------------------------------------------------------------------------------------------ costs
 
     /// @dev Sets `taken` and `gross`: at most the fill, the cheaper step first, each at no less than `price`.
     function _offer(Held storage held, Swap memory swap, uint256 price) private view returns (uint256) {

@@ -111,8 +111,8 @@ abstract contract ResultActs is Stage {
 
     /// @dev A pass over the batches `from .. to-1`.
     function _passOf(Held storage held, Found memory right, uint256 from, uint256 to) private view returns (Pass memory next) {
-        (next.certificate, next.levels, next.live, next.excluded) = (right.certificate, right.levels, right.live, held.excluded);
-        next.state = held.chunk;
+        (next.certificate, next.levels, next.live) = (right.certificate, right.levels, right.live);
+        (next.excluded, next.state) = (held.excluded, held.chunk);
         (next.sizes, next.rest) = (new uint256[](to - from), new bytes32[](held.sizes.length - to));
         (uint256 word, uint256 entries, uint256 length, uint256 number) = (0, 0, 0, 0);
         for (uint256 i; i < to; ++i) {

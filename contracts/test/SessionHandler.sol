@@ -42,7 +42,8 @@ contract SessionHandler is MoneyActs, RequestActs, ResultActs, GuardianActs, Del
         return true;
     }
 
-    /// @dev Where buyers paid nothing there are no rows to pay them back: what a dearer reserve was to get and has not earned stays.
+    /// @dev Where buyers paid nothing there are no rows to pay them back: what a dearer reserve was to get and has not earned
+    /// stays.
     function _unclaimed(Held storage held) private view returns (uint256 money) {
         for (uint256 j; j < held.intervals && held.certificate.length != 0; ++j) {
             uint256 word = held.certificate[held.mode == 0 ? j : 2 * j + 1];
@@ -51,8 +52,8 @@ contract SessionHandler is MoneyActs, RequestActs, ResultActs, GuardianActs, Del
         }
     }
 
-    /// @notice Reverts unless every settled session has left no more than its rounding, below two micro-euro per row and interval, beside what
-    /// was nobody's.
+    /// @notice Reverts unless every settled session has left no more than its rounding, below two micro-euro per row and interval,
+    /// beside what was nobody's.
     function requireSmallRounding() external view {
         for (uint256 i; i < _held.length; ++i) {
             if (market.state(_held[i].id) != State.Settled) continue;

@@ -95,7 +95,8 @@ contract SessionsInvariantTest is Checked {
         _hold();
     }
 
-    /// @dev That chance gets to the end of a session of each kind and to every act is not a matter of luck: this run goes on until it has.
+    /// @dev That chance gets to the end of a session of each kind and to every act is not a matter of luck: this run goes on until
+    /// it has.
     function test_a_long_run_gets_everywhere() external {
         bytes4[] memory acts = _acts();
         Dice.State memory dice = Dice.State(2017);
@@ -117,11 +118,12 @@ contract SessionsInvariantTest is Checked {
 
     /// @return missing acts that were never done
     function _missing() private view returns (string memory missing) {
-        string[36] memory acts = [
+        string[39] memory acts = [
             "deposit", "withdraw", "steal", "donate", "open", "order", "agent", "cancel", "pause", "release", "release auction",
             "release reviewed", "out of turn", "open request", "withdraw request", "award", "chunk", "clear", "clear together",
-            "clear without", "wrong start", "review", "release price", "cancel reviewed", "exclude", "exempt", "commit", "prove",
-            "prove, filled up", "replace", "replace whole", "sellers", "buyers", "settled", "settled together", "settled request"
+            "clear without", "wrong start", "review", "release price", "cancel reviewed", "exclude", "exempt", "commit",
+            "prove", "prove, filled up", "replace", "replace whole", "sellers", "buyers", "settled", "settled together",
+            "settled request", "operator fee", "penalty", "refund"
         ];
         for (uint256 i; i < acts.length; ++i) if (handler.done(acts[i]) == 0) missing = string.concat(missing, acts[i], "; ");
     }

@@ -43,7 +43,9 @@ abstract contract SettlementActs is Stage {
         call.late = vm.getBlockTimestamp() > agreed.proofDeadline;
         (call.deliveryEnd, call.feePpm) = (agreed.deliveryEnd, agreed.feePpm);
         call.group = dice.roll(0, reached.groups - 1);
-        call.part = dice.once(2) ? Books.groupOf(held.rows, call.group, held.intervals) : _from(held.rows, call.group, held.intervals);
+        call.part = dice.once(2)
+            ? Books.groupOf(held.rows, call.group, held.intervals)
+            : _from(held.rows, call.group, held.intervals);
         _choose(dice, held, call, sellers);
         if (call.which == 0) return;
         if (!sellers && reached.sellersLeft != 0) call.why = Settlement.SellersFirst.selector;
@@ -136,6 +138,7 @@ abstract contract SettlementActs is Stage {
             settledRows.push((held.id << 32) | (16 * call.group + i));
             if (sellers) _seller(held, header, word, call.feePpm);
             else held.due -= (word >> 128) & type(uint64).max;
+            if (!sellers && word >> 128 != 0) _did("refund");
         }
         same(next, told.length, "rows told");
         if (!held.frozen && market.progress(held.id).sellersLeft == 0) _freeze(held);
@@ -147,10 +150,21 @@ abstract contract SettlementActs is Stage {
         uint256 earned = (word >> 64) & type(uint56).max;
         uint256 penalty = (word >> 176) & type(uint56).max;
         vm.assertLe(penalty, _lockIn(header), "nobody forfeits more than it has locked");
-        vm.assertLe(word >> 232, 10_001, "rating");
+        _rated(word & ACCOUNT, word >> 232);
         locks[_payerIn(header)] -= _lockIn(header);
         held.due = held.due + penalty - earned;
         operatorFees += earned * feePpm / 1_000_000;
+        if (penalty != 0) _did("penalty");
+        if (earned * feePpm >= 1_000_000) _did("operator fee");
+    }
+
+    /// @dev The rating goes to the account, whoever is paid.
+    function _rated(uint256 account, uint256 rating) private view {
+        vm.assertLe(rating, 10_001, "rating");
+        uint256 before = _reputation[account];
+        (,, uint256 reputation) = vault.balanceOf(account);
+        uint256 expected = before == 0 ? rating : (3 * before + rating + 2) / 4;
+        same(reputation, rating == 0 ? before : expected, "reputation");
     }
 
     function _freeze(Held storage held) private {

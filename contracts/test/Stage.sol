@@ -19,8 +19,8 @@ interface Logs {
 }
 
 /// @title Stage: people, sessions as an indexer would know them, and a look at all money after every act
-/// @notice Nobody's available money falls but by its own or its agent's act, nobody's money in all but by a session's rules; what is locked
-/// and what sessions hold is counted here from entries, rows and events alone; only settlement rates.
+/// @notice Nobody's available money falls but by its own or its agent's act, nobody's money in all but by a session's rules. What
+/// is locked and what sessions hold is counted here from entries, rows and events alone. Only settlement rates.
 abstract contract Stage is World {
     using Dice for Dice.State;
 
@@ -81,7 +81,7 @@ abstract contract Stage is World {
     address[ACCOUNTS + 1] internal _owners;
     mapping(uint256 account => uint256) private _available;
     mapping(uint256 account => uint256) private _total;
-    mapping(uint256 account => uint256) private _reputation;
+    mapping(uint256 account => uint256) internal _reputation;
 
     // What the act at hand may do: whose available money it may lower (a bit an account), everybody's money, ratings.
     uint256 internal _actors;

@@ -108,7 +108,11 @@ abstract contract World is Door {
     }
 
     /// @dev A proof that FakeVerifier takes, for entries as `Deliveries.prove` wants them.
-    function proven(uint256 session, uint256 chain, uint256[] memory entries) internal view returns (Deliveries.Batch memory batch) {
+    function proven(uint256 session, uint256 chain, uint256[] memory entries)
+        internal
+        view
+        returns (Deliveries.Batch memory batch)
+    {
         (batch.chain, batch.entries) = (chain, entries);
         (uint256 gamma, uint256 y) = deliveries.compress(chain, deliveries.words(session, entries));
         (batch.proof[0], batch.proof[1], batch.proof[2]) = (chain, y, gamma);
