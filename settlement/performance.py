@@ -3,6 +3,7 @@ integers)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.units import PPM, ceil_div
@@ -28,14 +29,28 @@ class Performance:
     penalty: int
 
 
-def perform(rules: RuleSet, fill: int, price: int, delivered: int) -> Performance:
-    """A promise of `fill` > 0 Wh at `price` micro-euro per kWh against `delivered` Wh, which may be negative."""
+RATING_SCALE = 10_000
+"""A rating is 1 plus this many parts of the promise that were delivered."""
+
+
+def perform(rules: RuleSet, fill: int, gross: int, delivered: int) -> Performance:
+    """A promise of `fill` > 0 Wh that is worth `gross` thousandths of a micro-euro (fill times price) against `delivered` Wh,
+    which may be negative."""
     if fill <= 0:
         raise ValueError(f"fill: expected a promise above 0 Wh, got {fill}")
     given = max(delivered, 0)
     ratio = min(given * PPM // fill, LARGEST_RATIO)
     counted = rules.counted_ratio(ratio)
     paid = rules.pay.at(counted)
-    earned = fill * price * paid // 10**9
-    penalty = ceil_div(fill * price * rules.penalty.at(counted), 10**9)
-    return Performance(given, ratio, paid, earned, fill * price // 1000 - earned, penalty)
+    earned = gross * paid // 10**9
+    penalty = ceil_div(gross * rules.penalty.at(counted), 10**9)
+    return Performance(given, ratio, paid, earned, gross // 1000 - earned, penalty)
+
+
+def rating(promises: Iterable[tuple[int, int]]) -> int:
+    """How faithfully (fill, delivered) Wh were delivered: 1 to 10001; 0 where there was no promise to rate."""
+    kept = total = 0
+    for fill, delivered in promises:
+        total += fill
+        kept += min(fill, max(delivered, 0))
+    return 1 + RATING_SCALE * kept // total if total else 0

@@ -9,7 +9,7 @@ contracts said.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts.deliveries import Entry
 from contracts.encoding import extend_log, hash_words, row_words
@@ -59,7 +59,8 @@ class SessionLog:
     promises    per account the target words of FlexibilityTargetSet
     sold_before per account the day's intervals that it had sold before
     proofs      accepted proofs in chain order
-    sellers     per account (earned, unpaid, penalty), buyers (cost, refund), micro-euro
+    sellers     per account (payer, earned, unpaid, penalty, rating), buyers (payer, cost, refund), micro-euro
+    exempted    per account a bit per interval of the day that the guardian exempted
     rounding    what Settled announced; None before
     """
 
@@ -72,9 +73,10 @@ class SessionLog:
     promises: Mapping[int, tuple[int, ...]]
     sold_before: Mapping[int, int]
     proofs: Sequence[ProofCall]
-    sellers: Mapping[int, tuple[int, int, int]]
-    buyers: Mapping[int, tuple[int, int]]
+    sellers: Mapping[int, tuple[int, int, int, int, int]]
+    buyers: Mapping[int, tuple[int, int, int]]
     rounding: int | None
+    exempted: Mapping[int, int] = field(default_factory=dict)
 
 
 Verify = Callable[[int, tuple[int, int, int], tuple[int, ...]], bool]
@@ -155,14 +157,14 @@ def _payments(log: SessionLog, clearing: Clearing) -> Iterator[str]:
     if log.rounding is None and not log.sellers and not log.buyers:
         return
     batches = [[e for i, e in enumerate(call.entries) if call.recorded >> i & 1] for call in log.proofs]
-    computed = settle(log.terms, clearing.certificates, clearing.rows, records_of(batches), from_words(log.rules))
-    sellers = {s.account: (s.earned, s.unpaid, s.penalty) for s in computed.sellers}
-    buyers = {b.account: (b.cost, b.refund) for b in computed.buyers}
+    computed = settle(log.terms, clearing.certificates, clearing.rows, records_of(batches), from_words(log.rules), log.exempted)
+    sellers = {s.account: (s.payer, s.earned, s.unpaid, s.penalty, s.rating) for s in computed.sellers}
+    buyers = {b.account: (b.payer, b.cost, b.refund) for b in computed.buyers}
     if log.rounding is None:  # settlement goes on: what was paid must be right, what was not may be missing
         sellers = {account: paid for account, paid in sellers.items() if account in log.sellers}
         buyers = {account: paid for account, paid in buyers.items() if account in log.buyers}
-    yield from _compare("seller (earned, unpaid, penalty)", sellers, log.sellers)
-    yield from _compare("buyer (cost, refund)", buyers, log.buyers)
+    yield from _compare("seller (payer, earned, unpaid, penalty, rating)", sellers, log.sellers)
+    yield from _compare("buyer (payer, cost, refund)", buyers, log.buyers)
     if log.rounding is not None and log.rounding != computed.rounding:
         yield f"rounding: computed {computed.rounding}, the contract says {log.rounding}"
     if not computed.balanced:

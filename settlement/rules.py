@@ -44,12 +44,18 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """What one session is settled by. Raises `RulesError` at construction where the contract would refuse it."""
+    """What one session is settled by. Raises `RulesError` at construction where the contract would refuse it.
+
+    A member may be replaced without its consent once it has delivered less than `replace_below_ppm` of its fill in
+    `replace_after` intervals; 0 intervals: never.
+    """
 
     pay: Curve
     penalty: Curve
     tolerance_ppm: int
     collateral_ppm: int
+    replace_below_ppm: int = 0
+    replace_after: int = 0
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -58,6 +64,10 @@ class RuleSet:
         for name, value in (("tolerance_ppm", self.tolerance_ppm), ("collateral_ppm", self.collateral_ppm)):
             if not 0 <= value <= _WORD32:
                 raise RulesError(name, "0..2^32-1", value)
+        if not 0 <= self.replace_below_ppm <= PPM:
+            raise RulesError("replace_below_ppm", f"0..{PPM}", self.replace_below_ppm)
+        if not 0 <= self.replace_after <= 0xFF:
+            raise RulesError("replace_after", "0..255", self.replace_after)
         _check_curve("pay", self.pay, PPM, "a paid ratio of at most 1000000 ppm")
         _check_curve("penalty", self.penalty, self.collateral_ppm, f"at most the collateral rate, {self.collateral_ppm} ppm")
 
@@ -65,6 +75,7 @@ class RuleSet:
         """The words whose hash a session pins."""
         header = self.version | len(self.pay.points) << 8 | len(self.penalty.points) << 16
         header |= self.tolerance_ppm << 32 | self.collateral_ppm << 64
+        header |= self.replace_below_ppm << 96 | self.replace_after << 128
         return [header, *(x | y << 32 for x, y in (*self.pay.points, *self.penalty.points))]
 
     @property
@@ -86,7 +97,15 @@ def from_words(words: Sequence[int]) -> RuleSet:
     if len(words) != 1 + pay + penalty:
         raise RulesError("words", f"1 header, {pay} pay and {penalty} penalty points", f"{len(words)} words")
     points = tuple((word & _WORD32, word >> 32) for word in words[1:])
-    rules = RuleSet(Curve(points[:pay]), Curve(points[pay:]), header >> 32 & _WORD32, header >> 64 & _WORD32, header & 0xFF)
+    rules = RuleSet(
+        pay=Curve(points[:pay]),
+        penalty=Curve(points[pay:]),
+        tolerance_ppm=header >> 32 & _WORD32,
+        collateral_ppm=header >> 64 & _WORD32,
+        replace_below_ppm=header >> 96 & _WORD32,
+        replace_after=header >> 128 & 0xFF,
+        version=header & 0xFF,
+    )
     if rules.words() != list(words):
         raise RulesError("words", "zero bits outside the fields", f"{header:#x}")
     return rules
@@ -94,7 +113,8 @@ def from_words(words: Sequence[int]) -> RuleSet:
 
 def parse(raw: Mapping[str, Any]) -> RuleSet:
     """A rule set from the content of a JSON file."""
-    for name in ("version", "tolerance_ppm", "collateral_ppm"):
+    numbers = ("version", "tolerance_ppm", "collateral_ppm", "replace_below_ppm", "replace_after")
+    for name in numbers:
         if type(raw.get(name)) is not int:
             raise RulesError(name, "a whole number", raw.get(name))
     curves = {}
@@ -105,7 +125,7 @@ def parse(raw: Mapping[str, Any]) -> RuleSet:
         ):
             raise RulesError(name, "a list of [x, y] whole numbers in ppm", points)
         curves[name] = Curve(tuple((x, y) for x, y in points))
-    return RuleSet(curves["pay"], curves["penalty"], raw["tolerance_ppm"], raw["collateral_ppm"], raw["version"])
+    return RuleSet(curves["pay"], curves["penalty"], **{name: raw[name] for name in numbers})
 
 
 def load(name: str = "default") -> RuleSet:

@@ -90,8 +90,8 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
         promises=promises,
         sold_before=_sold_before(session_id, terms.day, everything),
         proofs=_proofs(terms, everything),
-        sellers={p.account: (p.earned, p.unpaid, p.penalty) for p in _sellers(own)},
-        buyers={p.account: (p.cost, p.refund) for p in _buyers(own)},
+        sellers={p.account: (p.payer, p.earned, p.unpaid, p.penalty, p.rating) for p in _sellers(own)},
+        buyers={p.account: (p.payer, p.cost, p.refund) for p in _buyers(own)},
         rounding=next((e.rounding for _, e in own if isinstance(e, events.Settled)), None),
     )
 

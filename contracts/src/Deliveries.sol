@@ -1,18 +1,38 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Accounts} from "./Accounts.sol";
 import {BaselineDays} from "./BaselineDays.sol";
-import {FlexMarket} from "./FlexMarket.sol";
-import {SessionTerms, State, Terms} from "./SessionTerms.sol";
+import {IAccounts, IDeliveries, IMarket, State, Terms} from "./Protocol.sol";
 import {IVerifier, Verifiers} from "./Verifiers.sol";
-import {Zones} from "./Zones.sol";
+
+/// @notice What proofs ask of Accounts.
+interface IMeters is IAccounts {
+    /// @return bits bit k: `first + k` is an event day of the account
+    function eventDays(uint256 account, uint256 first, uint256 days_) external view returns (uint256 bits);
+    /// @param entries each `size` words, the first of them `account:32 | ...`
+    /// @return states per entry two words of 32 bytes: meter key in force on `day`, and `zone:16 | first day of that key:32 | event days:14`
+    function metersOn(uint256 day, uint256[] calldata entries, uint256 size) external view returns (bytes memory states);
+}
+
+/// @notice What proofs ask of FlexMarket.
+interface IProvenMarket is IMarket {
+    /// @return agreed the terms
+    /// @return reached the state
+    /// @return open the first of the `days_` days before the session's on which a session of its zone is under auction, 0 where there is none
+    function forProofs(uint256 session, uint256 days_) external view returns (Terms memory agreed, State reached, uint256 open);
+}
+
+/// @notice What proofs ask of Zones.
+interface ICalendar {
+    function intervalStart(uint256 zone, uint256 day, uint256 t) external view returns (uint256);
+    function workingDays(uint256 zone, uint256 first, uint256 days_) external view returns (uint256 bits);
+}
 
 /// @title Deliveries: proven deviations of accounts in sessions
 /// @notice docs/protocol.md section 9. The contract builds every public word of the statement from its own state; masks, counts and
 /// deviations come from the prover. It keeps which intervals of an account are recorded and a hash per batch, and nothing else about
 /// consumption.
-contract Deliveries {
+contract Deliveries is IDeliveries {
     /// @dev Order of the BN254 scalar field.
     uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
     /// @dev A word of nine 26-bit deviations ends here.
@@ -53,10 +73,10 @@ contract Deliveries {
         uint256 number;
     }
 
-    Accounts public immutable accounts;
-    Zones public immutable zones;
-    FlexMarket public immutable market;
-    /// @notice T: circuits are made for days of so many intervals.
+    IMeters public immutable accounts;
+    ICalendar public immutable zones;
+    IProvenMarket public immutable market;
+    /// @inheritdoc IDeliveries
     uint256 public immutable intervals;
     /// @dev Words of an entry, 1 + D.
     uint256 private immutable ENTRY;
@@ -64,7 +84,7 @@ contract Deliveries {
     mapping(uint256 accounts => IVerifier) public verifierOf;
     /// @dev T bits an account, `256 / T` accounts a word.
     mapping(uint256 session => mapping(uint256 word => uint256)) private _recorded;
-    /// @notice Whether a batch with these recorded entries, hashed as words, was proven for the session.
+    /// @inheritdoc IDeliveries
     mapping(uint256 session => mapping(bytes32 batch => bool)) public proven;
 
     /// @notice `recorded` has a bit per entry: the others were recorded before.
@@ -79,6 +99,7 @@ contract Deliveries {
     error ProofDeadlinePassed(uint256 session, uint256 deadline, uint256 timestamp);
     error EarlierDayUncommitted(uint256 zone, uint256 day);
     error EntriesLength(uint256 length, uint256 entryWords);
+    error NoMeterKey(uint256 account, uint256 day);
     error NoCircuit(uint256 accounts);
     error EntryPadding(uint256 entry, uint256 word);
     error DeviationOutOfRange(uint256 entry, uint256 word);
@@ -86,7 +107,7 @@ contract Deliveries {
     error ProofRefused(uint256 session, uint256 batch);
     error RecordOverlaps(uint256 session, uint256 account, uint256 recorded, uint256 mask);
 
-    constructor(Accounts accounts_, Zones zones_, FlexMarket market_, uint256 intervals_, Circuit[] memory circuits) {
+    constructor(IMeters accounts_, ICalendar zones_, IProvenMarket market_, uint256 intervals_, Circuit[] memory circuits) {
         if (intervals_ != 24 && intervals_ != 48 && intervals_ != 96) revert DayLengthNotSupported(intervals_);
         accounts = accounts_;
         zones = zones_;
@@ -134,12 +155,17 @@ contract Deliveries {
     /// @notice 14 bits: the days that may make up the account's baseline of `day`, bit k for `day - 14 + k`.
     function admissible(uint256 zone, uint256 account, uint256 day) external view returns (uint256) {
         (uint256 key, uint256 fromDay) = accounts.keyAt(account, day);
-        if (key == 0) revert Accounts.NoMeterKey(account, day);
+        if (key == 0) revert NoMeterKey(account, day);
         uint256 events = accounts.eventDays(account, day - BaselineDays.DAYS, BaselineDays.DAYS);
         return BaselineDays.admissible(_working(zone, day), events, day, fromDay);
     }
 
-    /// @return Intervals of the day that are recorded for the account.
+    /// @return Intervals of the day that are recorded for accounts `word * (256 / T)` and following, T bits each.
+    function recordedWord(uint256 session, uint256 word) external view returns (uint256) {
+        return _recorded[session][word];
+    }
+
+    /// @inheritdoc IDeliveries
     function recordedOf(uint256 session, uint256 account) external view returns (uint256) {
         uint256 lanes = 256 / intervals;
         return (_recorded[session][account / lanes] >> (account % lanes * intervals)) & ((1 << intervals) - 1);
@@ -170,7 +196,9 @@ contract Deliveries {
             uint256[] calldata entries = batches[i].entries;
             for (uint256 k; k < entries.length; k += ENTRY) masks |= entries[k] >> 64;
         }
-        uint256 end = zones.intervalStart(terms.zone, terms.day, SessionTerms.length(masks & terms.mask));
+        uint256 last; // one more than the last interval
+        for (masks &= terms.mask; masks != 0; masks >>= 1) ++last;
+        uint256 end = zones.intervalStart(terms.zone, terms.day, last);
         if (block.timestamp < end) revert NotDeliveredYet(session, end, block.timestamp);
     }
 

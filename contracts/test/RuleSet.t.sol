@@ -70,7 +70,7 @@ contract RuleSetTest is Checked {
         Dice.State memory dice = Dice.State(seed);
         uint256[] memory words = _words(_curves(dice));
         for (uint256 changes = dice.roll(0, 2); changes != 0; --changes) {
-            words[dice.once(3) ? 0 : dice.roll(0, words.length - 1)] ^= 1 << dice.roll(0, dice.once(2) ? 95 : 255);
+            words[dice.once(3) ? 0 : dice.roll(0, words.length - 1)] ^= 1 << dice.roll(0, dice.once(2) ? 135 : 255);
         }
         bool taken;
         try harness.validateRules(words) returns (uint256 collateral) {
@@ -85,11 +85,12 @@ contract RuleSetTest is Checked {
     /// @dev Section 10 of docs/protocol.md, field by field.
     function _valid(uint256[] memory words) private pure returns (bool) {
         (uint256 pay, uint256 penalty) = ((words[0] >> 8) & 0xff, (words[0] >> 16) & 0xff);
-        if (words[0] & 0xff != 1 || (words[0] >> 24) & 0xff != 0 || words[0] >> 96 != 0) return false;
+        if (words[0] & 0xff != 1 || (words[0] >> 24) & 0xff != 0 || words[0] >> 136 != 0) return false;
+        if ((words[0] >> 96) & type(uint32).max > PPM) return false;
         if (pay == 0 || pay > 16 || penalty == 0 || penalty > 16 || words.length != 1 + pay + penalty) return false;
         for (uint256 i; i < pay + penalty; ++i) {
             uint256 word = words[1 + i];
-            if (word >> 64 != 0 || word >> 32 > (i < pay ? PPM : words[0] >> 64)) return false;
+            if (word >> 64 != 0 || word >> 32 > (i < pay ? PPM : (words[0] >> 64) & type(uint32).max)) return false;
             bool first = i == 0 || i == pay;
             if (first ? word & type(uint32).max != 0 : word & type(uint32).max <= words[i] & type(uint32).max) return false;
         }
@@ -119,6 +120,7 @@ contract RuleSetTest is Checked {
         (uint256 pay, uint256 penalty) = (curves.payX.length, curves.penaltyX.length);
         words = new uint256[](1 + pay + penalty);
         words[0] = 1 | (pay << 8) | (penalty << 16) | (curves.tolerance << 32) | (curves.collateral << 64);
+        words[0] |= (curves.collateral % (PPM + 1) << 96) | ((curves.tolerance & 0xff) << 128);
         for (uint256 i; i < pay; ++i) words[1 + i] = curves.payX[i] | (curves.payY[i] << 32);
         for (uint256 i; i < penalty; ++i) words[1 + pay + i] = curves.penaltyX[i] | (curves.penaltyY[i] << 32);
     }

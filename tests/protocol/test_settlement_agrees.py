@@ -303,7 +303,7 @@ def test_curves_and_roundings(library: Callable[..., Any], rules: RuleSet, cases
     edges = {x + d for x, _ in (*rules.pay.points, *rules.penalty.points) for d in (-1, 0, 1)}
     cases = [*cases, *((1_000_000, 123_457, x) for x in sorted(edges) if x >= 0)]
     results = library("intervals", rules.words(), *([case[i] for case in cases] for i in range(3)))
-    expected = [perform(rules, fill, price, delivered) for fill, price, delivered in cases]
+    expected = [perform(rules, fill, fill * price, delivered) for fill, price, delivered in cases]
     assert results == [value for p in expected for value in (p.earned, p.unpaid, p.penalty)]
 
 

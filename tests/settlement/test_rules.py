@@ -28,7 +28,8 @@ def curves(draw: st.DrawFn, largest: int) -> Curve:
 def rule_sets(draw: st.DrawFn) -> RuleSet:
     collateral = draw(st.one_of(st.integers(0, 2_000_000), st.integers(0, (1 << 32) - 1)))
     tolerance = draw(st.one_of(st.integers(0, 200_000), st.integers(0, (1 << 32) - 1)))
-    return RuleSet(draw(curves(1_000_000)), draw(curves(collateral)), tolerance, collateral)
+    below, after = draw(st.integers(0, 1_000_000)), draw(st.integers(0, 255))
+    return RuleSet(draw(curves(1_000_000)), draw(curves(collateral)), tolerance, collateral, below, after)
 
 
 def test_the_default_keeps_what_its_description_says() -> None:
@@ -50,7 +51,7 @@ def test_the_default_is_monotone() -> None:
 
 def test_words_of_the_default() -> None:
     words = DEFAULT.words()
-    assert words[0] == 1 + 4 * 2**8 + 3 * 2**16 + 50_000 * 2**32 + 500_000 * 2**64
+    assert words[0] == 1 + 4 * 2**8 + 3 * 2**16 + 50_000 * 2**32 + 500_000 * 2**64 + 250_000 * 2**96 + 2 * 2**128
     assert words[3] == 500_000 + 500_000 * 2**32
     assert words[-1] == 950_000
     assert DEFAULT.hash == hash_words(words)
@@ -80,6 +81,8 @@ def test_curves_are_the_line_between_their_points_rounded_down(rules: RuleSet, x
         ({"version": 2}, "version"),
         ({"tolerance_ppm": -1}, "tolerance_ppm"),
         ({"collateral_ppm": 1 << 32}, "collateral_ppm"),
+        ({"replace_below_ppm": 1_000_001}, "replace_below_ppm"),
+        ({"replace_after": 256}, "replace_after"),
         ({"pay": Curve(())}, "pay"),
         ({"pay": Curve(tuple((x, 0) for x in range(17)))}, "pay"),
         ({"pay": Curve(((1, 0),))}, "pay[0].x"),
@@ -102,7 +105,7 @@ def test_words_that_are_no_rules() -> None:
         [],
         words[:-1],
         [words[0] | 1 << 24, *words[1:]],
-        [words[0] | 1 << 96, *words[1:]],
+        [words[0] | 1 << 136, *words[1:]],
         [words[0], words[1] | 1 << 64, *words[2:]],
     ):
         with pytest.raises(RulesError):
@@ -114,7 +117,15 @@ def test_words_that_are_no_rules() -> None:
     [({"version": "1"}, "version"), ({"pay": [[0, 0.5]]}, "pay"), ({"penalty": [[0]]}, "penalty"), ({"pay": {}}, "pay")],
 )
 def test_files_that_are_no_rules(change: dict[str, Any], field: str) -> None:
-    raw = {"version": 1, "tolerance_ppm": 0, "collateral_ppm": 0, "pay": [[0, 0]], "penalty": [[0, 0]]}
+    raw = {
+        "version": 1,
+        "tolerance_ppm": 0,
+        "collateral_ppm": 0,
+        "replace_below_ppm": 0,
+        "replace_after": 0,
+        "pay": [[0, 0]],
+        "penalty": [[0, 0]],
+    }
     parse(raw)
     with pytest.raises(RulesError) as caught:
         parse(raw | change)
@@ -126,5 +137,6 @@ def test_loading_by_name_and_by_file(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match="default"):
         load("nothing")
     file = tmp_path / "own.json"
-    file.write_text(json.dumps({"version": 1, "tolerance_ppm": 7, "collateral_ppm": 9, "pay": [[0, 1]], "penalty": [[0, 9]]}))
-    assert load_file(file) == RuleSet(Curve(((0, 1),)), Curve(((0, 9),)), 7, 9)
+    numbers = {"version": 1, "tolerance_ppm": 7, "collateral_ppm": 9, "replace_below_ppm": 5, "replace_after": 3}
+    file.write_text(json.dumps(numbers | {"pay": [[0, 1]], "penalty": [[0, 9]]}))
+    assert load_file(file) == RuleSet(Curve(((0, 1),)), Curve(((0, 9),)), 7, 9, 5, 3)

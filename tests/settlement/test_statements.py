@@ -22,6 +22,8 @@ from settlement.statements import SessionStatement, settle
 
 ZONE = Zone(1, 0, 60)
 CAP = 400_000
+FEE_ACCOUNT = 90
+AGENT = 80
 
 
 def terms_for(mask: int, rules: RuleSet, direction: Direction = Direction.UP) -> SessionTerms:
@@ -79,7 +81,7 @@ class Vault:
         self.locked: dict[int, int] = defaultdict(int)
         self.escrow = 0
         for row in cleared.rows:
-            self.locked[row.account] += row.lock
+            self.locked[row.payer] += row.lock
         self.start = dict(self.locked)
 
     def move(self, account: int, unlock: int, credit: int) -> None:
@@ -94,29 +96,40 @@ class Vault:
         sellers = {seller.position for seller in statement.sellers}
         for position, row in enumerate(cleared.rows):
             if position not in sellers:
-                self.move(row.account, row.lock, row.lock - row.cost)
+                self.move(row.payer, row.lock, row.lock - row.cost)
         for seller in statement.sellers:
-            self.move(seller.account, seller.lock, seller.earned + seller.lock - seller.penalty)
+            self.move(seller.payer, seller.lock, seller.earned - seller.fee + seller.lock - seller.penalty)
         for buyer in statement.buyers:
-            self.move(buyer.account, 0, buyer.refund)
+            self.move(buyer.payer, 0, buyer.refund)
+        self.move(FEE_ACCOUNT, 0, statement.fees)
 
 
 @settings(max_examples=400, deadline=None)
-@given(markets())
-def test_everything_balances_to_zero(market: Market) -> None:
+@given(markets(), st.integers(0, 100_000), st.dictionaries(st.integers(1, 7), st.integers(0, (1 << 24) - 1)), st.booleans())
+def test_everything_balances_to_zero(market: Market, fee: int, exempted: dict[int, int], agents: bool) -> None:
     terms, cleared, records, rules = market
-    statement = settle(terms, cleared.certificates, cleared.rows, records, rules)
+    terms = replace(terms, fee_ppm=fee, fee_account=FEE_ACCOUNT)
+    if agents:
+        cleared = replace(
+            cleared, rows=tuple(replace(row, payer=AGENT if row.account % 2 else row.payer) for row in cleared.rows)
+        )
+    statement = settle(terms, cleared.certificates, cleared.rows, records, rules, exempted)
     assert statement.balanced
+    for seller in statement.sellers:
+        assert seller.fee == seller.earned * fee // 1_000_000
+        assert all(line.penalty == 0 for line in seller.lines if line.exempted)
+        assert 0 <= seller.rating <= 10_001
+        assert (seller.rating == 0) == all(line.exempted for line in seller.lines)
     vault = Vault(cleared)
     vault.run(cleared, statement)
     assert not any(vault.locked.values())
     assert vault.escrow == statement.rounding
     # Each rounding is below one micro-euro a row and interval, twice for buyers (cost and refund).
     assert statement.rounding <= 2 * len(cleared.rows) * len(terms.intervals)
-    changes = {a: vault.available[a] - vault.start[a] for a in vault.start}
-    told: dict[int, int] = defaultdict(int)
-    for line in (*statement.sellers, *statement.buyers):
-        told[line.account] += line.change
+    changes = {a: vault.available[a] - vault.start.get(a, 0) for a in vault.available}
+    told: dict[int, int] = defaultdict(int, {FEE_ACCOUNT: statement.fees})
+    for payer, change in [(s.payer, s.change) for s in statement.sellers] + [(b.payer, b.change) for b in statement.buyers]:
+        told[payer] += change
     assert {a: c for a, c in changes.items() if c} == {a: c for a, c in told.items() if c}
 
 

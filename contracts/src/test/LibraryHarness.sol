@@ -82,7 +82,9 @@ contract LibraryHarness is ISold {
         RuleSet.Curves memory curves = RuleSet.load(rules);
         results = new uint256[](3 * fills.length);
         for (uint256 i; i < fills.length; ++i) {
-            (results[3 * i], results[3 * i + 1], results[3 * i + 2]) = RuleSet.interval(curves, fills[i], prices[i], delivered[i]);
+            (results[3 * i], results[3 * i + 1], results[3 * i + 2]) = RuleSet.interval(
+                curves, fills[i], fills[i] * prices[i], delivered[i]
+            );
         }
     }
 }

@@ -1,0 +1,118 @@
+"""Replacement: what a reserve takes over from a member that fails, and what it costs (docs/protocol.md section 14, exact
+integers)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from contracts.encoding import ResultRow, Step
+from contracts.units import PPM, Side, ceil_div
+from market.errors import FieldError
+from market.session import SessionTerms
+from settlement.rules import RuleSet
+from settlement.statements import IntervalResult
+
+
+class ReplacementError(FieldError):
+    """A change that the Replacement contract would refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The two rows as they stand afterwards, and what the failing row's lock paid, micro-euro per session interval. A failing
+    row without fills that is no reserve is settled: its payer has the rest of its lock back."""
+
+    failing: ResultRow
+    reserve: ResultRow
+    extras: tuple[int, ...]
+
+
+def failed(
+    rules: RuleSet, terms: SessionTerms, row: ResultRow, deliveries: Mapping[int, int], exempted: int = 0
+) -> tuple[int, ...]:
+    """Intervals of the day in which the row's account delivered too little of its fill; `deliveries` in Wh as recorded."""
+    return tuple(
+        interval
+        for interval, fill in zip(terms.intervals, row.fills, strict=True)
+        if fill
+        and interval in deliveries
+        and not exempted >> interval & 1
+        and max(deliveries[interval], 0) * PPM < rules.replace_below_ppm * fill
+    )
+
+
+def change(
+    terms: SessionTerms,
+    certificates: Sequence[IntervalResult],
+    failing: ResultRow,
+    reserve: ResultRow,
+    intervals: Sequence[int],
+    forced_by: RuleSet | None = None,
+) -> Replacement:
+    """What becomes of the rows when `reserve` takes over `intervals` (of the day) from `failing`.
+
+    `forced_by` is the rule set where the member has not agreed: then an interval costs no more than the penalty for delivering
+    nothing. Raises `ReplacementError` where the contract would refuse; it does not know times, sold intervals or signatures.
+    """
+    if failing.account == reserve.account:
+        raise ReplacementError("reserve", "another account", reserve.account)
+    if not (failing.live and failing.side is Side.OFFER):
+        raise ReplacementError("failing", "a live offer", failing)
+    if not (reserve.live and reserve.side is Side.OFFER) or reserve.reserve is None:
+        raise ReplacementError("reserve", "a live reserve", reserve)
+    index = {interval: j for j, interval in enumerate(terms.intervals)}
+    fills, gross = list(failing.fills), _worth(certificates, failing)
+    own_fills, own_gross = list(reserve.fills), _worth(certificates, reserve)
+    extras = [0] * len(fills)
+    moved = 0
+    for interval in sorted(intervals):
+        if interval not in index:
+            raise ReplacementError("intervals", f"intervals of the session, {terms.intervals}", interval)
+        j = index[interval]
+        if not fills[j]:
+            raise ReplacementError("intervals", "a fill of the failing row", interval)
+        if own_fills[j]:
+            raise ReplacementError("intervals", "no fill of the reserve's row", interval)
+        taken, cost = _offered(reserve.reserve, j, fills[j], gross[j] // fills[j])
+        if not taken:
+            raise ReplacementError("intervals", "a quantity of the reserve", interval)
+        part = gross[j] * taken // fills[j]
+        cost = max(cost, part)
+        extras[j] = ceil_div(cost - part, 1000)
+        if forced_by is not None:
+            most = ceil_div(part * forced_by.penalty.points[0][1], 10**9)
+            if extras[j] > most:
+                raise ReplacementError("extras", f"at most {most} micro-euro in interval {interval}", extras[j])
+        fills[j] -= taken
+        gross[j] -= part
+        own_fills[j], own_gross[j] = taken, cost
+        moved += taken
+    most = failing.lock * moved // (moved + sum(fills)) if moved else 0
+    if sum(extras) > most:
+        raise ReplacementError("extras", f"at most {most} micro-euro, the moved part of the lock", sum(extras))
+    after = replace(
+        failing,
+        lock=failing.lock - sum(extras),
+        fills=tuple(fills),
+        gross=None if failing.gross is None else tuple(gross),
+    )
+    return Replacement(after, replace(reserve, fills=tuple(own_fills), gross=tuple(own_gross)), tuple(extras))
+
+
+def _worth(certificates: Sequence[IntervalResult], row: ResultRow) -> list[int]:
+    """Per session interval fill times price, in thousandths of a micro-euro."""
+    if row.gross is not None:
+        return list(row.gross)
+    return [fill * (certificate.price or 0) for fill, certificate in zip(row.fills, certificates, strict=True)]
+
+
+def _offered(steps: Sequence[Step], j: int, wanted: int, price: int) -> tuple[int, int]:
+    """Wh of the steps in session interval `j`, cheapest first and at most `wanted`, and what they cost, each at no less than
+    `price`, in thousandths of a micro-euro."""
+    taken = cost = 0
+    for limit, quantity in sorted((step.limits[j], step.quantities[j]) for step in steps):
+        part = min(quantity, wanted - taken)
+        taken += part
+        cost += part * max(limit, price)
+    return taken, cost
