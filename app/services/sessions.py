@@ -58,7 +58,7 @@ class SessionView:
 
     @cached_property
     def clearing(self) -> AnyClearing | None:
-        """The engine's own result over the log; None until the contract has accepted a certificate, and in modes whose result does
+        """The engine's own result over the log; None until the contract has accepted a certificate, and where a result does
         not follow from the log."""
         return clear(self.book, self.sold_before) if self.certificates is not None else None
 
