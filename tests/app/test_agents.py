@@ -124,7 +124,7 @@ def test_a_log_clears_in_several_transactions(house: House, mode: str) -> None:
     home, buyer, _ = *community.homes, *community.buyers
     client, path = house.ctx.client, f"/sessions/{session['id']}"
     house.ctx.settings.clearing_account = buyer.account
-    house.ctx.settings.clearing_gas = 1_600_000
+    house.ctx.settings.clearing_gas = 420_000
     house.ctx.send("envelope", "metering", client.encode_set_envelope(home.account, 1_000))
     for quantity in (300, 400, 200):
         house.anyone.post(f"{path}/orders", community.signed(home, session, order(home, session, quantity=quantity)))
