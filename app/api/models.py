@@ -236,10 +236,13 @@ class Statement(Model):
     account: int
     label: str | None
     role: Literal["seller", "buyer"]
+    payer: int = Field(description="The account whose money it is: the account or its agent.")
     final: bool = Field(description="Whether the contract has settled it; until then the figures are as if nothing more came.")
     earned: int
     unpaid: int
     penalty: int
+    fee: int = Field(description="Part of what was earned that goes to the session's fee account.")
+    rating: int = Field(description="1 + what was delivered of what was sold, in ten-thousandths; 0 where nothing is to rate.")
     cost: int
     refund: int
     net: int

@@ -18,7 +18,7 @@ from app.database import DeliveryProof, DeliveryRecord, Outbox
 from app.services import accounts, orders, sessions, settling
 from contracts.clearing_words import CooperativeCertificate
 from contracts.encoding import IntervalCertificate
-from contracts.units import PPM, SessionState, Side
+from contracts.units import SessionState, Side
 from settlement.records import delivered
 
 router = APIRouter(tags=["sessions"])
@@ -202,10 +202,13 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
                 account=seller.account,
                 label=labels.get(seller.account),
                 role="seller",
+                payer=seller.payer,
                 final=(seller.account, Side.OFFER) in paid,
                 earned=seller.earned,
                 unpaid=seller.unpaid,
                 penalty=seller.penalty,
+                fee=seller.fee,
+                rating=seller.rating,
                 cost=0,
                 refund=0,
                 net=seller.change,
@@ -232,10 +235,13 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
                 account=buyer.account,
                 label=labels.get(buyer.account),
                 role="buyer",
+                payer=buyer.payer,
                 final=(buyer.account, Side.BID) in paid,
                 earned=0,
                 unpaid=0,
                 penalty=0,
+                fee=0,
+                rating=0,
                 cost=buyer.cost,
                 refund=buyer.refund,
                 net=buyer.change,
@@ -343,7 +349,7 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
         rewards=sum(row.earned for row in rows),
         penalties=sum(row.penalty for row in rows),
         refunds=sum(row.refund for row in rows),
-        fees=sum(row.earned * view.terms.fee_ppm // PPM for row in rows),
+        fees=computed.fees,
         intake_fees=view.terms.intake_fee * len(view.book.orders),
         rounding=rounding,
         balanced=paid_in == paid_out + rounding and rounding == computed.rounding and settling.agrees(ctx, view.terms.session),

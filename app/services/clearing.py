@@ -24,6 +24,14 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     """Clears a closed session (or one under review, without the orders that the guardian has excluded) and commits every group
     of result rows; returns what was done."""
     view = sessions.view(ctx, session_id)
+    if view.terms.mode not in sessions.CLEARED_HERE:
+        raise Refused(
+            f"The result of session {session_id} does not follow from its orders alone.",
+            status=409,
+            field="session",
+            expected="a session of mode " + " or ".join(mode.name.lower() for mode in sessions.CLEARED_HERE),
+            got=view.terms.mode.name.lower(),
+        )
     done: list[str] = []
     if view.state is SessionState.CLOSED or (view.state is SessionState.UNDER_REVIEW and view.book.excluded):
         clearing = clear(view.book, view.sold_before)

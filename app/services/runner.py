@@ -42,10 +42,10 @@ def _serve(ctx: Context, session_id: int) -> list[str]:
     if session_id == FORKS:
         return forks.report_forks(ctx)
     state = ctx.client.state(session_id)
-    if state is SessionState.CLOSED:
-        return clearing.clear_session(ctx, session_id)
-    if state is SessionState.UNDER_REVIEW and sessions.view(ctx, session_id).book.excluded:
-        return clearing.clear_session(ctx, session_id)
+    if state in (SessionState.CLOSED, SessionState.UNDER_REVIEW):
+        view = sessions.view(ctx, session_id)
+        if view.terms.mode in sessions.CLEARED_HERE and (state is SessionState.CLOSED or view.book.excluded):
+            return clearing.clear_session(ctx, session_id)
     if state is SessionState.CANCELLED:
         return unwinding.unwind_session(ctx, session_id)
     if state is SessionState.SETTLING:

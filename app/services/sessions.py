@@ -58,7 +58,8 @@ class SessionView:
 
     @cached_property
     def clearing(self) -> AnyClearing | None:
-        """The engine's own result over the log; None until the contract has accepted a certificate."""
+        """The engine's own result over the log; None until the contract has accepted a certificate, and where a result does
+        not follow from the log."""
         return clear(self.book, self.sold_before) if self.certificates is not None else None
 
     @cached_property
@@ -173,7 +174,7 @@ def view(ctx: Context, session_id: int) -> SessionView:
     excluded = decode_excluded([int(word, 16) for word in row.excluded])
     book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches], excluded)
     certificates = None
-    if row.certificate is not None:
+    if row.certificate is not None and terms.mode in CLEARED_HERE:
         certificates = certificates_of(terms.mode, [int(word, 16) for word in row.certificate])
     return SessionView(
         terms=terms,

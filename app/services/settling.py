@@ -23,10 +23,11 @@ def statement(ctx: Context, session_id: int) -> SessionStatement | None:
         return None
     return settle(
         view.terms,
-        view.certificates,  # type: ignore[arg-type]
+        view.certificates,
         view.clearing.rows,
         sessions.records(ctx, session_id),
         view.rules,
+        sessions.exempted(ctx, session_id),
     )
 
 
@@ -100,10 +101,11 @@ def agrees(ctx: Context, session_id: int) -> bool:
     paid = settled_rows(ctx, session_id)
     for seller in computed.sellers:
         row = paid.get((seller.account, Side.OFFER))
-        if row is None or (row.earned, row.unpaid, row.penalty) != (seller.earned, seller.unpaid, seller.penalty):
+        expected = (seller.payer, seller.earned, seller.unpaid, seller.penalty, seller.rating)
+        if row is None or (row.payer, row.earned, row.unpaid, row.penalty, row.rating) != expected:
             return False
     for buyer in computed.buyers:
         row = paid.get((buyer.account, Side.BID))
-        if row is None or (row.cost, row.refund) != (buyer.cost, buyer.refund):
+        if row is None or (row.payer, row.cost, row.refund) != (buyer.payer, buyer.cost, buyer.refund):
             return False
     return len(paid) == len(computed.sellers) + len(computed.buyers)
