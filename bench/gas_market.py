@@ -85,7 +85,7 @@ def _people(square: Square) -> None:
 def _open(square: Square, day: int) -> int:
     now, end = square.client.chain.now(), (day + 1) * 86_400
     request = SessionRequest(
-        1, Kind.ELECTRICAL, Direction.UP, Mode.COMPETITIVE, day, MASK, now, now + 600, 0, end, end, 500_000, 1, 0, 0, 0,
+        1, Kind.ELECTRICAL, Direction.UP, Mode.COMPETITIVE, day, MASK, now, now + 600, end + 3_600, end + 3_600, 500_000, 1,
         square.client.deployment.contracts["Deliveries"],
     )  # fmt: skip
     return square.client.open_session(square.owner, request, load().words())
@@ -138,7 +138,7 @@ def _clear_and_settle(square: Square, session: int, day: int) -> list[Row]:
     rows.append(Row("commit_account", round(sum(committed) / len(clearing.rows), 1), "gas", None, f"{len(groups)} groups"))
     chain.advance_to(terms.delivery_end)
     batches = [_proof(square, session, day, first, clearing.rows) for first in range(1, sellers + 1, BATCH)]
-    client.prove(owner, session, batches)
+    client.send(owner, client.encode_prove(session, batches), 6_000_000)
     supplied = [decode_delivery(batch.entries, T) for batch in batches]
     for metric, side, share in (("settle_account", Side.OFFER, 12_000.0), ("settle_buyer", Side.BID, None)):
         chosen = [(index, row) for index, row in enumerate(clearing.rows) if row.side is side]
