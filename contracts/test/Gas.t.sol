@@ -1,198 +1,168 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {FlexMarket} from "../src/FlexMarket.sol";
-import {SessionRequest} from "../src/SessionTerms.sol";
+import {Pass} from "../src/ClearingPass.sol";
 import {Deliveries} from "../src/Deliveries.sol";
 import {Books} from "./Books.sol";
 import {Dice} from "./Cheats.sol";
-import {World} from "./World.sol";
+import {Homes} from "./Homes.sol";
 
-/// @title Gas of the main calls, as a transaction of its own costs it, kept in gas-snapshot/
-/// @notice One session of 24 intervals, 50 bids and 50 offers of one step in every interval. Every call is a transaction (isolate),
-/// priced by the rules of Prague, where calldata has a floor (EIP-7623). Pairings are left out: proofs are FakeVerifier's.
+/// @title Gas of a session's life, as transactions of their own cost it, kept in gas-snapshot/
+/// @notice 50 bids and 50 offers of one step in every hour, on the whole market. Every call is a transaction (isolate), priced by the rules of
+/// Prague, where calldata has a floor (EIP-7623). Pairings are left out: proofs are FakeVerifier's. GasOrders has the entry of orders.
 /// forge-config: default.isolate = true
 /// forge-config: default.evm_version = "prague"
-contract GasTest is World {
+contract GasTest is Homes {
     using Dice for Dice.State;
 
-    uint256 private constant HOMES = 100;
-    uint256 private constant KEY = 0xa11a;
-    address private constant DELEGATE = address(0xde);
-
-    Books.Order[] private orders;
-    address private anna;
-    uint256 private session;
-
     function setUp() external {
-        build();
-        anna = vm.addr(KEY);
-        Dice.State memory dice = Dice.State(24);
-        for (uint256 i; i < HOMES; ++i) member(anna, 1e9);
-        for (uint256 i; i < HOMES; ++i) {
-            Books.Order memory made;
-            (made.account, made.side, made.steps) = (i + 1, i % 2, 1);
-            (made.quantities, made.limits) = (new uint256[](24), new uint256[](24));
-            for (uint256 j; j < 24; ++j) {
-                // the offer of a pair has the bid's quantity, so that both sides are as long
-                made.quantities[j] = i % 2 == 0 ? dice.roll(300, 3000) : orders[i - 1].quantities[j];
-                made.limits[j] = i % 2 == 0 ? dice.roll(150_000, 400_000) : dice.roll(20_000, 120_000);
-            }
-            orders.push(made);
-        }
-        SessionRequest memory wanted = request(20, uint96((1 << 24) - 1));
-        session = open(wanted);
+        furnish();
     }
 
-    function test_gas_deposit() external {
+    function test_gas_money() external {
         token.mint(address(this), 2e6);
         token.approve(address(vault), 2e6);
         uint256 account = accounts.register(address(this));
         vault.deposit(account, 1e6);
-        _note("deposit, first");
+        note("deposit, first");
         vault.deposit(account, 1e6);
-        _note("deposit, further");
+        note("deposit, further");
         vault.withdraw(account, 5e5, address(0xbe11));
-        _note("withdraw to a new holder");
+        note("withdraw to a new holder");
         vault.withdraw(account, 5e5, address(0xbe11));
-        _note("withdraw, further");
+        note("withdraw, further");
     }
 
-    function test_gas_place_own() external {
-        uint256[] memory words = _words();
-        vm.prank(anna);
-        market.place(session, words);
-        _note("place 100 x 24, by the owner");
+    function test_gas_delivered_in_full() external {
+        _life(1000, 1300, "delivered in full");
     }
 
-    function test_gas_place_by_delegate() external {
-        uint256[] memory words = _words();
-        for (uint256 account = 1; account <= HOMES; ++account) {
-            vm.prank(anna);
-            accounts.setDelegate(account, DELEGATE);
-        }
-        vm.prank(DELEGATE);
-        market.place(session, words);
-        _note("place 100 x 24, by a delegate");
+    function test_gas_delivered_by_half() external {
+        _life(300, 1000, "delivered by 30 to 100 %");
     }
 
-    function test_gas_place_relayed() external {
-        FlexMarket.Batch[] memory batches = new FlexMarket.Batch[](1);
-        batches[0] = _signed(_words(), 1);
-        market.placeSigned(batches);
-        _note("place 100 x 24, relayed, one signature");
-    }
-
-    function test_gas_place_relayed_one_by_one() external {
-        FlexMarket.Batch[] memory batches = new FlexMarket.Batch[](HOMES);
-        for (uint256 i; i < HOMES; ++i) batches[i] = _signed(Books.encode(orders[i], 24), i);
-        market.placeSigned(batches);
-        _note("place 100 x 24, relayed, a signature each");
-    }
-
-    function test_gas_session() external {
-        uint256[] memory words = _words();
-        vm.prank(anna);
-        market.place(session, words);
-        vm.warp(market.terms(session).gateClose);
-        (uint256[] memory live, uint256[] memory hints) = Books.table(orders);
-        Books.Cleared memory cleared = _cleared();
-        uint256[] memory sizes = new uint256[](1);
-        sizes[0] = words.length;
-        market.clear(session, sizes, words, cleared.certificate, live, hints);
-        _note("clear 100 x 24");
-        uint256[] memory rows = Books.rows(orders, cleared, 500_000, 600_000);
+    /// @dev Deliveries between `low` and `high` thousandths of the promise.
+    function _life(uint256 low, uint256 high, string memory what) private {
+        uint256 session = openAfterAMonth(0);
+        place(session);
+        (Pass memory pass, Books.Cleared memory result) = (passOf(), cleared());
+        pass.certificate = result.certificate;
+        clearing.clear(session, pass);
+        note("clear 100 x 24");
+        uint256[] memory rows = Books.rows(orders, result);
         for (uint256 group; group < 7; ++group) {
-            market.commit(session, group, Books.groupOf(rows, group, 24));
-            if (group == 0) _note("commit 16 rows, 8 promises");
+            clearing.commit(session, group, Books.groupOf(rows, group, 24));
+            if (group == 1) note("commit 16 rows, 8 promises");
         }
-        uint256[] memory entries = _deliver();
-        _settle(cleared.certificate, rows, entries);
-    }
-
-    function _deliver() private returns (uint256[] memory entries) {
         vm.warp(market.terms(session).deliveryEnd);
-        Dice.State memory dice = Dice.State(7);
-        uint256 number = complete(session, 1);
-        entries = new uint256[](4 * HOMES);
-        for (uint256 i; i < HOMES; ++i) {
-            entries[4 * i] = (i + 1) | (number << 32) | (((1 << 24) - 1) << 64);
-            for (uint256 t; t < 24; ++t) {
-                entries[4 * i + 1 + t / 9] |= ((1 << 25) + dice.roll(0, 6000) - 3000) << (26 * (t % 9));
-            }
-        }
-        Deliveries.Batch[] memory batches = new Deliveries.Batch[](1);
-        batches[0] = proven(session, 7, entries);
-        deliveries.prove(session, batches);
-        _note("prove 100 accounts, without pairings");
-    }
-
-    function _settle(uint256[] memory certificate, uint256[] memory rows, uint256[] memory entries) private {
+        uint256[] memory entries = _deliver(session, low, high);
         uint256[][] memory batches = new uint256[][](1);
         batches[0] = entries;
         uint256 which;
         uint256[] memory picks = Books.packed(HOMES, 32);
-        for (uint256 i = 1; i < HOMES; i += 2) {
-            which |= 1 << i;
-            Books.put(picks, i - 1, 32, 1);
-            Books.put(picks, i, 32, i << 16);
+        for (uint256 i; i < HOMES; i += 2) {
+            which |= 2 << i;
+            Books.put(picks, i, 32, 1);
+            Books.put(picks, i + 1, 32, (i / 2) << 16);
         }
-        settlement.settle(session, 0, which, rows, certificate, rules(), batches, picks);
-        _note("settle 50 sellers x 24");
-        settlement.settle(session, 0, which >> 1, rows, certificate, rules(), new uint256[][](0), new uint256[](0));
-        _note("settle 50 buyers x 24");
+        settlement.settle(session, 0, which, rows, result.certificate, rules(), batches, picks);
+        note(string.concat("settle 50 sellers x 24, ", what));
+        settlement.settle(session, 0, which >> 1, rows, result.certificate, rules(), new uint256[][](0), new uint256[](0));
+        note(string.concat("settle 50 buyers x 24, ", what));
+        same(market.progress(session).buyersLeft, 0, "settled");
     }
 
-    function _note(string memory name) private {
-        vm.snapshotGasLastCall("calls", name);
-    }
-
-    function _words() private view returns (uint256[] memory) {
-        return Books.encode(orders, 24);
-    }
-
-    function _signed(uint256[] memory words, uint256 nonce) private view returns (FlexMarket.Batch memory batch) {
-        batch = FlexMarket.Batch(session, words, nonce, GENESIS + 3000, anna, "");
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("Wattproof"),
-                keccak256("1"),
-                block.chainid,
-                market
-            )
-        );
-        bytes32 content = keccak256(
-            abi.encode(
-                market.ORDER_BATCH_TYPEHASH(), batch.session, keccak256(abi.encodePacked(words)), batch.nonce, batch.deadline
-            )
-        );
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(KEY, keccak256(abi.encodePacked(hex"1901", domain, content)));
-        batch.signature = abi.encodePacked(r, s, v);
-    }
-
-    /// @dev Every bid is above every offer and both sides are as long, so that all trade: from the dearest offer to the cheapest bid.
-    function _cleared() private view returns (Books.Cleared memory cleared) {
-        cleared.certificate = new uint256[](24);
-        cleared.prices = new uint256[](24);
-        cleared.fills = new uint256[][](HOMES);
-        cleared.live = new bool[](HOMES);
-        for (uint256 i; i < HOMES; ++i) (cleared.fills[i], cleared.live[i]) = (orders[i].quantities, true);
-        for (uint256 j; j < 24; ++j) {
-            (uint256 lo, uint256 hi, uint256 volume, uint256 restBids, uint256 restOffers) = (0, Books.MAX, 0, 0, 0);
-            for (uint256 i; i < HOMES; ++i) {
-                (uint256 q, uint256 limit) = (orders[i].quantities[j], orders[i].limits[j]);
-                if (i % 2 == 0) {
-                    volume += q;
-                    if (limit < hi) (hi, restBids) = (limit, 0);
-                    if (limit == hi) restBids += q;
-                } else {
-                    if (limit > lo) (lo, restOffers) = (limit, 0);
-                    if (limit == lo) restOffers += q;
-                }
+    /// @dev The sellers' 50 proofs in one.
+    function _deliver(uint256 session, uint256 low, uint256 high) private returns (uint256[] memory entries) {
+        Dice.State memory dice = Dice.State(7);
+        entries = new uint256[](2 * HOMES);
+        for (uint256 i; i < HOMES / 2; ++i) {
+            entries[4 * i] = _head(session, 2 * i + 2);
+            for (uint256 t; t < 24; ++t) {
+                uint256 delivered = orders[2 * i + 1].quantities[t] * dice.roll(low, high) / 1000;
+                entries[4 * i + 1 + t / 9] |= ((1 << 25) + delivered) << (26 * (t % 9));
             }
-            cleared.certificate[j] = lo | (hi << 32) | (volume << 64) | (restBids << 104) | (restOffers << 144);
-            cleared.prices[j] = (lo + hi) / 2;
         }
+        _prove(session, entries);
+    }
+
+    function test_gas_prove_100() external {
+        uint256 session = openAfterAMonth(0);
+        place(session);
+        (Pass memory pass, Books.Cleared memory result) = (passOf(), cleared());
+        pass.certificate = result.certificate;
+        clearing.clear(session, pass);
+        uint256[] memory rows = Books.rows(orders, result);
+        for (uint256 group; group < 7; ++group) clearing.commit(session, group, Books.groupOf(rows, group, 24));
+        vm.warp(market.terms(session).deliveryEnd);
+        Dice.State memory dice = Dice.State(7);
+        uint256[] memory entries = new uint256[](4 * HOMES);
+        for (uint256 i; i < HOMES; ++i) {
+            entries[4 * i] = _head(session, i + 1);
+            for (uint256 t; t < 24; ++t) {
+                entries[4 * i + 1 + t / 9] |= ((1 << 25) + dice.roll(0, 6000) - 3000) << (26 * (t % 9));
+            }
+        }
+        _prove(session, entries);
+        note("prove 100 accounts, without pairings");
+    }
+
+    function _head(uint256 session, uint256 account) private view returns (uint256) {
+        return account | (complete(session, account) << 32) | (uint256(DAY) << 64);
+    }
+
+    function _prove(uint256 session, uint256[] memory entries) private {
+        Deliveries.Batch[] memory batches = new Deliveries.Batch[](1);
+        batches[0] = proven(session, 7, entries);
+        deliveries.prove(session, batches);
+    }
+
+    function test_gas_clear_together() external {
+        uint256 session = openAfterAMonth(1);
+        place(session);
+        Pass memory pass = passOf();
+        (pass.certificate, pass.levels) = (new uint256[](48), new uint256[](0));
+        for (uint256 j; j < 24; ++j) _share(pass, j);
+        clearing.clear(session, pass);
+        note("clear 100 x 24, cooperative");
+    }
+
+    /// @dev Certificate and levels of one interval in which everything trades.
+    function _share(Pass memory pass, uint256 j) private view {
+        uint256[] memory levels = new uint256[](HOMES);
+        (uint256 number, uint256 volume, uint256 surplus, uint256 share) = (0, 0, 0, 0);
+        for (uint256 i; i < HOMES; ++i) {
+            (uint256 q, uint256 limit) = (orders[i].quantities[j], orders[i].limits[j]);
+            number = _level(levels, number, limit, q << (i % 2 == 0 ? 32 : 72));
+            if (i % 2 == 0) (volume, surplus) = (volume + q, surplus + q * limit);
+            else surplus -= q * limit;
+        }
+        share = surplus / (2 * volume);
+        levels[number - 1] |= 1 << 112;
+        uint256[] memory exact = new uint256[](number);
+        for (uint256 n; n < number; ++n) exact[n] = levels[n];
+        pass.levels = Books.join(pass.levels, exact);
+        (uint256 buyers, uint256 sellers) = (0, 0);
+        for (uint256 i; i < HOMES; ++i) {
+            (uint256 q, uint256 limit) = (orders[i].quantities[j], orders[i].limits[j]);
+            if (i % 2 == 0) buyers += q * (limit - share);
+            else sellers += q * (limit + share);
+        }
+        uint256 word = cleared().certificate[j];
+        pass.certificate[2 * j] =
+            ((word >> 32) & Books.MAX) | ((word & Books.MAX) << 32) | ((word >> 64) << 64) | (share << 184);
+        pass.certificate[2 * j + 1] = buyers | (sellers << 80);
+    }
+
+    /// @dev Adds a quantity to the level of a price; levels ascend.
+    function _level(uint256[] memory levels, uint256 number, uint256 limit, uint256 quantity) private pure returns (uint256) {
+        uint256 place_;
+        while (place_ < number && levels[place_] & Books.MAX < limit) ++place_;
+        if (place_ == number || levels[place_] & Books.MAX != limit) {
+            for (uint256 k = number++; k > place_; --k) levels[k] = levels[k - 1];
+            levels[place_] = limit;
+        }
+        levels[place_] += quantity;
+        return number;
     }
 }

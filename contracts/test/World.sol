@@ -1,108 +1,110 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Accounts} from "../src/Accounts.sol";
+import {BlockClearing} from "../src/BlockClearing.sol";
+import {Clearing} from "../src/Clearing.sol";
 import {Deliveries} from "../src/Deliveries.sol";
-import {FlexMarket} from "../src/FlexMarket.sol";
-import {SessionRequest, Terms} from "../src/SessionTerms.sol";
+import {FlexRequests} from "../src/FlexRequests.sol";
+import {Forks} from "../src/Forks.sol";
+import {PriceGuard} from "../src/PriceGuard.sol";
+import {SessionRequest} from "../src/Protocol.sol";
+import {Replacement} from "../src/Replacement.sol";
 import {Settlement} from "../src/Settlement.sol";
-import {Vault} from "../src/Vault.sol";
 import {IVerifier} from "../src/Verifiers.sol";
-import {Zones} from "../src/Zones.sol";
-import {DevEuro} from "../src/dev/DevEuro.sol";
-import {Checked} from "./Cheats.sol";
+import {Door} from "./Door.sol";
 
-/// @title World: one market with all its contracts, deployed as contracts/deploy.py does, and people in it
+/// @title World: a market with all its contracts, as contracts/blueprint.py has them
 /// @notice Proofs are FakeVerifier's: these are tests of the contracts around the proofs.
-abstract contract World is Checked {
-    uint256 internal constant OFFSET = 3600;
-    /// @dev 06:00 standard time on Wednesday 2017-03-01.
-    uint256 internal constant GENESIS = 17_226 days - OFFSET + 6 hours;
-    uint256 internal constant ACCOUNT = type(uint32).max;
+abstract contract World is Door {
+    /// @dev What the price guard is made of.
+    struct Band {
+        uint256 kPpm;
+        uint256 madFloor;
+        uint256 madFloorPpm;
+        uint256 minHistory;
+        uint256 minVolume;
+    }
 
-    address internal constant OPERATOR = address(0x09);
-    address internal constant METERING = address(0x0e);
+    uint256 internal constant BLOCK_IMPROVEMENT = 1000;
+    uint256 internal constant BLOCK_BOND = 1_000_000;
+    bytes32 internal constant MARKET = keccak256("MARKET");
 
-    DevEuro internal token;
-    Zones internal zones;
-    Accounts internal accounts;
-    Vault internal vault;
-    FlexMarket internal market;
+    address internal constant GUARDIAN = address(0x6a);
+
+    PriceGuard internal guard;
+    Clearing internal clearing;
+    BlockClearing internal blocks;
+    FlexRequests internal requests;
     Deliveries internal deliveries;
     Settlement internal settlement;
+    Replacement internal replacement;
+    Forks internal forks;
 
     function build() internal {
-        vm.warp(GENESIS);
-        bytes memory admin = abi.encode(address(this));
-        token = DevEuro(vm.deployCode("DevEuro.sol:DevEuro"));
-        zones = Zones(vm.deployCode("Zones.sol:Zones", admin));
-        accounts = Accounts(vm.deployCode("Accounts.sol:Accounts", abi.encode(address(this), zones)));
-        vault = Vault(vm.deployCode("Vault.sol:Vault", abi.encode(address(this), token, accounts)));
-        market = FlexMarket(vm.deployCode("FlexMarket.sol:FlexMarket", abi.encode(address(this), accounts, zones, vault)));
-        address verifier = vm.deployCode("FakeVerifier.sol:FakeVerifier", abi.encode(true));
-        bytes memory circuits = abi.encode(accounts, zones, market, 24, _circuits(verifier));
-        deliveries = Deliveries(vm.deployCode("Deliveries.sol:Deliveries", circuits));
+        build(Band(5_000_000, 10_000, 100_000, 7, 500));
+    }
+
+    function build(Band memory band) internal {
+        buildDoor();
+        bytes memory room = abi.encode(market, accounts, vault);
+        guard = PriceGuard(
+            vm.deployCode(
+                "PriceGuard.sol:PriceGuard",
+                abi.encode(market, zones, band.kPpm, band.madFloor, band.madFloorPpm, band.minHistory, band.minVolume)
+            )
+        );
+        clearing = Clearing(vm.deployCode("Clearing.sol:Clearing", bytes.concat(room, abi.encode(guard))));
+        blocks = BlockClearing(
+            vm.deployCode(
+                "BlockClearing.sol:BlockClearing", bytes.concat(room, abi.encode(guard, BLOCK_IMPROVEMENT, BLOCK_BOND))
+            )
+        );
+        requests = FlexRequests(vm.deployCode("FlexRequests.sol:FlexRequests", room));
+        _buildDelivery(room);
+        _grant();
+    }
+
+    function _buildDelivery(bytes memory room) private {
+        Deliveries.Circuit[] memory circuits =
+            _circuits(IVerifier(vm.deployCode("FakeVerifier.sol:FakeVerifier", abi.encode(true))));
+        deliveries = Deliveries(
+            vm.deployCode("Deliveries.sol:Deliveries", abi.encode(accounts, zones, market, 24, circuits))
+        );
         settlement = Settlement(vm.deployCode("Settlement.sol:Settlement", abi.encode(market, vault)));
-        zones.grantRole(zones.OPERATOR_ROLE(), OPERATOR);
-        accounts.grantRole(accounts.METERING_ROLE(), METERING);
-        accounts.grantRole(accounts.MARKET_ROLE(), address(market));
-        vault.grantRole(vault.MARKET_ROLE(), address(market));
-        vault.grantRole(vault.SETTLEMENT_ROLE(), address(settlement));
-        market.grantRole(market.OPERATOR_ROLE(), OPERATOR);
-        market.grantRole(market.SETTLEMENT_ROLE(), address(settlement));
-        market.grantRole(market.DELIVERIES_ROLE(), address(deliveries));
-        vm.prank(OPERATOR);
-        zones.add(int256(OFFSET), 60);
+        replacement = Replacement(vm.deployCode("Replacement.sol:Replacement", bytes.concat(room, abi.encode(settlement))));
+        forks = Forks(vm.deployCode("Forks.sol:Forks", abi.encode(accounts, zones, new Deliveries.Circuit[](0))));
     }
 
-    /// @dev Circuits for 1, 2, 4 and 100 accounts.
-    function _circuits(address verifier) private pure returns (Deliveries.Circuit[] memory circuits) {
-        circuits = new Deliveries.Circuit[](4);
-        uint256[4] memory sizes = [uint256(1), 2, 4, 100];
-        for (uint256 i; i < 4; ++i) circuits[i] = Deliveries.Circuit(sizes[i], IVerifier(verifier));
+    function _grant() private {
+        accounts.grantRole(keccak256("FORKS"), address(forks));
+        address[4] memory promisers = [address(clearing), address(blocks), address(requests), address(replacement)];
+        for (uint256 i; i < 4; ++i) {
+            accounts.grantRole(MARKET, promisers[i]);
+            vault.grantRole(MARKET, promisers[i]);
+        }
+        vault.grantRole(MARKET, address(settlement));
+        market.grantRole(keccak256("GUARDIAN"), GUARDIAN);
+        market.grantRole(keccak256("SETTLEMENT"), address(settlement));
+        market.grantRole(keccak256("SETTLEMENT"), address(replacement));
+        market.grantRole(keccak256("DELIVERIES"), address(deliveries));
+        market.grantRole(keccak256("REPLACEMENT"), address(replacement));
+        market.setResults(0, clearing);
+        market.setResults(1, clearing);
+        market.setResults(2, blocks);
+        market.setResults(3, requests);
     }
 
-    /// @dev An account of `owner` with a meter key in force since today and `money` in the vault.
-    function member(address owner, uint256 money) internal returns (uint256 account) {
-        account = accounts.register(owner);
-        uint256 today = zones.dayOf(1, vm.getBlockTimestamp());
-        vm.prank(METERING);
-        accounts.bindMeter(account, 1, uint256(keccak256(abi.encode("meter", account))) >> 8, today);
-        if (money != 0) fund(owner, account, money);
+    /// @dev Circuits for 1, 2, 4, 50 and 100 accounts.
+    function _circuits(IVerifier verifier) private pure returns (Deliveries.Circuit[] memory circuits) {
+        circuits = new Deliveries.Circuit[](5);
+        uint256[5] memory sizes = [uint256(1), 2, 4, 50, 100];
+        for (uint256 i; i < 5; ++i) circuits[i] = Deliveries.Circuit(sizes[i], verifier);
     }
 
-    function fund(address owner, uint256 account, uint256 money) internal {
-        token.mint(owner, money);
-        vm.prank(owner);
-        token.approve(address(vault), money);
-        vm.prank(owner);
-        vault.deposit(account, money);
-    }
-
-    /// @dev pay 0 below, 30 % at half, all at whole; penalty from 50 % down to 0; 5 % tolerance; collateral 60 %.
-    function rules() internal pure returns (uint256[] memory words) {
-        words = new uint256[](6);
-        words[0] = 1 | (3 << 8) | (2 << 16) | (50_000 << 32) | (600_000 << 64);
-        (words[2], words[3], words[4]) = (500_000 | (300_000 << 32), 1_000_000 | (1_000_000 << 32), 500_000 << 32);
-        words[5] = 1_000_000;
-    }
-
-    /// @dev A session `ahead` days from now whose gate is open for an hour from now on.
-    function request(uint256 ahead, uint96 mask) internal view returns (SessionRequest memory wanted) {
-        uint256 day = zones.dayOf(1, vm.getBlockTimestamp()) + ahead;
-        uint256 end = zones.intervalStart(1, day, 24);
-        wanted.zone = 1;
-        wanted.day = uint32(day);
-        wanted.mask = mask;
-        (wanted.gateOpen, wanted.gateClose) = (uint40(vm.getBlockTimestamp()), uint40(vm.getBlockTimestamp() + 1 hours));
-        (wanted.exemptionDeadline, wanted.proofDeadline) = (uint40(end + 1 hours), uint40(end + 2 hours));
-        (wanted.priceCap, wanted.minQuantity) = (500_000, 10);
+    /// @inheritdoc Door
+    function request(uint256 ahead, uint96 mask) internal view override returns (SessionRequest memory wanted) {
+        wanted = super.request(ahead, mask);
         wanted.deliveries = address(deliveries);
-    }
-
-    function open(SessionRequest memory wanted) internal returns (uint256) {
-        vm.prank(OPERATOR);
-        return market.openSession(wanted, rules());
     }
 
     /// @dev A proof that FakeVerifier takes, for entries as `Deliveries.prove` wants them.
@@ -116,5 +118,34 @@ abstract contract World is Checked {
     function complete(uint256 session, uint256 account) internal view returns (uint256 number) {
         uint256 bits = deliveries.admissible(1, account, market.terms(session).day);
         for (; bits != 0; bits &= bits - 1) ++number;
+    }
+
+    /// @dev Signs a digest as a key's owner does.
+    function signed(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    /// @dev What `signer` signs for a replacement.
+    function consentDigest(uint256 session, uint256 account, uint256 reserve, uint256 taken, Replacement.Consent memory consent)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Wattproof"),
+                keccak256("1"),
+                block.chainid,
+                replacement
+            )
+        );
+        bytes32 content = keccak256(
+            abi.encode(
+                replacement.CONSENT_TYPEHASH(), session, account, reserve, taken, consent.most, consent.nonce, consent.deadline
+            )
+        );
+        return keccak256(abi.encodePacked(hex"1901", domain, content));
     }
 }
