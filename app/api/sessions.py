@@ -15,7 +15,7 @@ from app.api.ids import OrderId, SessionId
 from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, DeliveryRecord, Outbox
-from app.services import accounts, orders, sessions, settling
+from app.services import accounts, guarding, orders, sessions, settling
 from contracts.clearing_words import CooperativeCertificate
 from contracts.encoding import IntervalCertificate
 from contracts.units import SessionState, Side
@@ -47,6 +47,10 @@ def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
     return models.SessionDetail(
         **_summary(view).model_dump(),
         cleared=cleared,
+        outside=[
+            models.OutsideBand(intervals=list(o.intervals), price=o.price, low=o.low, high=o.high)
+            for o in guarding.outside(ctx, view)
+        ],
         transactions=[
             models.Transaction(
                 kind=row.kind,
@@ -110,7 +114,7 @@ def list_orders(ctx: Ctx, session_id: SessionId) -> models.OrderPage:
                 live=view.book.counts(position) and not order.cancels,
                 cancels=order.cancels,
                 steps=[models.StepModel(quantities=list(step.quantities), limits=list(step.limits)) for step in order.steps],
-                fills=list(view.clearing.rows[position].fills) if view.clearing else None,
+                fills=list(view.rows[position].fills) if view.rows else None,
                 lock=locks[position],
                 status="confirmed",
                 tx=transactions[position],
@@ -224,6 +228,7 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
                         unpaid=line.unpaid,
                         penalty=line.penalty,
                         refund=0,
+                        exempted=line.exempted,
                     )
                     for line in seller.lines
                 ],
