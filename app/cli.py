@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import contracts, member, meter, zk
+from app.commands import contracts, guardian, member, meter, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
@@ -20,6 +20,7 @@ session_app = typer.Typer(no_args_is_help=True, help="Sessions of a running mark
 app.add_typer(zk.app, name="zk")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(db_app, name="db")
+session_app.add_typer(guardian.app)
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
 app.add_typer(member.app, name="member")
@@ -170,6 +171,12 @@ def show_session(session: int, url: Url = LOCAL, as_json: Json = False) -> None:
     for row in s["cleared"]:
         price = f"{row['price'] / 1e6:.6f} EUR/kWh" if row["price"] is not None else "no trade"
         out.print(f"  interval {row['interval']:>2}: {row['volume_wh'] / 1000:8.3f} kWh at {price}", highlight=False)
+    for found in s["outside"]:
+        which = (
+            f"interval {found['intervals'][0]}" if len(found["intervals"]) == 1 else f"mean of intervals {found['intervals']}"
+        )
+        low, high = found["low"] / 1e6, found["high"] / 1e6
+        out.print(f"  under review: {which}, {found['price'] / 1e6:.6f}, is not in {low:.6f} to {high:.6f}", highlight=False)
     if (proofs := s["proofs"])["expected"]:
         counts = ", ".join(f"{proofs[state]} {state}" for state in ("verified", "proven", "proving", "failed") if proofs[state])
         out.print(f"  deliveries to prove: {proofs['expected']}; {counts or 'none begun'}", highlight=False)

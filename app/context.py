@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from eth_account import Account
+from pydantic import SecretStr
 from sqlmodel import col, select
 
 from app import deployed, migrate
@@ -46,6 +47,7 @@ class Context:
     indexer: Indexer
     addresses: dict[str, str]
     operator_token: str
+    guardian_token: str
     started_anew: str | None
     working: threading.RLock = field(default_factory=threading.RLock)
     clock_moved: Callable[[], list[str]] | None = None
@@ -125,9 +127,12 @@ class Context:
         return self.client.terms(session_id).intervals
 
     def sold_elsewhere(self, session_id: int, day: int) -> dict[int, int]:
-        """Per account the intervals of `day` that it sold in sessions opened before `session_id`."""
+        """Per account the intervals of `day` that it had sold when `session_id` was opened.
+
+        Until its clearing nothing is added, as its intervals are under auction; what a replacement adds later does not matter.
+        """
         with self.database.session() as db:
-            rows = db.exec(select(Promise).where(Promise.day == day, col(Promise.session) < session_id)).all()
+            rows = db.exec(select(Promise).where(Promise.day == day, col(Promise.opened) < session_id)).all()
         sold: dict[int, int] = {}
         for row in rows:
             sold[row.account] = sold.get(row.account, 0) | int(row.mask, 16)
@@ -206,7 +211,8 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
         relayer=Relayer(database, chain, keys),
         indexer=Indexer(database, client),
         addresses=addresses,
-        operator_token=_operator_token(settings),
+        operator_token=_token(settings, "operator", settings.operator_token),
+        guardian_token=_token(settings, "guardian", settings.guardian_token),
         started_anew=started_anew,
     )
     context.relayer.flush()
@@ -214,7 +220,7 @@ def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:
     return context
 
 
-def _operator_token(settings: Settings) -> str:
-    if settings.operator_token is not None:
-        return settings.operator_token.get_secret_value()
-    return deployed.secret(settings.data_dir / "operator.token", lambda: secrets.token_urlsafe(32)).strip()
+def _token(settings: Settings, role: str, given: SecretStr | None) -> str:
+    if given is not None:
+        return given.get_secret_value()
+    return deployed.secret(settings.data_dir / f"{role}.token", lambda: secrets.token_urlsafe(32)).strip()

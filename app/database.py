@@ -100,9 +100,8 @@ class LogBatch(SQLModel, table=True):
 
 
 class Promise(SQLModel, table=True):
-    """A flexibility target as the chain set it: which intervals of the day an account sold in a session."""
-
-    __table_args__ = (UniqueConstraint("session", "account"),)
+    """A flexibility target as the chain set it: which intervals of the day an account sold in a session. A replacement sets a
+    reserve's anew. `opened` is how many sessions had been opened by then."""
 
     id: int | None = Field(default=None, primary_key=True)
     session: int = Field(index=True)
@@ -111,6 +110,7 @@ class Promise(SQLModel, table=True):
     mask: str
     target: list[str] = Field(sa_column=Column(JSON, nullable=False))
     event_day: bool = False
+    opened: int
     transaction: str
 
 
@@ -259,6 +259,20 @@ class Exemption(SQLModel, table=True):
     account: int
     intervals: str
     reason: str
+    transaction: str
+
+
+class Replaced(SQLModel, table=True):
+    """A reserve that took over intervals of the day (a mask) from a member, in chain order; `extra` is what that cost the
+    member's lock, micro-euro."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    account: int
+    reserve: int
+    intervals: str
+    extra: int
+    consented: bool
     transaction: str
 
 

@@ -24,6 +24,7 @@ from app.database import (
     MeterKey,
     Promise,
     Reading,
+    Replaced,
     SettledRow,
     ZoneRow,
 )
@@ -34,6 +35,9 @@ from contracts.deliveries import recorded_entries
 from contracts.units import Side
 
 log = logging.getLogger(__name__)
+
+_REBUILT = (LogBatch, Promise, DeliveryRecord, Exemption, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow)
+"""Tables that hold nothing but what the chain says."""
 
 _POSITION = "indexed"
 _ASIDE = "aside"
@@ -101,7 +105,7 @@ class Indexer:
     def _forget(self, db: Session) -> None:
         """Empties what is rebuilt from the chain."""
         log.warning("the chain no longer has the last block that was taken in: rebuilding from its log")
-        for table in (LogBatch, Promise, DeliveryRecord, Exemption, SettledRow, MarketSession, MeterKey, Account, ZoneRow):
+        for table in _REBUILT:
             db.execute(delete(table))
         db.expire_all()
         self.rebuilt += 1
@@ -222,6 +226,25 @@ def _excluded(db: Session, event: events.Excluded, _: Log) -> None:
     _session(db, event.session).excluded = _hex(event.excluded)
 
 
+def _released(db: Session, event: events.Released, _: Log) -> None:
+    """The clearing with every order stands, whatever had been excluded for another one."""
+    _session(db, event.session).excluded = []
+
+
+def _replaced(db: Session, event: events.Replaced, log: Log) -> None:
+    db.add(
+        Replaced(
+            session=event.session,
+            account=event.account,
+            reserve=event.reserve,
+            intervals=hex(event.intervals),
+            extra=event.extra,
+            consented=event.consented,
+            transaction=log.transaction,
+        )
+    )
+
+
 def _intake_paid(db: Session, event: events.IntakeFeesPaid, _: Log) -> None:
     _session(db, event.session).intake_paid = event.amount
 
@@ -239,6 +262,7 @@ def _promise(db: Session, event: events.FlexibilityTargetSet, log: Log) -> None:
             mask=hex(sum(1 << t for t, fill in zip(intervals, fills, strict=True) if fill)),
             target=_hex(event.target),
             event_day=max(fills) >= session.terms["min_quantity"],
+            opened=db.exec(select(func.max(MarketSession.id))).one(),
             transaction=log.transaction,
         )
     )
@@ -321,6 +345,8 @@ _HANDLERS: dict[type[Any], Callable[[Session, Any, Log], None]] = {
     events.Orders: _orders,
     events.Cleared: _cleared,
     events.Excluded: _excluded,
+    events.Released: _released,
+    events.Replaced: _replaced,
     events.IntakeFeesPaid: _intake_paid,
     events.FlexibilityTargetSet: _promise,
     events.Delivered: _delivered,

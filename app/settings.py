@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     operator_token: SecretStr | None = Field(
         None, description="Bearer token of operator endpoints; made and kept in data_dir without one."
     )
+    guardian_token: SecretStr | None = Field(
+        None, description="Bearer token of the guardian's endpoints; made and kept in data_dir without one."
+    )
     host: Annotated[str, Field(validation_alias="HOST")] = "127.0.0.1"
     port: Annotated[int, Field(validation_alias="PORT", ge=0, le=65535)] = 8000
     zk_key: str = Field(

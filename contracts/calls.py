@@ -147,6 +147,22 @@ class MarketCalls:
     def encode_commit(self, session: int, group: int, rows: Sequence[int], mode: Mode = Mode.COMPETITIVE) -> Call:
         return self._call(RESULTS[mode], "commit", session, group, rows)
 
+    def encode_release(self, session: int, certificate: Sequence[int], reason: str, mode: Mode = Mode.COMPETITIVE) -> Call:
+        """By the guardian: the clearing under review stands."""
+        return self._call(RESULTS[mode], "release", session, certificate, reason)
+
+    def encode_cancel_reviewed(self, session: int, reason: str, mode: Mode = Mode.COMPETITIVE) -> Call:
+        """By the guardian: the session under review comes to nothing."""
+        return self._call(RESULTS[mode], "cancelReviewed", session, reason)
+
+    def encode_exclude(self, session: int, excluded: Sequence[int], evidence: bytes) -> Call:
+        """By the guardian: the session may be cleared again without these orders; `evidence` is a hash."""
+        return self._call("Clearing", "exclude", session, excluded, evidence)
+
+    def encode_exempt(self, session: int, group: int, row: int, rows: Sequence[int], intervals: int, reason: str) -> Call:
+        """By the guardian: a seller's intervals of the day (a mask) cost no penalty; `rows` are those of its group."""
+        return self._call("Settlement", "exempt", session, group, row, rows, intervals, reason)
+
     def encode_release_cancelled(self, session: int, previous: bytes, words: Sequence[int]) -> Call:
         return self._call("FlexMarket", "releaseCancelled", session, previous, words)
 

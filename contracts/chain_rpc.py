@@ -146,16 +146,22 @@ class NodeChain(Chain):
             int(block, 16) if block else None,
         )
 
+    def call_tree(self, transaction: str) -> Any:
+        """The calls within a mined transaction as `debug_traceTransaction` tells them, with `to`, `gasUsed` (hexadecimal) and
+        `calls` of each; raises `ChainError` on a node that keeps no traces."""
+        return self._rpc("debug_traceTransaction", transaction, {"tracer": "callTracer"})
+
     def refusal_of(self, transaction: str) -> ContractRefusal:
         sent, receipt = self.transaction(transaction), self.receipt(transaction)
         if sent is None or receipt is None:
             raise ChainError(f"transaction {transaction}: not mined")
-        try:
-            self._call(sent.to, sent.data, sent.sender, receipt.block - 1)
-        except ContractRefusal as error:
-            return error
-        except ChainError:
-            return refusal(b"")  # a pruned node no longer knows the state before
+        for block in (receipt.block - 1, receipt.block):  # before it, and at its time
+            try:
+                self._call(sent.to, sent.data, sent.sender, block)
+            except ContractRefusal as error:
+                return error
+            except ChainError:
+                return refusal(b"")  # a pruned node no longer knows the state before
         return refusal(b"", out_of_gas=True)  # with gas to spare it goes through
 
     def logs(

@@ -267,6 +267,15 @@ class MarketClient(MarketCalls):
         """The account that a meter key word was bound to, suspended or not."""
         return int(self._view("Accounts", "accountOfKey", key)) or None
 
+    def band(self, product: int, hour_type: int) -> tuple[int, int] | None:
+        """The price guard's band of an hour type, micro-euro per kWh, both ends included; None while there is none."""
+        low, high, _ = self._view("PriceGuard", "bandOf", product, hour_type)
+        return None if high == (1 << 256) - 1 else (int(low), int(high))
+
+    def guarded_volume(self) -> int:
+        """Wh from which on a price counts for the guard."""
+        return int(self._view("PriceGuard", "minVolume"))
+
     def settled(self, session: int, group: int, row: int) -> bool:
         return bool(self._view("Settlement", "settled", session, group, row))
 

@@ -267,6 +267,17 @@ class GroupAmended:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    session: int
+    account: int
+    reserve: int
+    intervals: int
+    extra: int
+    """Micro-euro that the replaced member's lock pays beside the price."""
+    consented: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LocksReleased:
     session: int
     previous: bytes
@@ -326,7 +337,7 @@ Event: TypeAlias = (
     | FlexibilityTargetSet | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused
     | IntakeResumed | ResultsSet | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | ReviewBegun
     | PutUnderReview | Released | Excluded | PriceRecorded | ProposalContinued | Proposed | Outbid | BondReturned
-    | RequestOpened | Awarded | IntakeFeesPaid | GroupCommitted | GroupAmended | LocksReleased | Delivered | Exempted
+    | RequestOpened | Awarded | IntakeFeesPaid | GroupCommitted | GroupAmended | Replaced | LocksReleased | Delivered | Exempted
     | SellersSettled | BuyersSettled | Settled
 )  # fmt: skip
 

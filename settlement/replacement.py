@@ -3,10 +3,10 @@ integers)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from contracts.encoding import ResultRow, Step
+from contracts.encoding import ResultRow, Step, intervals_of
 from contracts.units import PPM, Side, ceil_div
 from market.errors import FieldError
 from market.session import SessionTerms
@@ -16,6 +16,17 @@ from settlement.statements import IntervalResult
 
 class ReplacementError(FieldError):
     """A change that the Replacement contract would refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A replacement as the contract announced it: `intervals` are bits of the day, `extra` micro-euro."""
+
+    account: int
+    reserve: int
+    intervals: int
+    extra: int
+    consented: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,50 @@ def change(
         gross=None if failing.gross is None else tuple(gross),
     )
     return Replacement(after, replace(reserve, fills=tuple(own_fills), gross=tuple(own_gross)), tuple(extras))
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """A session's rows as its replacements have left them, what these moved from locks to the escrow (micro-euro per session
+    interval), and each reserve's fills as they were promised with its last replacement."""
+
+    rows: tuple[ResultRow, ...]
+    extras: tuple[int, ...]
+    promised: Mapping[int, tuple[int, ...]]
+
+
+def amend(
+    terms: SessionTerms,
+    certificates: Sequence[IntervalResult],
+    rows: Sequence[ResultRow],
+    rules: RuleSet,
+    takeovers: Iterable[Takeover],
+) -> Amended:
+    """Makes a session's replacements in chain order. Raises `ReplacementError` where an announced one does not follow from the
+    rows."""
+    amended = list(rows)
+    place = {row.account: number for number, row in enumerate(rows) if row.live and row.side is Side.OFFER}
+    extras = [0] * len(certificates)
+    promised: dict[int, tuple[int, ...]] = {}
+    for taken in takeovers:
+        for name, account in (("failing", taken.account), ("reserve", taken.reserve)):
+            if account not in place:
+                raise ReplacementError(name, "an account with a live offer", account)
+        failing, reserve = place[taken.account], place[taken.reserve]
+        done = change(
+            terms,
+            certificates,
+            amended[failing],
+            amended[reserve],
+            intervals_of(taken.intervals),
+            None if taken.consented else rules,
+        )
+        if sum(done.extras) != taken.extra:
+            raise ReplacementError("extra", f"{sum(done.extras)} micro-euro", taken.extra)
+        amended[failing], amended[reserve] = done.failing, done.reserve
+        extras = [before + extra for before, extra in zip(extras, done.extras, strict=True)]
+        promised[taken.reserve] = done.reserve.fills
+    return Amended(tuple(amended), tuple(extras), promised)
 
 
 def _worth(certificates: Sequence[IntervalResult], row: ResultRow) -> list[int]:

@@ -1,9 +1,8 @@
 """Replays a whole session from its log and says "identical", or the first thing that differs.
 
-Nothing is taken on trust but the log itself: the book is rebuilt from the batches, the clearing computed and checked
-anew, every proof
-verified again with an independent verifier, every statement computed anew; each result is compared with what the
-contracts said.
+Nothing is taken on trust but the log itself: the book is rebuilt from the batches, the clearing computed and checked anew,
+replacements are made again, every proof is verified again with an independent verifier, every statement computed anew; each
+result is compared with what the contracts said.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.deliveries import Entry
-from contracts.encoding import extend_log, hash_words, row_words
+from contracts.encoding import extend_log, hash_words
 from contracts.units import Side
-from market.clearing.certificate import check_clearing
-from market.clearing.uniform import Clearing, clear
+from market.clearing.engine import AnyClearing, check, clear
 from market.orders import book_from_log
 from market.session import SessionTerms
 from oracle.baseline import admissible_days
 from settlement.records import records_of
+from settlement.replacement import Amended, ReplacementError, Takeover, amend
 from settlement.rules import from_words
 from settlement.statements import settle
 from zk.statement import Shared
@@ -61,6 +60,9 @@ class SessionLog:
     proofs      accepted proofs in chain order
     sellers     per account (payer, earned, unpaid, penalty, rating), buyers (payer, cost, refund), micro-euro
     exempted    per account a bit per interval of the day that the guardian exempted
+    excluded    orders (account, side) that the guardian excluded before the clearing was accepted
+    takeovers   replacements in chain order
+    intake_paid micro-euro of the intake fees that somebody got for the clearing
     rounding    what Settled announced; None before
     """
 
@@ -77,6 +79,9 @@ class SessionLog:
     buyers: Mapping[int, tuple[int, int, int]]
     rounding: int | None
     exempted: Mapping[int, int] = field(default_factory=dict)
+    excluded: Sequence[tuple[int, Side]] = ()
+    takeovers: Sequence[Takeover] = ()
+    intake_paid: int = 0
 
 
 Verify = Callable[[int, tuple[int, int, int], tuple[int, ...]], bool]
@@ -102,25 +107,37 @@ def _differences(log: SessionLog, verify: Verify) -> Iterator[str]:
         if log.promises or log.proofs or log.sellers or log.buyers:
             yield "clearing: there is none, yet something was promised, recorded or paid"
         return
-    book = book_from_log(terms, log.batches)
+    book = book_from_log(terms, log.batches, log.excluded)
     clearing = clear(book, log.sold_before)
     if tuple(clearing.certificate_words) != log.certificate:
         yield f"clearing: computed {_hex(clearing.certificate_words)}, the contract accepted {_hex(log.certificate)}"
-    verdict = check_clearing(book, clearing.certificates, clearing.rows, log.sold_before)
+    verdict = check(book, clearing, log.sold_before)
     if not verdict.accepted:
         yield f"clearing: the independent checker refuses it: {verdict}"
-    yield from _promises(log, clearing)
+    try:
+        amended = amend(terms, clearing.certificates, clearing.rows, from_words(log.rules), log.takeovers)
+    except ReplacementError as error:
+        yield f"replacement: {error}"
+        return
+    yield from _promises(log, clearing, amended)
     yield from _proofs(log, verify)
-    yield from _payments(log, clearing)
+    yield from _payments(log, clearing, amended, terms.intake_fee * len(book.orders) - log.intake_paid)
 
 
-def _promises(log: SessionLog, clearing: Clearing) -> Iterator[str]:
+def _promises(log: SessionLog, clearing: AnyClearing, amended: Amended) -> Iterator[str]:
+    """The clearing says what members promise, a replacement what its reserve does from then on; whom it replaced keeps its
+    target, of which less is asked."""
     expected = {
-        row.account: tuple(row_words(row)[1:])
+        row.account: _target(fills)
         for row in clearing.rows
-        if row.live and row.side is Side.OFFER and any(row.fills)
+        if row.live and row.side is Side.OFFER and any(fills := amended.promised.get(row.account, row.fills))
     }
     yield from _compare("promise", expected, log.promises)
+
+
+def _target(fills: Sequence[int]) -> tuple[int, ...]:
+    """Fills as the words of a promise, eight a word."""
+    return tuple(sum(fill << 32 * i for i, fill in enumerate(fills[at : at + 8])) for at in range(0, len(fills), 8))
 
 
 def _proofs(log: SessionLog, verify: Verify) -> Iterator[str]:
@@ -153,11 +170,12 @@ def _proofs(log: SessionLog, verify: Verify) -> Iterator[str]:
             yield f"{who}: it records the entries {recorded:#b}, the contract says {call.recorded:#b}"
 
 
-def _payments(log: SessionLog, clearing: Clearing) -> Iterator[str]:
+def _payments(log: SessionLog, clearing: AnyClearing, amended: Amended, intake_held: int) -> Iterator[str]:
     if log.rounding is None and not log.sellers and not log.buyers:
         return
     batches = [[e for i, e in enumerate(call.entries) if call.recorded >> i & 1] for call in log.proofs]
-    computed = settle(log.terms, clearing.certificates, clearing.rows, records_of(batches), from_words(log.rules), log.exempted)
+    records, rules = records_of(batches), from_words(log.rules)
+    computed = settle(log.terms, clearing.certificates, amended.rows, records, rules, log.exempted, amended.extras)
     sellers = {s.account: (s.payer, s.earned, s.unpaid, s.penalty, s.rating) for s in computed.sellers}
     buyers = {b.account: (b.payer, b.cost, b.refund) for b in computed.buyers}
     if log.rounding is None:  # settlement goes on: what was paid must be right, what was not may be missing
@@ -165,8 +183,9 @@ def _payments(log: SessionLog, clearing: Clearing) -> Iterator[str]:
         buyers = {account: paid for account, paid in buyers.items() if account in log.buyers}
     yield from _compare("seller (payer, earned, unpaid, penalty, rating)", sellers, log.sellers)
     yield from _compare("buyer (payer, cost, refund)", buyers, log.buyers)
-    if log.rounding is not None and log.rounding != computed.rounding:
-        yield f"rounding: computed {computed.rounding}, the contract says {log.rounding}"
+    left = computed.rounding + intake_held
+    if log.rounding is not None and log.rounding != left:
+        yield f"rounding: computed {left}, the contract says {log.rounding}"
     if not computed.balanced:
         yield "settlement: the statements do not balance"
 

@@ -1,4 +1,4 @@
-"""What endpoints depend on: the context, and the operator's token."""
+"""What endpoints depend on: the context, the operator's token, the guardian's."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ _bearer = HTTPBearer(
 )
 
 
+_guardian_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="guardian",
+    description="The guardian's token (data_dir/guardian.token, or WATTPROOF_GUARDIAN_TOKEN).",
+)
+
+
 def operator(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Refuses whoever does not bring the operator's token."""
     if given is None or not hmac.compare_digest(given.credentials.encode(), ctx.operator_token.encode()):
@@ -38,6 +45,18 @@ def operator(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Dep
         )
 
 
+def guardian(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_guardian_bearer)]) -> None:
+    """Refuses whoever does not bring the guardian's token: the operator is another."""
+    if given is None or not hmac.compare_digest(given.credentials.encode(), ctx.guardian_token.encode()):
+        raise Refused(
+            "This is the guardian's.",
+            status=401,
+            field="Authorization",
+            expected="Bearer and the guardian's token",
+            got="none or another",
+        )
+
+
 def operator_unless_development(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Off development chains somebody pays for the gas, so that only the operator may have it spent."""
     if not ctx.chain.is_development:
@@ -45,4 +64,5 @@ def operator_unless_development(ctx: Ctx, given: Annotated[HTTPAuthorizationCred
 
 
 OPERATOR = [Depends(operator)]
+GUARDIAN = [Depends(guardian)]
 OPERATOR_UNLESS_DEVELOPMENT = [Depends(operator_unless_development)]

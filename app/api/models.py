@@ -119,8 +119,18 @@ class ProofCount(Model):
     failed: int
 
 
+class OutsideBand(Model):
+    """A price that put a session under review: of an interval, or of several intervals of an hour the mean."""
+
+    intervals: list[int]
+    price: int
+    low: int = Field(description="Least price of the band, micro-euro per kWh.")
+    high: int
+
+
 class SessionDetail(SessionSummary):
     cleared: list[Cleared]
+    outside: list[OutsideBand] = Field(description="Why the session is under review, as the bands are now; else empty.")
     transactions: list[Transaction]
     settlement: SettlementTotals | None
     proofs: ProofCount
@@ -230,16 +240,20 @@ class StatementLine(Model):
     unpaid: int
     penalty: int
     refund: int
+    exempted: bool = Field(False, description="The guardian has exempted the interval: no penalty, no rating.")
 
 
 class Statement(Model):
     account: int
     label: str | None
     role: Literal["seller", "buyer"]
+    payer: int = Field(description="The account whose money it is: the account or its agent.")
     final: bool = Field(description="Whether the contract has settled it; until then the figures are as if nothing more came.")
     earned: int
     unpaid: int
     penalty: int
+    fee: int = Field(description="Part of what was earned that goes to the session's fee account.")
+    rating: int = Field(description="1 + what was delivered of what was sold, in ten-thousandths; 0 where nothing is to rate.")
     cost: int
     refund: int
     net: int
@@ -376,6 +390,31 @@ class NewSession(Model):
         Annotated[int, Field(ge=0, le=1_000_000, description="Micro-euro an entry; the settings' without one.")] | None
     ) = None
     rules: str = Field("default", description="Name of a rule set in settlement/rules.")
+
+
+Why = Annotated[str, Field(min_length=1, max_length=500, description="Public, for ever.")]
+
+
+class Reason(Model):
+    reason: Why
+
+
+class ExcludedOrder(Model):
+    account: Annotated[int, Field(gt=0, lt=2**32)]
+    side: Literal["bid", "offer"]
+
+
+class Exclusion(Model):
+    """Orders of a session under review that are not traded, and the hash of what is to be said for it."""
+
+    orders: Annotated[list[ExcludedOrder], Field(min_length=1, max_length=1000)]
+    evidence: Hash
+
+
+class NewExemption(Model):
+    account: Annotated[int, Field(gt=0, lt=2**32)]
+    intervals: Annotated[list[Annotated[int, Field(ge=0, lt=96)]], Field(min_length=1, max_length=96)]
+    reason: Why
 
 
 class Holidays(Model):

@@ -15,10 +15,10 @@ from app.api.ids import OrderId, SessionId
 from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, DeliveryRecord, Outbox
-from app.services import accounts, orders, sessions, settling
+from app.services import accounts, guarding, orders, sessions, settling
 from contracts.clearing_words import CooperativeCertificate
 from contracts.encoding import IntervalCertificate
-from contracts.units import PPM, SessionState, Side
+from contracts.units import SessionState, Side
 from settlement.records import delivered
 
 router = APIRouter(tags=["sessions"])
@@ -47,6 +47,10 @@ def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
     return models.SessionDetail(
         **_summary(view).model_dump(),
         cleared=cleared,
+        outside=[
+            models.OutsideBand(intervals=list(o.intervals), price=o.price, low=o.low, high=o.high)
+            for o in guarding.outside(ctx, view)
+        ],
         transactions=[
             models.Transaction(
                 kind=row.kind,
@@ -110,7 +114,7 @@ def list_orders(ctx: Ctx, session_id: SessionId) -> models.OrderPage:
                 live=view.book.counts(position) and not order.cancels,
                 cancels=order.cancels,
                 steps=[models.StepModel(quantities=list(step.quantities), limits=list(step.limits)) for step in order.steps],
-                fills=list(view.clearing.rows[position].fills) if view.clearing else None,
+                fills=list(view.rows[position].fills) if view.rows else None,
                 lock=locks[position],
                 status="confirmed",
                 tx=transactions[position],
@@ -202,10 +206,13 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
                 account=seller.account,
                 label=labels.get(seller.account),
                 role="seller",
+                payer=seller.payer,
                 final=(seller.account, Side.OFFER) in paid,
                 earned=seller.earned,
                 unpaid=seller.unpaid,
                 penalty=seller.penalty,
+                fee=seller.fee,
+                rating=seller.rating,
                 cost=0,
                 refund=0,
                 net=seller.change,
@@ -221,6 +228,7 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
                         unpaid=line.unpaid,
                         penalty=line.penalty,
                         refund=0,
+                        exempted=line.exempted,
                     )
                     for line in seller.lines
                 ],
@@ -232,10 +240,13 @@ def list_statements(ctx: Ctx, session_id: SessionId) -> models.StatementPage:
                 account=buyer.account,
                 label=labels.get(buyer.account),
                 role="buyer",
+                payer=buyer.payer,
                 final=(buyer.account, Side.BID) in paid,
                 earned=0,
                 unpaid=0,
                 penalty=0,
+                fee=0,
+                rating=0,
                 cost=buyer.cost,
                 refund=buyer.refund,
                 net=buyer.change,
@@ -343,7 +354,7 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
         rewards=sum(row.earned for row in rows),
         penalties=sum(row.penalty for row in rows),
         refunds=sum(row.refund for row in rows),
-        fees=sum(row.earned * view.terms.fee_ppm // PPM for row in rows),
+        fees=computed.fees,
         intake_fees=view.terms.intake_fee * len(view.book.orders),
         rounding=rounding,
         balanced=paid_in == paid_out + rounding and rounding == computed.rounding and settling.agrees(ctx, view.terms.session),

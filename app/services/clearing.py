@@ -17,13 +17,21 @@ from contracts.encoding import extend_log, groups_of
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog
 from contracts.units import Mode, SessionState
-from market.clearing.engine import AnyClearing, check, clear
+from market.clearing.engine import CLEARED_FROM_LOG, AnyClearing, check, clear
 
 
 def clear_session(ctx: Context, session_id: int) -> list[str]:
     """Clears a closed session (or one under review, without the orders that the guardian has excluded) and commits every group
     of result rows; returns what was done."""
     view = sessions.view(ctx, session_id)
+    if view.terms.mode not in CLEARED_FROM_LOG:
+        raise Refused(
+            f"The result of session {session_id} does not follow from its orders alone.",
+            status=409,
+            field="session",
+            expected="a session of mode " + " or ".join(mode.name.lower() for mode in CLEARED_FROM_LOG),
+            got=view.terms.mode.name.lower(),
+        )
     done: list[str] = []
     if view.state is SessionState.CLOSED or (view.state is SessionState.UNDER_REVIEW and view.book.excluded):
         clearing = clear(view.book, view.sold_before)

@@ -17,7 +17,12 @@ from contracts.client import MarketClient
 from contracts.deliveries import decode_delivery
 from contracts.deploy import Deployment
 from contracts.deploy import verify as verify_deployment
+from contracts.encoding import decode_excluded
+from contracts.sessions import Terms
+from contracts.units import SessionState, Side
+from market.clearing.engine import CLEARED_FROM_LOG
 from market.session import SessionTerms, Zone
+from settlement.replacement import Takeover
 from settlement.replay import MeterKey, ProofCall, SessionLog, replay
 from zk.groth16 import Proof
 from zk.verifier import verify
@@ -77,9 +82,19 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
             f"There is no session {session_id}.", status=404, field="session", expected="a known session", got=str(session_id)
         )
     terms = _terms(opened, everything)
+    if terms.mode not in CLEARED_FROM_LOG:
+        raise Refused(
+            f"The result of session {session_id} does not follow from its orders alone and is not replayed.",
+            status=409,
+            field="session",
+            expected="a session of mode " + " or ".join(mode.name.lower() for mode in CLEARED_FROM_LOG),
+            got=terms.mode.name.lower(),
+        )
     own = [(log, e) for log, e in everything if getattr(e, "session", None) == session_id]
     promises = {e.account: e.target for _, e in own if isinstance(e, events.FlexibilityTargetSet)}
-    certificate = next((e.certificate for _, e in reversed(own) if isinstance(e, events.Cleared)), None)
+    certificate, excluded = _accepted(own)
+    if client.state(session_id) is SessionState.CANCELLED:
+        certificate = None  # a clearing that was under review came to nothing
     return SessionLog(
         chain_id=client.chain.chain_id,
         terms=terms,
@@ -88,11 +103,17 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
         batches=tuple(e.words for _, e in own if isinstance(e, events.Orders)),
         certificate=certificate,
         promises=promises,
-        sold_before=_sold_before(session_id, terms.day, everything),
+        sold_before=_sold_before(session_id, everything),
         proofs=_proofs(terms, everything),
         sellers={p.account: (p.payer, p.earned, p.unpaid, p.penalty, p.rating) for p in _sellers(own)},
         buyers={p.account: (p.payer, p.cost, p.refund) for p in _buyers(own)},
         rounding=next((e.rounding for _, e in own if isinstance(e, events.Settled)), None),
+        exempted=_exempted(own),
+        excluded=excluded,
+        takeovers=[
+            Takeover(e.account, e.reserve, e.intervals, e.extra, e.consented) for _, e in own if isinstance(e, events.Replaced)
+        ],
+        intake_paid=sum(e.amount for _, e in own if isinstance(e, events.IntakeFeesPaid)),
     )
 
 
@@ -109,6 +130,28 @@ def _terms(opened: events.SessionOpened, everything: Logged) -> SessionTerms:
     return SessionTerms.of_contract(opened.session, Zone(t.zone, added.offset, added.interval_minutes, frozenset(holidays)), t)
 
 
+def _accepted(own: Logged) -> tuple[tuple[int, ...] | None, list[tuple[int, Side]]]:
+    """The last certificate that was accepted, and the orders that the guardian had excluded by then."""
+    certificate: tuple[int, ...] | None = None
+    excluded: list[tuple[int, Side]] = []
+    known: list[tuple[int, Side]] = []
+    for _, e in own:
+        if isinstance(e, events.Excluded):
+            known = decode_excluded(e.excluded)
+        elif isinstance(e, events.Cleared):
+            certificate, excluded = e.certificate, known
+    return certificate, excluded
+
+
+def _exempted(own: Logged) -> dict[int, int]:
+    """Per account a bit per interval of the day that the guardian exempted."""
+    found: dict[int, int] = {}
+    for _, e in own:
+        if isinstance(e, events.Exempted):
+            found[e.account] = found.get(e.account, 0) | e.intervals
+    return found
+
+
 def _sellers(own: Logged) -> list[events.SellerPayment]:
     return [payment for _, e in own if isinstance(e, events.SellersSettled) for payment in e.payments]
 
@@ -121,16 +164,22 @@ def _fills(target: tuple[int, ...], intervals: int) -> list[int]:
     return [target[j // 8] >> 32 * (j % 8) & 0xFFFFFFFF for j in range(intervals)]
 
 
-def _sold_before(session_id: int, day: int, everything: Logged) -> dict[int, int]:
-    """Per account the day's intervals that it sold in sessions opened earlier: those are committed or cancelled by then."""
-    terms = {e.session: e.terms for _, e in everything if isinstance(e, events.SessionOpened)}
-    sold: dict[int, int] = {}
+def _sold_before(session_id: int, everything: Logged) -> dict[int, int]:
+    """Per account the day's intervals that it had sold when the session was opened. Until its clearing nothing is added: its
+    intervals are under auction; what a replacement adds later is none of its business."""
+    terms: dict[int, Terms] = {}
+    sold: dict[tuple[int, int], int] = {}
     for _, e in everything:
-        if isinstance(e, events.FlexibilityTargetSet) and e.session < session_id and terms[e.session].day == day:
-            intervals = terms[e.session].interval_indices
-            fills = _fills(e.target, len(intervals))
-            sold[e.account] = sold.get(e.account, 0) | sum(1 << t for t, fill in zip(intervals, fills, strict=True) if fill)
-    return sold
+        if isinstance(e, events.SessionOpened):
+            terms[e.session] = e.terms
+            if e.session == session_id:
+                break
+        elif isinstance(e, events.FlexibilityTargetSet):
+            t = terms[e.session]
+            fills = _fills(e.target, t.intervals)
+            mask = sum(1 << i for i, fill in zip(t.interval_indices, fills, strict=True) if fill)
+            sold[t.day, e.account] = sold.get((t.day, e.account), 0) | mask
+    return {account: mask for (day, account), mask in sold.items() if day == terms[session_id].day}
 
 
 def _event_days(everything: Logged) -> dict[int, frozenset[int]]:

@@ -10,8 +10,18 @@ from app.context import Context
 from app.errors import told
 from app.services import clearing, forks, proving, sessions, settling, unwinding
 from contracts.units import SessionState
+from market.clearing.engine import CLEARED_FROM_LOG
 
 log = logging.getLogger(__name__)
+
+WITH_WORK = (
+    SessionState.CLOSED,
+    SessionState.UNDER_REVIEW,
+    SessionState.CLEARED,
+    SessionState.DELIVERING,
+    SessionState.SETTLING,
+)
+"""States in which something may be due, beside Cancelled."""
 
 FORKS = 0
 """Number under which fork reports are served, since no session has it."""
@@ -42,15 +52,23 @@ def _serve(ctx: Context, session_id: int) -> list[str]:
     if session_id == FORKS:
         return forks.report_forks(ctx)
     state = ctx.client.state(session_id)
-    if state is SessionState.CLOSED:
-        return clearing.clear_session(ctx, session_id)
-    if state is SessionState.UNDER_REVIEW and sessions.view(ctx, session_id).book.excluded:
-        return clearing.clear_session(ctx, session_id)
     if state is SessionState.CANCELLED:
         return unwinding.unwind_session(ctx, session_id)
+    if state not in WITH_WORK:
+        return []
+    view = sessions.view(ctx, session_id)
+    if view.terms.mode not in CLEARED_FROM_LOG:
+        return []
+    if state is SessionState.UNDER_REVIEW and not view.book.excluded:
+        return []  # the guardian's to decide
+    if state in (SessionState.CLOSED, SessionState.UNDER_REVIEW):
+        return clearing.clear_session(ctx, session_id)
+    done: list[str] = []
+    if view.certificates is not None and ctx.client.progress(session_id).uncommitted:
+        done += clearing.clear_session(ctx, session_id)  # interrupted after the clearing, or released by the guardian
     if state is SessionState.SETTLING:
-        return proving.prove_session(ctx, session_id, again=False) + settling.settle_session(ctx, session_id)
-    return []
+        done += proving.prove_session(ctx, session_id, again=False) + settling.settle_session(ctx, session_id)
+    return done
 
 
 class Runner:

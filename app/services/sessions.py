@@ -10,22 +10,20 @@ from functools import cached_property
 from sqlmodel import col, select
 
 from app.context import Context
-from app.database import DeliveryRecord, Exemption, LogBatch, MarketSession, known
+from app.database import DeliveryRecord, Exemption, LogBatch, MarketSession, Replaced, known
 from app.errors import Refused
 from contracts.clearing_words import CooperativeCertificate, cooperative_certificates
 from contracts.deliveries import Entry
-from contracts.encoding import IntervalCertificate, decode_excluded
+from contracts.encoding import IntervalCertificate, ResultRow, decode_excluded
 from contracts.events import SessionOpened
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, SessionState, Side
-from market.clearing.engine import AnyClearing, clear
+from market.clearing.engine import CLEARED_FROM_LOG, AnyClearing, clear
 from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
 from settlement.records import Record, records_of
-
-CLEARED_HERE = (Mode.COMPETITIVE, Mode.COOPERATIVE)
-"""Modes whose result follows from the order log alone."""
+from settlement.replacement import Amended, Takeover, amend
 
 EPOCH = date(1970, 1, 1).toordinal()
 
@@ -55,17 +53,34 @@ class SessionView:
     """What the contract says is left in the escrow of a settled session, micro-euro: rounding, and intake fees of nobody's."""
     intake_held: int
     """Intake fees that nobody was paid, micro-euro."""
+    takeovers: tuple[Takeover, ...]
+    """Replacements in chain order."""
 
     @cached_property
     def clearing(self) -> AnyClearing | None:
-        """The engine's own result over the log; None until the contract has accepted a certificate."""
-        return clear(self.book, self.sold_before) if self.certificates is not None else None
+        """The engine's own result over the log; None until the contract has accepted a certificate, and where a result does
+        not follow from the log. Under review it is the one with all orders: one without some is accepted inside the band."""
+        if self.certificates is None:
+            return None
+        book = OrderBook(self.terms, self.book.orders) if self.state is SessionState.UNDER_REVIEW else self.book
+        return clear(book, self.sold_before)
+
+    @cached_property
+    def amended(self) -> Amended | None:
+        """The clearing's rows as replacements have left them."""
+        if self.clearing is None or self.certificates is None:
+            return None
+        return amend(self.terms, self.certificates, self.clearing.rows, self.rules, self.takeovers)
+
+    @property
+    def rows(self) -> tuple[ResultRow, ...]:
+        """The result rows in force, in log order; none before the clearing."""
+        return self.amended.rows if self.amended is not None else ()
 
     @cached_property
     def sold(self) -> dict[int, tuple[int, ...]]:
         """Fills per selling account, Wh per session interval."""
-        rows = self.clearing.rows if self.clearing else ()
-        return {row.account: row.fills for row in rows if row.live and row.side is Side.OFFER and any(row.fills)}
+        return {row.account: row.fills for row in self.rows if row.live and row.side is Side.OFFER and any(row.fills)}
 
 
 def certificates_of(mode: Mode, words: Sequence[int]) -> tuple[IntervalCertificate, ...] | tuple[CooperativeCertificate, ...]:
@@ -99,11 +114,11 @@ def open_session(
     if rules not in rule_sets.shipped():
         raise Refused(f"There is no rule set {rules}.", field="rules", expected=f"one of {rule_sets.shipped()}", got=rules)
     rule_set = rule_sets.load(rules)
-    if mode not in CLEARED_HERE:
+    if mode not in CLEARED_FROM_LOG:
         raise Refused(
             "The operator opens sessions that are cleared from their order log.",
             field="mode",
-            expected=" or ".join(known.name.lower() for known in CLEARED_HERE),
+            expected=" or ".join(known.name.lower() for known in CLEARED_FROM_LOG),
             got=mode.name.lower(),
         )
     settings = ctx.settings
@@ -169,22 +184,26 @@ def view(ctx: Context, session_id: int) -> SessionView:
     with ctx.database.session() as db:
         row = known(db.get(MarketSession, session_id), "session", session_id)
         batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
+        replaced = db.exec(select(Replaced).where(Replaced.session == session_id).order_by(col(Replaced.id))).all()
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
     excluded = decode_excluded([int(word, 16) for word in row.excluded])
     book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches], excluded)
+    state = ctx.client.state(session_id)
     certificates = None
-    if row.certificate is not None:
+    # A clearing that was under review when its session was cancelled came to nothing.
+    if row.certificate is not None and terms.mode in CLEARED_FROM_LOG and state is not SessionState.CANCELLED:
         certificates = certificates_of(terms.mode, [int(word, 16) for word in row.certificate])
     return SessionView(
         terms=terms,
         rules=rule_sets.from_words([int(word, 16) for word in row.rules]),
-        state=ctx.client.state(session_id),
+        state=state,
         book=book,
         batches=batches,
         certificates=certificates,
         sold_before=ctx.sold_elsewhere(terms.session, terms.day),
         rounding=row.rounding,
         intake_held=terms.intake_fee * len(book.orders) - row.intake_paid,
+        takeovers=tuple(Takeover(r.account, r.reserve, int(r.intervals, 16), r.extra, r.consented) for r in replaced),
     )
 
 

@@ -10,7 +10,7 @@ from app.context import Context
 from app.database import SettledRow
 from app.errors import Refused
 from app.services import sessions
-from contracts.encoding import ResultRow, groups_of
+from contracts.encoding import GROUP_ROWS, ResultRow, groups_of
 from contracts.units import SessionState, Side
 from settlement.records import records_of, supply
 from settlement.statements import SessionStatement, settle
@@ -19,14 +19,16 @@ from settlement.statements import SessionStatement, settle
 def statement(ctx: Context, session_id: int) -> SessionStatement | None:
     """The session's statements as they follow from clearing, records and rules; None before the clearing."""
     view = sessions.view(ctx, session_id)
-    if view.clearing is None or view.certificates is None:
+    if view.amended is None or view.certificates is None:
         return None
     return settle(
         view.terms,
-        view.certificates,  # type: ignore[arg-type]
-        view.clearing.rows,
+        view.certificates,
+        view.rows,
         sessions.records(ctx, session_id),
         view.rules,
+        sessions.exempted(ctx, session_id),
+        view.amended.extras,
     )
 
 
@@ -69,9 +71,10 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
         return row.cost > 0 if side is Side.BID else any(row.fills) or row.reserves
 
     for side in (Side.OFFER, Side.BID):
-        if side is Side.BID and any(due(row, Side.OFFER) for row in view.clearing.rows):
+        if side is Side.BID and any(due(row, Side.OFFER) for row in view.rows):
             break
-        for index, (group, words) in enumerate(zip(view.clearing.groups, groups_of(view.clearing.rows), strict=True)):
+        for index, words in enumerate(groups_of(view.rows)):
+            group = view.rows[GROUP_ROWS * index : GROUP_ROWS * (index + 1)]
             chosen = [(bit, row) for bit, row in enumerate(group) if due(row, side) and (side is Side.BID or final(row))]
             if not chosen:
                 continue
@@ -100,10 +103,11 @@ def agrees(ctx: Context, session_id: int) -> bool:
     paid = settled_rows(ctx, session_id)
     for seller in computed.sellers:
         row = paid.get((seller.account, Side.OFFER))
-        if row is None or (row.earned, row.unpaid, row.penalty) != (seller.earned, seller.unpaid, seller.penalty):
+        expected = (seller.payer, seller.earned, seller.unpaid, seller.penalty, seller.rating)
+        if row is None or (row.payer, row.earned, row.unpaid, row.penalty, row.rating) != expected:
             return False
     for buyer in computed.buyers:
         row = paid.get((buyer.account, Side.BID))
-        if row is None or (row.cost, row.refund) != (buyer.cost, buyer.refund):
+        if row is None or (row.payer, row.cost, row.refund) != (buyer.payer, buyer.cost, buyer.refund):
             return False
     return len(paid) == len(computed.sellers) + len(computed.buyers)

@@ -44,8 +44,8 @@ contract PriceGuard is IPriceGuard {
     /// @notice Wh from which on the price of an interval or of an hour counts.
     uint256 public immutable minVolume;
 
-    /// @dev Prices of 32 bits, eight a word; in the last word four, then `count:8 | next:8 | day:32 | volume:80`, where day and
-    /// volume are the latest price's.
+    /// @dev Prices of 32 bits: the first four in the last word, before `count:8 | next:8 | day:32 | volume:80`, where day and volume
+    /// are the latest price's, so that a history begins with one word; the others in the first three, eight a word.
     mapping(uint256 key => uint256[4]) private _histories;
 
     /// @notice The latest price of a history, on `day`, is `price` with `volume` behind it: a new one, or that of the same day
@@ -199,9 +199,9 @@ contract PriceGuard is IPriceGuard {
         uint256 last = words[3];
         uint256 count = (last >> 128) & 0xff;
         uint256 next = (last >> 136) & 0xff;
-        uint256 slot = next;
+        uint256 slot = _slot(next);
         if (count != 0 && (last >> 144) & M32 == today) {
-            slot = (next + CAPACITY - 1) % CAPACITY;
+            slot = _slot((next + CAPACITY - 1) % CAPACITY);
             uint256 before = last >> 176;
             uint256 stood = ((slot < 24 ? words[slot >> 3] : last) >> (32 * (slot & 7))) & M32;
             price = (stood * before + price * volume) / (before + volume);
@@ -218,16 +218,21 @@ contract PriceGuard is IPriceGuard {
         return (price, volume);
     }
 
+    /// @dev Where the ring's place lies, in prices from the first word's lowest.
+    function _slot(uint256 place) private pure returns (uint256) {
+        return (place + CAPACITY - 4) % CAPACITY;
+    }
+
     /// @dev The prices of a history as they lie in the ring.
     function _prices(uint256 key) private view returns (uint256[] memory prices) {
         uint256[4] storage words = _histories[key];
         uint256 last = words[3];
         uint256 count = (last >> 128) & 0xff;
         prices = new uint256[](count);
-        uint256 word;
+        uint256 word = last;
         unchecked {
             for (uint256 i; i < count; ++i) {
-                if (i & 7 == 0) word = i < 24 ? words[i >> 3] : last;
+                if (i & 7 == 4) word = words[i >> 3]; // four in the last word come first
                 prices[i] = word & M32;
                 word >>= 32;
             }

@@ -20,6 +20,9 @@ from market.orders import OrderBook
 
 AnyClearing: TypeAlias = Clearing | CooperativeClearing
 
+CLEARED_FROM_LOG = (Mode.COMPETITIVE, Mode.COOPERATIVE)
+"""Modes whose result follows from the order log alone."""
+
 
 def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> AnyClearing:
     """The one right clearing of a book. `sold` maps accounts to masks of the day's intervals that they sold before."""

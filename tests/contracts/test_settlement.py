@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.calls import Call
 from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
-from contracts.encoding import hash_words, row_words
+from contracts.encoding import batch_words, hash_words, row_words
 from contracts.events import BuyersSettled, Delivered, SellersSettled, Settled
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
@@ -68,7 +68,7 @@ class Traded:
         self.session = world.open(rules=rules, days_ahead=ahead, mask=mask, direction=direction)
         self.terms: Terms = world.client.terms(self.session)
         for name in rng.sample(names, len(names)):
-            world.client.place(key_of(name), self.session, batch_of([self._order(rng, name)], 6))
+            world.client.place(key_of(name), self.session, batch_words([self._order(rng, name)], self.terms))
         self.book: ClearedBook = world.clear(self.session)
         self.rows = groups_of(self.book.rows)
         self.batches: list[tuple[Entry, ...]] = []

@@ -294,16 +294,16 @@ def test_a_parameter_that_there_is_not(chain: Chain) -> None:
 
 
 def test_a_setting_is_made_once_and_verified(fresh: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tables alone say what is set: here, with what today's contracts have, that intake begins paused."""
+    """The tables alone say what is set: here, beside the rest, that intake begins paused."""
     setting = Setting("FlexMarket", "setPaused", "paused", (), "paused at first")
     for module in (contracts.deploy, contracts.verification):
-        monkeypatch.setattr(module, "SETTINGS", (setting,))
-    monkeypatch.setattr(
-        contracts.blueprint, "PARAMETERS", (Parameter("paused at first", True, "whether intake begins paused"),)
-    )
+        monkeypatch.setattr(module, "SETTINGS", (*contracts.blueprint.SETTINGS, setting))
+    usual = contracts.blueprint.PARAMETERS
+    one_more = Parameter("paused at first", True, "whether intake begins paused")
+    monkeypatch.setattr(contracts.blueprint, "PARAMETERS", (*usual, one_more))
     people = {**PEOPLE, "operator": address_of("deployer")}
     made = deploy(fresh, key_of("deployer"), [CEREMONY], ZONE, **people)  # type: ignore[arg-type]
-    assert made.parameters == {"paused at first": True} and Deployment.from_json(made.to_json()) == made
+    assert made.parameters == {**{p.name: p.default for p in usual}, "paused at first": True} and Deployment.from_json(made.to_json()) == made
     assert told(fresh, made) == []
     fresh.transact(made.contracts["FlexMarket"], load("FlexMarket").functions["setPaused"].call(False), key_of("deployer"))
     (only,) = told(fresh, made)

@@ -37,14 +37,19 @@ def random_book(
         if entries and dice.random() < 0.3:
             other = dice.choice(entries).order
             parent = (other.account, other.side)
+        account = dice.randint(1, 5) if largest <= 3 else len(entries) + 1
+        if account == agent:
+            agent = 0
+        least = PPM if whole else dice.choice([0, 0, 300_000, 500_000, PPM])
+        cancels = not any(quantities)
         order = ScheduleOrder(
-            account=dice.randint(1, 5) if largest <= 3 else len(entries) + 1,
+            account=account,
             side=side,
             steps=(Step(tuple(quantities), tuple(limits)),),
             agent=agent,
             agent_pays=bool(agent),
-            min_fill_ppm=PPM if whole else dice.choice([0, 0, 300_000, 500_000, PPM]),
-            parent=parent,
+            min_fill_ppm=0 if cancels else least,
+            parent=None if cancels else parent,
         )
         if parent == (order.account, order.side):
             continue

@@ -1,4 +1,4 @@
-"""Delegates are accounts, envelopes, counters, excluded orders, fees, payers and ratings, exemptions"""
+"""Delegates are accounts, envelopes, counters, excluded orders, fees, payers and ratings, exemptions, replacements"""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ depends_on = None
 def upgrade() -> None:
     """What earlier contracts said of delegates, orders and settlements means nothing to these."""
     op.execute("DELETE FROM settledrow")
+    _promise(sa.Column("opened", sa.Integer(), nullable=False))
+    op.create_table(
+        "replaced",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("session", sa.Integer(), nullable=False, index=True),
+        sa.Column("account", sa.Integer(), nullable=False),
+        sa.Column("reserve", sa.Integer(), nullable=False),
+        sa.Column("intervals", sa.String(), nullable=False),
+        sa.Column("extra", sa.Integer(), nullable=False),
+        sa.Column("consented", sa.Boolean(), nullable=False),
+        sa.Column("transaction", sa.String(), nullable=False),
+    )
     op.execute("DELETE FROM submission")
     with op.batch_alter_table("account") as account:
         account.drop_column("delegate")
@@ -44,8 +56,27 @@ def upgrade() -> None:
     )
 
 
+def _promise(*difference: sa.Column[int] | sa.UniqueConstraint) -> None:
+    """Makes the table anew: a unique constraint without a name cannot be dropped."""
+    op.drop_table("promise")
+    op.create_table(
+        "promise",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("session", sa.Integer(), nullable=False, index=True),
+        sa.Column("account", sa.Integer(), nullable=False, index=True),
+        sa.Column("day", sa.Integer(), nullable=False, index=True),
+        sa.Column("mask", sa.String(), nullable=False),
+        sa.Column("target", sa.JSON(), nullable=False),
+        sa.Column("event_day", sa.Boolean(), nullable=False),
+        sa.Column("transaction", sa.String(), nullable=False),
+        *difference,
+    )
+
+
 def downgrade() -> None:
     op.execute("DELETE FROM settledrow")
+    op.drop_table("replaced")
+    _promise(sa.UniqueConstraint("session", "account"))
     op.execute("DELETE FROM submission")
     op.drop_table("exemption")
     with op.batch_alter_table("session") as session:

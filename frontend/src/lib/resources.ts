@@ -72,6 +72,9 @@ const clearedInterval = object({
 });
 export type ClearedInterval = Decoded<typeof clearedInterval>;
 
+const outsideBand = object({ intervals: list(integer), price: integer, low: integer, high: integer });
+export type OutsideBand = Decoded<typeof outsideBand>;
+
 const transaction = object({
   kind: text,
   hash: hex(32),
@@ -95,6 +98,7 @@ export type Settlement = Decoded<typeof settlement>;
 export const sessionDetail = object({
   ...sessionShape,
   cleared: list(clearedInterval),
+  outside: list(outsideBand),
   transactions: list(transaction),
   settlement: nullable(settlement),
   proofs: object({ expected: integer, verified: integer }),
@@ -163,10 +167,13 @@ const statement = object({
   account: integer,
   label: nullable(text),
   role: oneOf("seller", "buyer"),
+  payer: integer,
   final: flag,
   earned: integer,
   unpaid: integer,
   penalty: integer,
+  fee: integer,
+  rating: integer,
   cost: integer,
   refund: integer,
   net: integer,

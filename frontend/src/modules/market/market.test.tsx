@@ -35,6 +35,7 @@ const session: SessionDetail = {
     { interval: 17, price: 112_500, lo: 100_000, hi: 125_000, share: null, volume_wh: 1500 },
     { interval: 18, price: null, lo: 90_000, hi: 4_294_967_295, share: null, volume_wh: 0 },
   ],
+  outside: [],
   transactions: [],
   settlement: null,
   proofs: { expected: 2, verified: 1 },
@@ -51,6 +52,19 @@ describe("results", () => {
   test("an interval without trade says so and shows no price", () => {
     expect(html).toMatch(/data-testid="price-18"><span class="no-trade">no trade<\/span>/);
     expect(html).not.toContain("4294");
+  });
+
+  test("under review it says which price lies outside which band", () => {
+    const outside = [
+      { intervals: [17], price: 112_500, low: 40_000, high: 80_000 },
+      { intervals: [17, 18], price: 98_000, low: 40_000, high: 80_000 },
+    ];
+    const shown = renderToStaticMarkup(<Results session={{ ...session, state: "UnderReview", outside }} />);
+    expect(shown.replace(/<[^>]*>/g, "")).toContain(
+      "At 17:00–18:00 the price is 0.1125 EUR/kWh; prices like those of earlier sessions lie between 0.0400 and 0.0800. " +
+        "On average at 17:00–19:00 the price is 0.0980",
+    );
+    expect(html).not.toContain("earlier sessions");
   });
 
   test("a cooperative interval shows what every order gains, and no range", () => {

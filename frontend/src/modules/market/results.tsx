@@ -19,8 +19,22 @@ export function Results({ session }: { session: SessionDetail }) {
     <Section title="Prices and volumes">
       {session.state === "UnderReview" && (
         <Note tone="warn">
-          The price lies outside the band of earlier sessions. A guardian releases or holds the clearing before the delivery
-          starts; otherwise the session is cancelled.
+          {session.outside.map((found) => (
+            <span key={found.intervals.join()} data-testid="outside">
+              {found.intervals.length === 1 ? "At " : "On average at "}
+              <Interval
+                zone={session.zone}
+                day={session.day}
+                t={found.intervals[0] ?? 0}
+                last={found.intervals.at(-1) ?? 0}
+              />{" "}
+              the price is {formats.priceNumber(found.price)} EUR/kWh; prices like those of earlier sessions lie between{" "}
+              {formats.priceNumber(found.low)} and {formats.priceNumber(found.high)}.{" "}
+            </span>
+          ))}
+          A price unlike earlier ones is not traded before a guardian has looked at it: it releases the clearing, has it made
+          again without some orders, or cancels the session. Undecided when the delivery starts, the session is cancelled and
+          every lock goes back.
         </Note>
       )}
       {rows.length === 0 ? (

@@ -109,6 +109,7 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Stat
                   <>
                     {accountName(row)}
                     {mine && <span className="tag">you</span>}
+                    {row.payer !== row.account && <small className="muted">paid by account {row.payer}</small>}
                   </>
                 }
                 cells={
@@ -119,6 +120,7 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Stat
                     </td>
                     <td className="num">
                       <Money value={row.earned} />
+                      {row.fee > 0 && <small className="muted">less a fee of {formats.amount(row.fee)}</small>}
                     </td>
                     <td className={`num ${row.penalty > 0 ? "short" : ""}`}>
                       <Money value={row.penalty} />
