@@ -21,8 +21,8 @@ contract ZeroPriceTest is World {
         _order(3, 1, 100_000, 7, true);
     }
 
-    /// @dev What the reserve was to get beyond the price, and what it forfeits, stays in the escrow: section 10 has rows for bids
-    /// with a cost alone.
+    /// @dev What the reserve was to get beyond the price, and what it forfeits, stays in the escrow: section 10 has rows
+    /// for bids with a cost alone.
     function test_what_a_failing_reserve_leaves_is_nobodys() external {
         SessionRequest memory wanted = request(20, 1 << 10);
         wanted.priceCap = uint32(Books.TOP);
