@@ -210,7 +210,7 @@ def plan_chunks(
     """Divides the batches of a log from `first` on into calls of at most `target` gas each, by an estimate that errs upwards.
 
     `live_rows` and `levels` are the lengths of the live table and of the levels, which every call carries. Raises
-    `ValueError` where a batch does not fit a call by itself.
+    `ValueError` where a batch, or the conditions at the end, do not fit a call by themselves.
     """
     entries = [_entries(batch, intervals) for batch in batches]
     conditions = (12_000 if cooperative else 3_000) * intervals + 500 * levels + 250_000
@@ -229,6 +229,8 @@ def plan_chunks(
         first = end
     if not chunks or not chunks[-1].completes:
         alone = _chunk_gas(batches, entries, first, first, intervals, cooperative, live_rows, levels)
+        if alone + conditions > target:
+            raise ValueError(f"levels: expected the conditions at the end within {target} gas, got {alone + conditions}")
         chunks.append(Chunk(first, first, alone + conditions, True))
     return chunks
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.calls import RESULTS, Call, ClearingPass, MarketCalls, _function
+from contracts.calls import RESULTS, Call, ClearingPass, _function
+from contracts.calls_modes import ModeCalls
 from contracts.chain import ZERO_ADDRESS, Chain, ChainError, Log, Prepared, Receipt
 from contracts.deliveries import ProofBatch
 from contracts.deploy import CONTRACTS, Deployment
@@ -37,7 +38,7 @@ class MeterState:
     """Bit k is day `day - 14 + k`."""
 
 
-class MarketClient(MarketCalls):
+class MarketClient(ModeCalls):
     """Sends and reads on one chain. Writes take the sender's key, wait for the receipt and raise `ContractRefusal`."""
 
     def __init__(self, chain: Chain, deployment: Deployment) -> None:
@@ -47,7 +48,11 @@ class MarketClient(MarketCalls):
     @property
     def domain(self) -> Domain:
         """Domain of signed order batches."""
-        return Domain(self.deployment.chain_id, self.deployment.contracts["FlexMarket"])
+        return self.domain_of("FlexMarket")
+
+    def domain_of(self, name: str) -> Domain:
+        """Domain of what `FlexMarket`, `FlexRequests` or `Replacement` has signed."""
+        return Domain(self.deployment.chain_id, self.deployment.contracts[name])
 
     # ------------------------------------------------------------------------------------------------------------- sending
 

@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eth_hash.auto import keccak
-from eth_keys.datatypes import PrivateKey
-
 from contracts.encoding import GROUP_ROWS, EncodingError, hash_words, words_for
-from contracts.typed_data import Domain
+from contracts.typed_data import Domain, sign_digest, struct_digest, struct_typed_data
 from contracts.units import MAX_PRICE, MAX_QUANTITY, PPM, ceil_div
 
 _CONSENT_FIELDS = (
@@ -109,14 +106,14 @@ class Consent:
 
     def digest(self, domain: Domain) -> bytes:
         """The 32 bytes that are signed."""
-        return _digest(domain, "Consent", _CONSENT_FIELDS, self._message())
+        return struct_digest(domain, "Consent", _CONSENT_FIELDS, self._message())
 
     def typed_data(self, domain: Domain) -> dict[str, Any]:
         """The JSON that a wallet's `eth_signTypedData_v4` takes; numbers as decimal text, which every wallet reads exactly."""
-        return _typed_data(domain, "Consent", _CONSENT_FIELDS, self._message())
+        return struct_typed_data(domain, "Consent", _CONSENT_FIELDS, self._message())
 
     def sign(self, domain: Domain, key: bytes) -> bytes:
-        return _sign(self.digest(domain), key)
+        return sign_digest(self.digest(domain), key)
 
     def _message(self) -> dict[str, Any]:
         member = self.member
@@ -143,14 +140,14 @@ class AwardOrder:
 
     def digest(self, domain: Domain) -> bytes:
         """The 32 bytes that are signed."""
-        return _digest(domain, "Award", _AWARD_FIELDS, self._message())
+        return struct_digest(domain, "Award", _AWARD_FIELDS, self._message())
 
     def typed_data(self, domain: Domain) -> dict[str, Any]:
         """The JSON that a wallet's `eth_signTypedData_v4` takes; numbers as decimal text, which every wallet reads exactly."""
-        return _typed_data(domain, "Award", _AWARD_FIELDS, self._message())
+        return struct_typed_data(domain, "Award", _AWARD_FIELDS, self._message())
 
     def sign(self, domain: Domain, key: bytes) -> bytes:
-        return _sign(self.digest(domain), key)
+        return sign_digest(self.digest(domain), key)
 
     def _message(self) -> dict[str, Any]:
         return {"session": self.session, "list": list(self.words), "nonce": self.nonce, "deadline": self.deadline}
@@ -279,39 +276,6 @@ def _row(
     for j, value in enumerate(gross):
         words[j // _GROSS_A_WORD] |= value << 64 * (j % _GROSS_A_WORD)
     return (account | payer << 32 | lock << 64 | cost << 128 | marks, *profile_words(fills, "fills"), *words)
-
-
-def _digest(domain: Domain, name: str, fields: Sequence[tuple[str, str]], message: dict[str, Any]) -> bytes:
-    kind = keccak(f"{name}({','.join(f'{of} {field}' for field, of in fields)})".encode())
-    values = (hash_words(v) if isinstance(v, list) else int(v).to_bytes(32, "big") for v in (message[f] for f, _ in fields))
-    return bytes(keccak(b"\x19\x01" + domain.separator + keccak(kind + b"".join(values))))
-
-
-def _typed_data(domain: Domain, name: str, fields: Sequence[tuple[str, str]], message: dict[str, Any]) -> dict[str, Any]:
-    def shown(value: Any) -> Any:
-        if isinstance(value, list):
-            return [str(item) for item in value]
-        return value if isinstance(value, bool) else str(value)
-
-    return {
-        "types": {
-            "EIP712Domain": [
-                {"name": "name", "type": "string"},
-                {"name": "version", "type": "string"},
-                {"name": "chainId", "type": "uint256"},
-                {"name": "verifyingContract", "type": "address"},
-            ],
-            name: [{"name": field, "type": of} for field, of in fields],
-        },
-        "primaryType": name,
-        "domain": {"name": "Wattproof", "version": "1", "chainId": domain.chain_id, "verifyingContract": domain.market},
-        "message": {field: shown(value) for field, value in message.items()},
-    }
-
-
-def _sign(digest: bytes, key: bytes) -> bytes:
-    raw = PrivateKey(key).sign_msg_hash(digest).to_bytes()
-    return bytes(raw[:64]) + bytes([27 + raw[64]])
 
 
 def _within(field: str, value: int, least: int, largest: int) -> None:

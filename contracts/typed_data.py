@@ -24,10 +24,11 @@ class SignatureError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where a signature counts: one market on one chain."""
+    """Where a signature counts: one contract on one chain."""
 
     chain_id: int
     market: str
+    """Address of the contract that takes the signature."""
 
     @property
     def separator(self) -> bytes:
@@ -120,3 +121,40 @@ def recover(digest: bytes, signature: bytes) -> str:
 def order_batch(session: int, words: Sequence[int], nonce: int, counter: int, deadline: int) -> OrderBatch:
     """An `OrderBatch` from any sequence of words."""
     return OrderBatch(session, tuple(words), nonce, counter, deadline)
+
+
+def struct_digest(domain: Domain, name: str, fields: Sequence[tuple[str, str]], message: dict[str, Any]) -> bytes:
+    """The 32 bytes that are signed of a struct with these `fields` (name, type) and values (EIP-712)."""
+    kind = keccak(f"{name}({','.join(f'{of} {field}' for field, of in fields)})".encode())
+    values = (hash_words(v) if isinstance(v, list) else int(v).to_bytes(32, "big") for v in (message[f] for f, _ in fields))
+    return bytes(keccak(b"\x19\x01" + domain.separator + keccak(kind + b"".join(values))))
+
+
+def struct_typed_data(domain: Domain, name: str, fields: Sequence[tuple[str, str]], message: dict[str, Any]) -> dict[str, Any]:
+    """The same as the JSON that a wallet's `eth_signTypedData_v4` takes; numbers as decimal text."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, list):
+            return [str(item) for item in value]
+        return value if isinstance(value, bool) else str(value)
+
+    return {
+        "types": {
+            "EIP712Domain": [
+                {"name": "name", "type": "string"},
+                {"name": "version", "type": "string"},
+                {"name": "chainId", "type": "uint256"},
+                {"name": "verifyingContract", "type": "address"},
+            ],
+            name: [{"name": field, "type": of} for field, of in fields],
+        },
+        "primaryType": name,
+        "domain": {"name": "Wattproof", "version": "1", "chainId": domain.chain_id, "verifyingContract": domain.market},
+        "message": {field: shown(value) for field, value in message.items()},
+    }
+
+
+def sign_digest(digest: bytes, key: bytes) -> bytes:
+    """A signature as contracts take it: r, s, v."""
+    raw = PrivateKey(key).sign_msg_hash(digest).to_bytes()
+    return bytes(raw[:64]) + bytes([27 + raw[64]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts_twin import ClearedBook, clear_book
@@ -166,6 +166,7 @@ def make_world(
     circuits: Sequence[int] = (1, 2, 4),
     verifier: Callable[[Chain, int], DeployedVerifier] = fake_verifier,
     forks: Sequence[int] = (),
+    parameters: Mapping[str, int] | None = None,
 ) -> World:
     """`verifier` puts the verifiers for `circuits` (numbers of accounts) and `forks` (intervals a day) on the chain."""
     chain = open_chain(backend, GENESIS)
@@ -179,5 +180,6 @@ def make_world(
         operator=address_of("operator"),
         metering=address_of("metering"),
         forks=[verifier(chain, size) for size in forks],
+        parameters=parameters,
     )
     return World(chain, MarketClient(chain, deployment), minutes=minutes)

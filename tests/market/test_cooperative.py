@@ -230,6 +230,11 @@ def test_a_batch_that_fits_no_call_is_named() -> None:
         plan_chunks([[1, 0] * 1000], 1, live_rows=1, target=100_000)
 
 
+def test_conditions_that_fit_no_call_are_named() -> None:
+    with pytest.raises(ValueError, match="levels: expected the conditions at the end within 1800000 gas"):
+        plan_chunks([[1, 0]], 1, cooperative=True, live_rows=1, levels=2_000, target=1_800_000)
+
+
 def test_terms_of_other_modes_are_refused() -> None:
     terms: SessionTerms = terms_for(1)
     assert engine.clear(OrderBook(terms, ())).volume == 0

@@ -1,0 +1,176 @@
+"""Clearings in several calls on the in-process chain: what every call leaves is the engine's state, whoever goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from contracts_world import OFFSET, World, address_of, key_of, make_world, order
+
+from contracts.calls import Call, ClearingPass
+from contracts.clearing_words import Chunk, plan_chunks
+from contracts.encoding import batch_words, hash_words
+from contracts.events import Cleared, ClearingContinued, IntakeFeesPaid
+from contracts.orderlog import OrderLog, groups_of
+from contracts.refusals import ContractRefusal
+from contracts.units import Mode, SessionState, Side
+from market.clearing import engine
+from market.clearing.chunks import Claim, advance, begin
+from market.clearing.engine import AnyClearing
+from market.orders import book_from_log
+from market.session import SessionTerms, Zone
+
+MEMBERS = 10
+FEE = 1_000
+MODES = [Mode.COMPETITIVE, Mode.COOPERATIVE]
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    made = make_world("tester")
+    for number in range(MEMBERS):
+        account = made.member(f"member {number}")
+        made.client.set_envelope(key_of("metering"), account, 10**7)
+    yield made
+    made.chain.close()
+
+
+class Cut:
+    """A session with a log of several batches and all that its clearing in chunks needs."""
+
+    def __init__(self, world: World, mode: Mode, seed: int, days: int) -> None:
+        rng = random.Random(seed)
+        self.world, self.client, self.mode = world, world.client, mode
+        self.session = world.open(days_ahead=days, mask=0b10110110 << 8, mode=mode, intake_fee=FEE)
+        terms = self.client.terms(self.session)
+        for _ in range(7):
+            for number in rng.sample(range(MEMBERS), 3):
+                account = world.accounts[f"member {number}"]
+                side, limits = (Side.BID, (90_000, 260_000)) if number % 2 else (Side.OFFER, (50_000, 150_000))
+                steps = [
+                    [
+                        (rng.randrange(10, 900), rng.randrange(*limits, 10_000)) if rng.random() < 0.8 else (0, 0)
+                        for _ in range(5)
+                    ]
+                    for _ in range(rng.choice((1, 2)))
+                ]
+                steps[0][0] = (rng.randrange(10, 900), limits[side is Side.BID])
+                placed = order(account, side, *steps)
+                self.client.place(key_of(f"member {number}"), self.session, batch_words([placed], terms))
+        world.close_gate(self.session)
+        self.log: OrderLog = self.client.order_log(self.session)
+        book = book_from_log(SessionTerms.of_contract(self.session, Zone(1, OFFSET, 60), terms), self.log.batches)
+        self.clearing: AnyClearing = engine.clear(book)
+        self.whole = ClearingPass.whole(self.log, self.clearing.certificate_words, self.clearing.level_words)
+        self.key = self.whole.key(self.client.log(self.session))
+        self.claim = Claim(self.clearing.certificates, self.key, book.last, frozenset(), book.terms.intervals)
+
+    def part(self, first: int, end: int, state: tuple[int, ...]) -> ClearingPass:
+        """The pass over the batches `first .. end - 1`."""
+        batches = self.log.batches[first:end]
+        return self.whole._replace(
+            state=state,
+            sizes=[len(batch) for batch in batches],
+            words=[word for batch in batches for word in batch],
+            hints=OrderLog(batches, self.log.intervals).hints(sorted(self.log.live())),
+            rest=self.log.hashes()[end:],
+            beneficiary=self.world.accounts["member 3"],
+        )
+
+    def twin(self, end: int) -> tuple[int, ...]:
+        """The state after the first `end` batches, from the log alone."""
+        state, _ = advance(self.claim, begin(self.claim), self.log.batches[:end])
+        return tuple(state.words(cooperative=self.mode is Mode.COOPERATIVE))
+
+    def refused(self, call: Call) -> str:
+        with pytest.raises(ContractRefusal) as caught:
+            self.client.simulate(address_of("operator"), call)
+        return caught.value.error_name
+
+    def finished(self) -> None:
+        """The result is the engine's."""
+        client = self.client
+        assert client.state(self.session) is SessionState.CLEARED
+        assert client.certificate_hash(self.session) == hash_words(self.clearing.certificate_words)
+        groups = groups_of(self.clearing.rows)
+        assert client.progress(self.session).groups == len(groups) == 2
+        for number, rows in enumerate(groups):
+            assert client.group_hash(self.session, number) == hash_words(rows)
+            client.commit(self.world.operator, self.session, number, rows)
+        assert client.escrow(self.session) == sum(row.cost for row in self.clearing.rows)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_call_leaves_the_engine_s_state(world: World, mode: Mode) -> None:
+    cut = Cut(world, mode, seed=1, days=40 + int(mode))
+    client, session, batches = world.client, cut.session, len(cut.log.batches)
+    assert batches == 21 and any(c.volume for c in cut.clearing.certificates)
+    plan = [*(Chunk(at, at + 6, 0, False) for at in range(0, 18, 6)), Chunk(18, 21, 0, False)]
+    state: tuple[int, ...] = ()
+    for number, chunk in enumerate(plan):
+        part = cut.part(chunk.first, chunk.end, state)
+        who = world.operator if number % 2 else key_of("member 0")
+        receipt = client.send(who, client.encode_take(session, part))
+        (event,) = [e for e in client.receipt_events(receipt) if isinstance(e, ClearingContinued)]
+        state = event.state
+        assert (event.key, state) == (cut.key, cut.twin(chunk.end))
+        # a call may not be repeated, nor its state altered, nor batches left out
+        assert cut.refused(client.encode_take(session, part)) == "StateMismatch"
+        if chunk.end < batches:
+            wrong = (*state[:1], state[1] ^ 1, *state[2:])
+            assert cut.refused(client.encode_take(session, cut.part(chunk.end, batches, wrong))) == "StateMismatch"
+            gap = cut.part(chunk.end + 1, batches, state)
+            assert cut.refused(client.encode_take(session, gap)) == "LogMismatch"
+            assert cut.refused(client.encode_clear(session, cut.part(chunk.end, chunk.end, state))) == "NothingTaken"
+    assert client.state(session) is SessionState.CLOSED
+    payee = world.accounts["member 3"]
+    before = client.balance(payee).available
+    receipt = client.clear(world.operator, session, cut.part(batches, batches, state))
+    told = client.receipt_events(receipt)
+    fees = len(cut.clearing.rows) * FEE
+    assert IntakeFeesPaid(session, payee, fees) in told and client.balance(payee).available - before == fees
+    assert Cleared(session, address_of("operator"), cut.key, tuple(cut.clearing.certificate_words)) in told
+    cut.finished()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_whoever_starts_wrong_blocks_nobody(world: World, mode: Mode) -> None:
+    """A first call with another certificate, and one that never goes on, leave the right one its way."""
+    cut = Cut(world, mode, seed=2, days=50 + int(mode))
+    client, session, batches = world.client, cut.session, len(cut.log.batches)
+    bit = 0 if mode is Mode.COOPERATIVE else 64  # the buyers' sum, the volume: both are known at the end alone
+    wrong = [*cut.clearing.certificate_words[:-1], cut.clearing.certificate_words[-1] ^ 1 << bit]
+    client.send(world.operator, client.encode_take(session, cut.part(0, 9, ())._replace(certificate=wrong)))
+    client.send(world.operator, client.encode_clear(session, cut.part(0, 5, ())))
+    state = cut.twin(5)
+    # what the other certificate left is no start for this one
+    assert cut.refused(client.encode_clear(session, cut.part(9, batches, cut.twin(9)))) == "StateMismatch"
+    client.send(key_of("member 1"), client.encode_clear(session, cut.part(5, batches, state)))
+    cut.finished()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_plan_leads_through(world: World, mode: Mode) -> None:
+    """What `plan_chunks` divides stays below its target, and its last call completes."""
+    cut = Cut(world, mode, seed=3, days=60 + int(mode))
+    client, session = world.client, cut.session
+    cooperative = mode is Mode.COOPERATIVE
+    target = 720_000
+    plan = plan_chunks(
+        cut.log.batches,
+        cut.log.intervals,
+        cooperative=cooperative,
+        live_rows=len(cut.log.live()),
+        levels=len(cut.clearing.level_words),
+        target=target,
+    )
+    assert len(plan) > 1
+    state: tuple[int, ...] = ()
+    for chunk in plan:
+        part = cut.part(chunk.first, chunk.end, state)
+        encode = client.encode_clear if chunk.completes else client.encode_take
+        receipt = client.send(world.operator, encode(session, part))
+        assert receipt.gas_used <= chunk.gas <= target
+        state = next((e.state for e in client.receipt_events(receipt) if isinstance(e, ClearingContinued)), ())
+    cut.finished()
