@@ -104,6 +104,7 @@ class SettlementTotals(Model):
     penalties: int
     refunds: int
     fees: int = Field(description="Part of the rewards that goes to the session's fee account.")
+    replacements: int = Field(description="What members who were replaced paid for it, beside the price that they passed on.")
     intake_fees: int = Field(description="What the entries of the order log cost; it goes to whoever had the clearing done.")
     rounding: int
     balanced: bool

@@ -348,13 +348,15 @@ def _totals(ctx: Context, view: sessions.SessionView) -> models.SettlementTotals
     rows = settling.settled_rows(ctx, view.terms.session).values()
     rounding = (view.rounding or 0) - view.intake_held
     # From the contract's own events, and only balanced if they also equal the statements computed here.
-    paid_in = sum(row.cost + row.penalty for row in rows)
+    extras = sum(taken.extra for taken in view.takeovers)
+    paid_in = sum(row.cost + row.penalty for row in rows) + extras
     paid_out = sum(row.earned + row.refund for row in rows)
     return models.SettlementTotals(
         rewards=sum(row.earned for row in rows),
         penalties=sum(row.penalty for row in rows),
         refunds=sum(row.refund for row in rows),
         fees=computed.fees,
+        replacements=extras,
         intake_fees=view.terms.intake_fee * len(view.book.orders),
         rounding=rounding,
         balanced=paid_in == paid_out + rounding and rounding == computed.rounding and settling.agrees(ctx, view.terms.session),
