@@ -22,12 +22,14 @@ from app.database import (
     Account,
     Database,
     DeliveryRecord,
+    Exemption,
     LogBatch,
     MarketSession,
     MeterKey,
     Outbox,
     Promise,
     Reading,
+    Replaced,
     SettledRow,
     ZoneRow,
 )
@@ -46,7 +48,7 @@ from zk.eddsa import PrivateKey
 
 pytestmark = [pytest.mark.needs("key", "anvil"), pytest.mark.slow]
 
-REBUILT = (LogBatch, Promise, DeliveryRecord, SettledRow, MarketSession, MeterKey, Account, ZoneRow)
+REBUILT = (LogBatch, Promise, DeliveryRecord, Exemption, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow)
 DEPTH = 5
 
 
@@ -115,12 +117,20 @@ def open_session(ctx: Context) -> int:
 
 def place(ctx: Context, session: int, name: str, account: int, side: Side, quantity: int) -> orders.Submitted:
     """Hands a signed order in as the API does."""
-    words = batch_words([ScheduleOrder(account, side, (Step((quantity, quantity), (200_000, 200_000)),))], 2)
+    order = ScheduleOrder(account, side, (Step((quantity, quantity), (200_000, 200_000)),))
+    words = batch_words([order], sessions.view(ctx, session).terms)
     nonce = random.getrandbits(200)
-    batch = order_batch(session, words, nonce, ctx.now() + 80_000)
+    batch = order_batch(session, words, nonce, 0, ctx.now() + 80_000)
     signed = batch.sign(ctx.client.domain, key_of(name))
     return orders.submit(
-        ctx, session, signer=signed.signer, words=words, nonce=nonce, deadline=batch.deadline, signature=signed.signature
+        ctx,
+        session,
+        signer=signed.signer,
+        words=words,
+        nonce=nonce,
+        counter=0,
+        deadline=batch.deadline,
+        signature=signed.signature,
     )
 
 

@@ -89,6 +89,7 @@ const settlement = object({
   penalties: integer,
   refunds: integer,
   fees: integer,
+  replacements: integer,
   intake_fees: integer,
   rounding: integer,
   balanced: flag,

@@ -47,6 +47,7 @@ function Sums({ settlement }: { settlement: Settlement }) {
   const sums = [
     ["Rewards paid", settlement.rewards],
     ["Penalties taken", settlement.penalties],
+    ...(settlement.replacements > 0 ? [["Paid for replacements", settlement.replacements] as const] : []),
     ["Refunds to buyers", settlement.refunds],
     ...(settlement.fees > 0 ? [["Fee on rewards", settlement.fees] as const] : []),
     ...(settlement.intake_fees > 0 ? [["Intake fees", settlement.intake_fees] as const] : []),
