@@ -8,6 +8,7 @@ import string
 import pytest
 
 from contracts import compile as compiler
+from contracts.abi import encode
 from contracts.artifacts import ARTIFACTS, all_errors, load, names
 from contracts.events import EVENTS, field_names
 from contracts.refusals import MESSAGES, refusal
@@ -38,6 +39,17 @@ def test_every_custom_error_has_its_sentence_and_no_sentence_is_left_over() -> N
     for name, entry in errors.items():
         used = {field for _, field, _, _ in string.Formatter().parse(MESSAGES[name]) if field}
         assert used <= {p["name"] for p in entry["inputs"]}, name
+
+
+def test_every_refusal_is_told_in_its_sentence() -> None:
+    """Whatever a contract reverts with comes back under its name, with its values, in words."""
+    samples = {"address": "0x" + "11" * 20, "bool": True, "string": "what", "bytes32": b"\7" * 32, "bytes4": b"\7" * 4}
+    for selector, entry in all_errors().items():
+        values = [samples.get(p["type"], 2) for p in entry["inputs"]]
+        told = refusal(selector + encode(entry["inputs"], values))
+        assert told.error_name == entry["name"]
+        assert list(told.arguments) == [p["name"] for p in entry["inputs"]]
+        assert told.message and "{" not in told.message and "}" not in told.message
 
 
 def test_every_event_has_its_type() -> None:
