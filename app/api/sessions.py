@@ -98,8 +98,8 @@ def list_orders(ctx: Ctx, session_id: SessionId) -> models.OrderPage:
     locks = view.book.locks()
     batches = sorted(view.batches, key=lambda batch: batch.first)
     transactions = {}
-    for batch, following in zip(batches, [*batches[1:], None], strict=True):
-        end = following.first if following else len(view.book.orders)
+    ends = [*(batch.first for batch in batches), len(view.book.orders)][1:]
+    for batch, end in zip(batches, ends, strict=True):
         transactions.update(dict.fromkeys(range(batch.first, end), batch.transaction))
     return models.OrderPage(
         items=[
