@@ -303,7 +303,10 @@ def test_a_setting_is_made_once_and_verified(fresh: Chain, monkeypatch: pytest.M
     monkeypatch.setattr(contracts.blueprint, "PARAMETERS", (*usual, one_more))
     people = {**PEOPLE, "operator": address_of("deployer")}
     made = deploy(fresh, key_of("deployer"), [CEREMONY], ZONE, **people)  # type: ignore[arg-type]
-    assert made.parameters == {**{p.name: p.default for p in usual}, "paused at first": True} and Deployment.from_json(made.to_json()) == made
+    assert (
+        made.parameters == {**{p.name: p.default for p in usual}, "paused at first": True}
+        and Deployment.from_json(made.to_json()) == made
+    )
     assert told(fresh, made) == []
     fresh.transact(made.contracts["FlexMarket"], load("FlexMarket").functions["setPaused"].call(False), key_of("deployer"))
     (only,) = told(fresh, made)
