@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +13,12 @@ from app.demo.client import Api
 from app.demo.community import Member
 from app.demo.plan import open_session
 from app.services import runner, sessions
-from app.services.replaying import replay_session
+from app.services.replaying import replay_session, session_log
 from contracts.encoding import ScheduleOrder, Step, groups_of
 from contracts.replacements import Change, Place, ReplacementConsent
 from contracts.units import SessionState, Side
 from settlement.replacement import change
+from settlement.replay import replay
 
 pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
 
@@ -109,6 +111,11 @@ def test_a_replacement_and_an_exemption_settle_and_replay(house: House, mode: st
     for number in (1, 2):
         assert client.state(number) is SessionState.SETTLED
         assert replay_session(client, number) == "identical"
+    log = session_log(client, 1)
+    assert "promise" in replay(dataclasses.replace(log, takeovers=()), lambda *_: True)
+    dearer = [dataclasses.replace(log.takeovers[0], extra=extra + 1)]
+    assert "replacement" in replay(dataclasses.replace(log, takeovers=dearer), lambda *_: True)
+    assert "seller" in replay(dataclasses.replace(log, exempted={}), lambda *_: True)
 
 
 def test_a_member_that_is_replaced_whole_has_nothing_left_to_settle(house: House) -> None:

@@ -12,7 +12,7 @@ from test_statements import terms_for
 from contracts.encoding import IntervalCertificate, ResultRow, Step
 from contracts.units import Side
 from settlement.records import record_of
-from settlement.replacement import ReplacementError, change, failed
+from settlement.replacement import Amended, ReplacementError, Takeover, amend, change, failed
 from settlement.rules import Curve, RuleSet
 from settlement.statements import settle
 
@@ -40,6 +40,32 @@ def test_the_example_of_the_contract() -> None:
     rows = [done.failing, done.reserve, BUYER]
     statement = settle(TERMS, RESULTS, rows, {}, RULES, extras=done.extras)
     assert statement.refunds == (15_000, 15_000, 18_000, 18_000) and statement.balanced
+
+
+def test_replacements_are_made_again_in_their_order() -> None:
+    second = replace(RESERVE, account=3, payer=3)
+    rows = (BUYER, FAILING, RESERVE, second)
+    first = Takeover(1, 2, 0b11 << 10, 4_000, True)
+    again = Takeover(2, 3, 1 << 11, 1_200, True)
+    made = amend(TERMS, RESULTS, rows, RULES, [first, again])
+    assert [row.fills for row in made.rows[1:]] == [(100, 100, 0, 0), (0, 0, 100, 0), (0, 0, 0, 100)]
+    assert made.extras == (0, 0, 2_000, 3_200)
+    assert made.promised == {2: (0, 0, 100, 100), 3: (0, 0, 0, 100)}, "as they stood when the promises were made"
+    assert amend(TERMS, RESULTS, rows, RULES, []) == Amended(rows, (0,) * 4, {})
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        Takeover(1, 2, 0b11 << 10, 4_001, True),
+        Takeover(1, 9, 0b11 << 10, 4_000, True),
+        Takeover(4, 2, 0b11 << 10, 4_000, True),
+        Takeover(1, 2, 1 << 12, 0, True),
+    ],
+)
+def test_an_announced_replacement_that_does_not_follow_is_found(taken: Takeover) -> None:
+    with pytest.raises(ReplacementError):
+        amend(TERMS, RESULTS, (BUYER, FAILING, RESERVE), RULES, [taken])
 
 
 @pytest.mark.parametrize(
