@@ -57,13 +57,13 @@ def test_findings_and_answers_are_held_against_each_other(findings: ModuleType) 
         findings.found({"success": False, "error": "no compiler", "results": {}})
 
 
-def test_the_answers_name_functions_that_exist(findings: ModuleType, root: Path) -> None:
+def test_the_answers_name_functions_and_variables_that_exist(findings: ModuleType, root: Path) -> None:
     answers = findings.answered((root / "docs" / "audit.md").read_text())
     assert answers
     for _, where in answers:
         contract, *rest = where.split(".")
         source = (root / "contracts" / "src" / f"{contract}.sol").read_text()
-        assert not rest or re.search(rf"function {rest[0]}\(", source), where
+        assert not rest or re.search(rf"function {rest[0]}\(|^    mapping.*\b{rest[0]};", source, re.MULTILINE), where
         assert len(rest) < 2 or re.search(rf"\b{rest[1]}\b", source), where
 
 
