@@ -1,4 +1,4 @@
-"""Recorded benchmark results: of benchmarks that there are, in their format, true of what can be known without measuring again."""
+"""Recorded benchmark results: of benchmarks that there are, in their format, true of what is known without measuring again."""
 
 from __future__ import annotations
 
