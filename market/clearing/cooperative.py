@@ -17,20 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.clearing_words import MAX_VOLUME, BookLevel, CooperativeCertificate, level_words
-from contracts.encoding import GROUP_ROWS, ResultRow, groups_of, hash_words, result_row
-from contracts.units import MAX_PRICE, MAX_QUANTITY, Side
-from market.clearing.uniform import Flags, Integers, _columns, _locks, _withhold
+from contracts.encoding import hash_words, result_row
+from contracts.units import MAX_PRICE, MAX_QUANTITY
+from market.clearing.columns import BookColumns, Cleared, Flags, Integers, withhold
 from market.errors import OrderError
 from market.orders import OrderBook
 
 
 @dataclass(frozen=True)
-class CooperativeClearing:
+class CooperativeClearing(Cleared):
     """A cleared cooperative session: per interval a certificate and the book's levels, a result row per entry of the log."""
 
     certificates: tuple[CooperativeCertificate, ...]
     levels: tuple[tuple[BookLevel, ...], ...]
-    rows: tuple[ResultRow, ...]
 
     @property
     def certificate_words(self) -> list[int]:
@@ -50,35 +49,21 @@ class CooperativeClearing:
         """What is traded in all intervals together, Wh."""
         return sum(certificate.volume for certificate in self.certificates)
 
-    @property
-    def groups(self) -> list[tuple[ResultRow, ...]]:
-        """Rows by groups of 16, as `commit` and `settle` take them."""
-        return [self.rows[at : at + GROUP_ROWS] for at in range(0, len(self.rows), GROUP_ROWS)]
-
-    @cached_property
-    def group_hashes(self) -> list[bytes]:
-        return [hash_words(words) for words in groups_of(self.rows)]
-
 
 def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> CooperativeClearing:
     """Clears a book. `sold` maps accounts to masks of the day's intervals that they sold before; offers take no fill there.
 
     Raises `OrderError` where quantities or limits do not fit their words or an interval's quantities pass 2^40-1 Wh.
     """
-    orders, terms = book.orders, book.terms
+    orders, terms, columns = book.orders, book.terms, BookColumns.of(book)
     intervals = len(terms.intervals)
-    quantities, limits, starts = _columns(orders, intervals)
-    live = np.zeros(len(orders), dtype=np.bool_)
-    live[[position for position in book.last.values() if book.counts(position)]] = True
-    bids = np.array([order.side is Side.BID for order in orders], dtype=np.bool_)
-    locks = _locks(quantities, limits, starts, bids, terms.price_cap, terms.collateral_ppm)
-
-    steps = np.diff(starts, append=quantities.shape[1])
+    quantities, limits, starts, live, bids = columns.quantities, columns.limits, columns.starts, columns.live, columns.bids
+    steps = columns.steps
     asked = quantities * np.repeat(live, steps)
     step_bids = np.repeat(bids, steps)
     if sold:
         accounts = np.repeat(np.array([order.account for order in orders], dtype=np.int64), steps)
-        _withhold(asked, accounts, ~step_bids, sold, terms.intervals)
+        withhold(asked, accounts, ~step_bids, sold, terms.intervals)
     volume = _volumes(step_bids, asked, limits)
     filled = np.zeros_like(asked)
     _best_first(filled, asked, limits, np.flatnonzero(step_bids), volume, -1)
@@ -97,11 +82,11 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Cooperative
     rows = tuple(
         result_row(order, live=counts, lock=lock, cost=cost, fills=tuple(fills), gross=tuple(gross) if any(fills) else None)
         for order, counts, lock, cost, fills, gross in zip(
-            orders, live.tolist(), locks, costs.tolist(), filled.T.tolist(), worth.T.tolist(), strict=True
+            orders, live.tolist(), columns.locks, costs.tolist(), filled.T.tolist(), worth.T.tolist(), strict=True
         )
     )
     levels = tuple(_levels(asked[j], limits[j], step_bids) for j in range(intervals))
-    return CooperativeClearing(tuple(certificates), levels, rows)
+    return CooperativeClearing(rows, tuple(certificates), levels)
 
 
 def _volumes(bids: Flags, quantities: Integers, limits: Integers) -> Integers:

@@ -12,20 +12,18 @@ integers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, ScheduleOrder, groups_of, hash_words, result_row
-from contracts.units import MAX_PRICE, MAX_QUANTITY, Side, ceil_div
+from contracts.encoding import IntervalCertificate, hash_words, result_row
+from contracts.units import MAX_PRICE, MAX_QUANTITY
+from market.clearing.columns import BookColumns, Cleared, Flags, Integers, withhold
 from market.errors import OrderError
 from market.orders import OrderBook
-
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 MAX_VOLUME = (1 << 40) - 1
 """Largest volume of one interval that the certificate can hold, Wh."""
@@ -50,11 +48,10 @@ class Auction:
 
 
 @dataclass(frozen=True)
-class Clearing:
+class Clearing(Cleared):
     """A cleared session: a certificate per session interval and a result row per entry of the log."""
 
     certificates: tuple[IntervalCertificate, ...]
-    rows: tuple[ResultRow, ...]
 
     @property
     def certificate_words(self) -> list[int]:
@@ -74,30 +71,15 @@ class Clearing:
         """What is traded in all intervals together, Wh."""
         return sum(certificate.volume for certificate in self.certificates)
 
-    @property
-    def groups(self) -> list[tuple[ResultRow, ...]]:
-        """Rows by groups of 16, as `commit` and `settle` take them."""
-        return [self.rows[at : at + GROUP_ROWS] for at in range(0, len(self.rows), GROUP_ROWS)]
-
-    @cached_property
-    def group_hashes(self) -> list[bytes]:
-        return [hash_words(words) for words in groups_of(self.rows)]
-
 
 def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
     """Clears a book. `sold` maps accounts to masks of the day's intervals that they sold before; offers take no fill there.
 
     Raises `OrderError` where quantities or limits do not fit their words or an interval's volume passes 2^40-1 Wh.
     """
-    orders, terms = book.orders, book.terms
-    intervals = len(terms.intervals)
-    quantities, limits, starts = _columns(orders, intervals)
-    live = np.zeros(len(orders), dtype=np.bool_)
-    live[[position for position in book.last.values() if book.counts(position)]] = True
-    bids = np.array([order.side is Side.BID for order in orders], dtype=np.bool_)
-    locks = _locks(quantities, limits, starts, bids, terms.price_cap, terms.collateral_ppm)
-
-    steps = np.diff(starts, append=quantities.shape[1])
+    orders, terms, columns = book.orders, book.terms, BookColumns.of(book)
+    quantities, limits, starts, live, bids = columns.quantities, columns.limits, columns.starts, columns.live, columns.bids
+    steps = columns.steps
     alive = np.repeat(live, steps)
     step_bids = np.repeat(bids, steps)
     whole = bool(alive.all())
@@ -105,7 +87,7 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
     if sold:
         asked = asked.copy()
         step_accounts = np.repeat(np.array([order.account for order in orders], dtype=np.int64), steps)[alive]
-        _withhold(asked, step_accounts, ~step_bids[alive], sold, terms.intervals)
+        withhold(asked, step_accounts, ~step_bids[alive], sold, terms.intervals)
     auction = auction_columns(step_bids[alive], asked, limits if whole else limits[:, alive])
 
     if whole:
@@ -118,9 +100,11 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
 
     rows = tuple(
         result_row(order, live=counts, lock=lock, cost=cost, fills=tuple(row))
-        for order, counts, lock, cost, row in zip(orders, live.tolist(), locks, costs.tolist(), fills.T.tolist(), strict=True)
+        for order, counts, lock, cost, row in zip(
+            orders, live.tolist(), columns.locks, costs.tolist(), fills.T.tolist(), strict=True
+        )
     )
-    return Clearing(_certificates(auction), rows)
+    return Clearing(rows, _certificates(auction))
 
 
 def auction_columns(bids: Flags, quantities: Integers, limits: Integers) -> Auction:
@@ -195,44 +179,6 @@ def _fill(
     before += beyond
     fills[:, at] = before
     return rest
-
-
-def _columns(orders: Sequence[ScheduleOrder], intervals: int) -> tuple[Integers, Integers, NDArray[np.intp]]:
-    """Quantities and limits (K, steps) of all entries in log order, and each entry's first step."""
-    starts = np.cumsum([0] + [len(order.steps) for order in orders[:-1]], dtype=np.intp) if orders else np.zeros(0, np.intp)
-    columns = []
-    for name, largest in (("quantities", MAX_QUANTITY), ("limits", MAX_PRICE)):
-        values = [getattr(step, name) for order in orders for step in order.steps]
-        if any(len(row) != intervals for row in values):
-            raise OrderError(f"steps.{name}", f"{intervals} values", "an entry of another length")
-        column = np.ascontiguousarray(np.array(values, dtype=np.int64).reshape(len(values), intervals).T)
-        if column.size and not 0 <= column.min() <= column.max() <= largest:
-            raise OrderError(f"steps.{name}", f"0..{largest}", f"{column.min()}..{column.max()}")
-        columns.append(column)
-    return columns[0], columns[1], starts
-
-
-def _locks(
-    quantities: Integers, limits: Integers, starts: NDArray[np.intp], bids: Flags, price_cap: int, collateral_ppm: int
-) -> list[int]:
-    """Micro-euro locked by each entry: `ScheduleOrder.lock` on columns."""
-    if not len(starts):
-        return []
-    payable = np.add.reduceat(-(-quantities * limits // 1000).sum(axis=0), starts)
-    offered = np.add.reduceat(quantities.sum(axis=0), starts)
-    rate = collateral_ppm * price_cap
-    return [
-        paid if is_bid else ceil_div(rate * wh, 10**9)
-        for is_bid, paid, wh in zip(bids.tolist(), payable.tolist(), offered.tolist(), strict=True)
-    ]
-
-
-def _withhold(asked: Integers, accounts: Integers, offers: Flags, sold: Mapping[int, int], intervals: tuple[int, ...]) -> None:
-    """Sets offers over intervals that their account sold before to zero, in place."""
-    masks = {account: [j for j, interval in enumerate(intervals) if mask >> interval & 1] for account, mask in sold.items()}
-    affected = np.flatnonzero(offers & np.isin(accounts, list(masks)))
-    for column in affected.tolist():
-        asked[masks[int(accounts[column])], column] = 0
 
 
 def _certificates(auction: Auction) -> tuple[IntervalCertificate, ...]:

@@ -133,7 +133,7 @@ def test_the_checker_refuses_everything_else(log: Log, data: st.DataObject) -> N
         old = getattr(rows[i], name)
         changed: dict[str, Any] = {name: tuple(v + 1 for v in old) if name == "fills" else old + 1}
         rows[i] = replace(rows[i], **changed)
-    wrong = CooperativeClearing(tuple(certificates), tuple(levels), tuple(rows))
+    wrong = CooperativeClearing(tuple(rows), tuple(certificates), tuple(levels))
     assert not engine.check(book, wrong, sold).accepted
 
 
