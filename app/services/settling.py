@@ -60,7 +60,8 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
     exempted = sessions.exempted(ctx, session_id)
 
     def final(row: ResultRow) -> bool:
-        recorded = exempted.get(row.account, 0)
+        # an exempted member may still have delivered: its proof has until the exemption deadline to come
+        recorded = exempted.get(row.account, 0) if ctx.now() >= view.terms.exemption_deadline else 0
         for record in known_records.get(row.account, ()):
             recorded |= record.mask
         return late or all(recorded >> t & 1 for t, fill in zip(view.terms.intervals, row.fills, strict=True) if fill)
