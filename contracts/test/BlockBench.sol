@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BlockClearing} from "../src/BlockClearing.sol";
-import {IAccounts, IMarket, IPriceGuard, IVault, State, Terms} from "../src/Protocol.sol";
+import {State, Terms} from "../src/Protocol.sol";
 import {FakeAccounts, FakeGuard, FakeMarket, FakeVault} from "./BlockFakes.sol";
 import {Blocks} from "./Blocks.sol";
 import {Books} from "./Books.sol";
@@ -26,13 +26,8 @@ abstract contract BlockBench is Checked {
 
     function setUp() external {
         (market, accounts, vault, guard) = (new FakeMarket(), new FakeAccounts(), new FakeVault(), new FakeGuard());
-        clearing = new BlockClearing(
-            IMarket(address(market)),
-            IAccounts(address(accounts)),
-            IVault(address(vault)),
-            IPriceGuard(address(guard)),
-            100_000,
-            BOND
+        clearing = BlockClearing(
+            vm.deployCode("artifacts/BlockClearing.json", abi.encode(market, accounts, vault, guard, 100_000, BOND))
         );
         accounts.setOwner(10, ALICE);
         accounts.setOwner(11, BOB);

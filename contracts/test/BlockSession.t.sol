@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BlockClearing} from "../src/BlockClearing.sol";
-import {IAccounts, IMarket, IPriceGuard, IVault, SessionRequest, State} from "../src/Protocol.sol";
+import {SessionRequest, State} from "../src/Protocol.sol";
 import {Results} from "../src/Results.sol";
 import {FakeGuard} from "./BlockFakes.sol";
 import {Blocks} from "./Blocks.sol";
@@ -26,13 +26,8 @@ contract BlockSessionTest is Door {
     function setUp() external {
         buildDoor();
         guard = new FakeGuard();
-        clearing = new BlockClearing(
-            IMarket(address(market)),
-            IAccounts(address(accounts)),
-            IVault(address(vault)),
-            IPriceGuard(address(guard)),
-            100_000,
-            BOND
+        clearing = BlockClearing(
+            vm.deployCode("artifacts/BlockClearing.json", abi.encode(market, accounts, vault, guard, 100_000, BOND))
         );
         market.setResults(2, clearing);
         market.grantRole(market.DELIVERIES_ROLE(), address(this));

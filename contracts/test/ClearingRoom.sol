@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Clearing} from "../src/Clearing.sol";
 import {Pass} from "../src/ClearingPass.sol";
-import {IAccounts, IMarket, IPriceGuard, IVault, Terms} from "../src/Protocol.sol";
+import {Terms} from "../src/Protocol.sol";
 import {Books} from "./Books.sol";
 import {Checked, Dice} from "./Cheats.sol";
 import {FakeAccounts, FakeGuard, FakeMarket, FakeVault} from "./ClearingFakes.sol";
@@ -56,9 +56,7 @@ abstract contract ClearingRoom is Checked {
         accounts = new FakeAccounts();
         vault = new FakeVault();
         guard = new FakeGuard();
-        clearing = new Clearing(
-            IMarket(address(market)), IAccounts(address(accounts)), IVault(address(vault)), IPriceGuard(address(guard))
-        );
+        clearing = Clearing(vm.deployCode("artifacts/Clearing.json", abi.encode(market, accounts, vault, guard)));
     }
 
     // ------------------------------------------------------------------------------------------------------------------- cases

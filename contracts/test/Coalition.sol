@@ -42,12 +42,12 @@ abstract contract Coalition is Checked {
 
     function build() internal {
         vm.warp(GENESIS);
-        token = new DevEuro();
-        zones = Zones(vm.deployCode("Zones.sol:Zones", abi.encode(address(this))));
-        accounts = Accounts(vm.deployCode("Accounts.sol:Accounts", abi.encode(address(this), zones)));
-        vault = Vault(vm.deployCode("Vault.sol:Vault", abi.encode(address(this), token, accounts)));
-        market = FlexMarket(vm.deployCode("FlexMarket.sol:FlexMarket", abi.encode(address(this), accounts, zones, vault)));
-        requests = FlexRequests(vm.deployCode("FlexRequests.sol:FlexRequests", abi.encode(market, accounts, vault)));
+        token = DevEuro(vm.deployCode("artifacts/DevEuro.json"));
+        zones = Zones(vm.deployCode("artifacts/Zones.json", abi.encode(address(this))));
+        accounts = Accounts(vm.deployCode("artifacts/Accounts.json", abi.encode(address(this), zones)));
+        vault = Vault(vm.deployCode("artifacts/Vault.json", abi.encode(address(this), token, accounts)));
+        market = FlexMarket(vm.deployCode("artifacts/FlexMarket.json", abi.encode(address(this), accounts, zones, vault)));
+        requests = FlexRequests(vm.deployCode("artifacts/FlexRequests.json", abi.encode(market, accounts, vault)));
         zones.grantRole(zones.OPERATOR_ROLE(), address(this));
         accounts.grantRole(accounts.METERING_ROLE(), address(this));
         accounts.grantRole(accounts.FORKS_ROLE(), address(this));

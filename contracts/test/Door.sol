@@ -36,11 +36,11 @@ abstract contract Door is Checked {
     function buildDoor() internal {
         vm.warp(GENESIS);
         bytes memory admin = abi.encode(address(this));
-        token = DevEuro(vm.deployCode("DevEuro.sol:DevEuro"));
-        zones = Zones(vm.deployCode("Zones.sol:Zones", admin));
-        accounts = Accounts(vm.deployCode("Accounts.sol:Accounts", abi.encode(address(this), zones)));
-        vault = Vault(vm.deployCode("Vault.sol:Vault", abi.encode(address(this), token, accounts)));
-        market = FlexMarket(vm.deployCode("FlexMarket.sol:FlexMarket", abi.encode(address(this), accounts, zones, vault)));
+        token = DevEuro(vm.deployCode("artifacts/DevEuro.json"));
+        zones = Zones(vm.deployCode("artifacts/Zones.json", admin));
+        accounts = Accounts(vm.deployCode("artifacts/Accounts.json", abi.encode(address(this), zones)));
+        vault = Vault(vm.deployCode("artifacts/Vault.json", abi.encode(address(this), token, accounts)));
+        market = FlexMarket(vm.deployCode("artifacts/FlexMarket.json", abi.encode(address(this), accounts, zones, vault)));
         zones.grantRole(zones.OPERATOR_ROLE(), OPERATOR);
         accounts.grantRole(accounts.METERING_ROLE(), METERING);
         vault.grantRole(vault.MARKET_ROLE(), address(market));

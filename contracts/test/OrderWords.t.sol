@@ -21,7 +21,7 @@ contract OrderWordsTest is Checked {
     OrderHarness private harness;
 
     function setUp() external {
-        harness = OrderHarness(vm.deployCode("OrderHarness.sol:OrderHarness"));
+        harness = OrderHarness(vm.deployCode("artifacts/test/OrderHarness.json"));
     }
 
     function test_a_batch_says_who_acts_on_which_side_and_what_it_locks(uint256 seed) external view {

@@ -23,8 +23,11 @@ contract PriceGuardTest is Checked {
     }
 
     function _guard(uint256 kPpm, uint256 floor, uint256 floorPpm) private returns (PriceGuard) {
-        return new PriceGuard(
-            IMarket(address(this)), ICalendar(address(this)), kPpm, floor, floorPpm, MIN_HISTORY, MIN_VOLUME
+        return PriceGuard(
+            vm.deployCode(
+                "artifacts/PriceGuard.json",
+                abi.encode(address(this), address(this), kPpm, floor, floorPpm, MIN_HISTORY, MIN_VOLUME)
+            )
         );
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IAccounts, IMarket, IVault, Terms} from "../src/Protocol.sol";
-import {ISettled, Replacement} from "../src/Replacement.sol";
+import {Terms} from "../src/Protocol.sol";
+import {Replacement} from "../src/Replacement.sol";
 import {Settlement} from "../src/Settlement.sol";
 import {Wallet} from "../src/test/Wallet.sol";
 import {Settling} from "./Settling.sol";
@@ -24,8 +24,8 @@ contract ReplacementTest is Settling {
 
     function setUp() external {
         build(24);
-        replacement = new Replacement(
-            IMarket(address(market)), IAccounts(address(accounts)), IVault(address(vault)), ISettled(address(settlement))
+        replacement = Replacement(
+            vm.deployCode("artifacts/Replacement.json", abi.encode(market, accounts, vault, settlement))
         );
         vault.grantRole(vault.MARKET_ROLE(), address(replacement));
         owner = vm.addr(KEY);

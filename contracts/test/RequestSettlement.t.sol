@@ -12,7 +12,7 @@ contract RequestSettlementTest is OneRequest {
 
     function setUp() public override {
         super.setUp();
-        settlement = Settlement(vm.deployCode("Settlement.sol:Settlement", abi.encode(market, vault)));
+        settlement = Settlement(vm.deployCode("artifacts/Settlement.json", abi.encode(market, vault)));
         vault.grantRole(vault.MARKET_ROLE(), address(settlement));
         market.grantRole(market.SETTLEMENT_ROLE(), address(settlement));
     }

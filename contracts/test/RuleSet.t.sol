@@ -30,7 +30,7 @@ contract RuleSetTest is Checked {
     LibraryHarness private harness;
 
     function setUp() external {
-        harness = LibraryHarness(vm.deployCode("LibraryHarness.sol:LibraryHarness"));
+        harness = LibraryHarness(vm.deployCode("artifacts/test/LibraryHarness.json"));
     }
 
     function test_an_interval_comes_to_what_the_rules_say(uint256 seed, uint24 fill_, uint32 price, uint256 delivered) external view {

@@ -16,7 +16,7 @@ contract SessionsInvariantTest is Checked {
     SessionHandler private handler;
 
     function setUp() external {
-        handler = new SessionHandler();
+        handler = SessionHandler(vm.deployCode("SessionHandler.sol:SessionHandler"));
         handler.start();
     }
 

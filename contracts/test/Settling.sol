@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
-import {IAccounts, IMarket, IResults, IVault, Progress, Terms} from "../src/Protocol.sol";
+import {IResults, Progress, Terms} from "../src/Protocol.sol";
 import {Settlement} from "../src/Settlement.sol";
 import {Vault} from "../src/Vault.sol";
 import {DevEuro} from "../src/dev/DevEuro.sol";
@@ -135,9 +134,9 @@ abstract contract Settling is Checked {
         market = new FakeMarket();
         accounts = new FakeAccounts();
         deliveries = new FakeDeliveries(dayIntervals);
-        _token = new DevEuro();
-        vault = new Vault(address(this), IERC20Metadata(address(_token)), IAccounts(address(accounts)));
-        settlement = new Settlement(IMarket(address(market)), IVault(address(vault)));
+        _token = DevEuro(vm.deployCode("artifacts/DevEuro.json"));
+        vault = Vault(vm.deployCode("artifacts/Vault.json", abi.encode(address(this), _token, accounts)));
+        settlement = Settlement(vm.deployCode("artifacts/Settlement.json", abi.encode(market, vault)));
         vault.grantRole(vault.MARKET_ROLE(), address(this));
         vault.grantRole(vault.MARKET_ROLE(), address(settlement));
         market.grant("GUARDIAN", GUARDIAN);

@@ -153,7 +153,7 @@ contract SignedOrdersTest is Door {
     }
 
     function test_a_contract_wallet_signs_by_its_owner(uint256 nonce) external {
-        address wallet = vm.deployCode("Wallet.sol:Wallet", abi.encode(vm.addr(OTHER)));
+        address wallet = vm.deployCode("artifacts/test/Wallet.json", abi.encode(vm.addr(OTHER)));
         agent = accounts.register(wallet);
         vm.prank(anna);
         accounts.setDelegate(account, agent);

@@ -99,9 +99,9 @@ contract TokensTest is Checked {
     }
 
     function _vaultOn(address held) private returns (Accounts accounts_, Vault vault_) {
-        address zones = vm.deployCode("Zones.sol:Zones", abi.encode(address(this)));
-        accounts_ = Accounts(vm.deployCode("Accounts.sol:Accounts", abi.encode(address(this), zones)));
-        vault_ = Vault(vm.deployCode("Vault.sol:Vault", abi.encode(address(this), held, accounts_)));
+        address zones = vm.deployCode("artifacts/Zones.json", abi.encode(address(this)));
+        accounts_ = Accounts(vm.deployCode("artifacts/Accounts.json", abi.encode(address(this), zones)));
+        vault_ = Vault(vm.deployCode("artifacts/Vault.json", abi.encode(address(this), held, accounts_)));
     }
 
     function test_a_token_that_answers_nothing_works(uint64 amount) external {

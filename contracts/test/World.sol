@@ -49,30 +49,30 @@ abstract contract World is Door {
         bytes memory room = abi.encode(market, accounts, vault);
         guard = PriceGuard(
             vm.deployCode(
-                "PriceGuard.sol:PriceGuard",
+                "artifacts/PriceGuard.json",
                 abi.encode(market, zones, band.kPpm, band.madFloor, band.madFloorPpm, band.minHistory, band.minVolume)
             )
         );
-        clearing = Clearing(vm.deployCode("Clearing.sol:Clearing", bytes.concat(room, abi.encode(guard))));
+        clearing = Clearing(vm.deployCode("artifacts/Clearing.json", bytes.concat(room, abi.encode(guard))));
         blocks = BlockClearing(
             vm.deployCode(
-                "BlockClearing.sol:BlockClearing", bytes.concat(room, abi.encode(guard, BLOCK_IMPROVEMENT, BLOCK_BOND))
+                "artifacts/BlockClearing.json", bytes.concat(room, abi.encode(guard, BLOCK_IMPROVEMENT, BLOCK_BOND))
             )
         );
-        requests = FlexRequests(vm.deployCode("FlexRequests.sol:FlexRequests", room));
+        requests = FlexRequests(vm.deployCode("artifacts/FlexRequests.json", room));
         _buildDelivery(room);
         _grant();
     }
 
     function _buildDelivery(bytes memory room) private {
         Deliveries.Circuit[] memory circuits =
-            _circuits(IVerifier(vm.deployCode("FakeVerifier.sol:FakeVerifier", abi.encode(true))));
+            _circuits(IVerifier(vm.deployCode("artifacts/test/FakeVerifier.json", abi.encode(true))));
         deliveries = Deliveries(
-            vm.deployCode("Deliveries.sol:Deliveries", abi.encode(accounts, zones, market, 24, circuits))
+            vm.deployCode("artifacts/Deliveries.json", abi.encode(accounts, zones, market, 24, circuits))
         );
-        settlement = Settlement(vm.deployCode("Settlement.sol:Settlement", abi.encode(market, vault)));
-        replacement = Replacement(vm.deployCode("Replacement.sol:Replacement", bytes.concat(room, abi.encode(settlement))));
-        forks = Forks(vm.deployCode("Forks.sol:Forks", abi.encode(accounts, zones, new Deliveries.Circuit[](0))));
+        settlement = Settlement(vm.deployCode("artifacts/Settlement.json", abi.encode(market, vault)));
+        replacement = Replacement(vm.deployCode("artifacts/Replacement.json", bytes.concat(room, abi.encode(settlement))));
+        forks = Forks(vm.deployCode("artifacts/Forks.json", abi.encode(accounts, zones, new Deliveries.Circuit[](0))));
     }
 
     function _grant() private {
