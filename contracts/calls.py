@@ -171,6 +171,10 @@ class MarketCalls:
         listed = [(batch.chain, batch.entries, batch.proof_words) for batch in batches]
         return self._call("Deliveries", "prove", session, listed)
 
+    def encode_join(self, session: int, batches: Sequence[Sequence[int]], picks: Sequence[tuple[int, int]]) -> Call:
+        """Makes one record of several of an account; `picks` name them by batch and entry."""
+        return self._call("Deliveries", "join", session, batches, [batch | entry << 16 for batch, entry in picks])
+
     def encode_report_fork(self, key: int, day: int, interval: int, proof_words: Sequence[int]) -> Call:
         """That meter key word `key` signed two heads for `day` which differ in `interval`, or as a whole where that is T."""
         return self._call("Forks", "report", key, day, interval, proof_words)

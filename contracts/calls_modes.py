@@ -66,6 +66,10 @@ class ModeCalls(MarketCalls):
         """Makes the sender's consents and awards with the nonces `256 * word + k` void, for every set bit k."""
         return self._call("FlexRequests", "invalidateNonces", word, bits)
 
+    def encode_void_replacement_consent(self, nonce: int) -> Call:
+        """Makes the sender's consent to a replacement with this nonce void."""
+        return self._call("Replacement", "void", nonce)
+
     def encode_replace_by_consent(self, change: Change, consent: SignedConsent) -> Call:
         """By anyone who has the failing member's word, or its delegate's."""
         return self._call("Replacement", "replaceByConsent", change.values(), tuple(consent))

@@ -295,6 +295,23 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """Several records of the account count as this one, too."""
+
+    session: int
+    account: int
+    entry: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentVoided:
+    """A consent to a replacement that can be used no more."""
+
+    signer: str
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exempted:
     session: int
     account: int
@@ -337,8 +354,8 @@ Event: TypeAlias = (
     | FlexibilityTargetSet | Deposited | Withdrawn | SessionOpened | SessionCancelled | AuctionReleased | IntakePaused
     | IntakeResumed | ResultsSet | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | ReviewBegun
     | PutUnderReview | Released | Excluded | PriceRecorded | ProposalContinued | Proposed | Outbid | BondReturned
-    | RequestOpened | Awarded | IntakeFeesPaid | GroupCommitted | GroupAmended | Replaced | LocksReleased | Delivered | Exempted
-    | SellersSettled | BuyersSettled | Settled
+    | RequestOpened | Awarded | IntakeFeesPaid | GroupCommitted | GroupAmended | Replaced | LocksReleased | Delivered | Joined
+    | ConsentVoided | Exempted | SellersSettled | BuyersSettled | Settled
 )  # fmt: skip
 
 

@@ -162,6 +162,7 @@ MESSAGES = {
     "NotThisContract": "session {session} takes its proofs at {deliveries}",
     "NotUnderAuction": "session {session} holds no interval under auction",
     "NothingFilled": "the block at position {position} has the ratio {ratio} ppm and fills nothing",
+    "NothingToJoin": "expected at least two records to join, got {records}",
     "NothingOffered": "the reserve of account {reserve} offers nothing in interval {interval}",
     "NothingProposed": "nobody has proposed anything for session {session}",
     "NothingReceived": "nothing arrived for account {account}",

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BaselineDays} from "./BaselineDays.sol";
+import {OrderWords} from "./OrderWords.sol";
 import {IAccounts, IDeliveries, IMarket, State, Terms} from "./Protocol.sol";
 import {IVerifier, Verifiers} from "./Verifiers.sol";
 
@@ -90,6 +91,9 @@ contract Deliveries is IDeliveries {
     /// @notice `recorded` has a bit per entry: the others were recorded before.
     event Delivered(uint256 indexed session, uint256 chain, uint256 recorded, uint256[] entries, uint256[8] proof);
 
+    /// @notice Several records of the account count as this one as well.
+    event Joined(uint256 indexed session, uint256 indexed account, uint256[] entry);
+
     error DayLengthNotSupported(uint256 intervals);
     error CircuitRefused(uint256 accounts, address verifier);
     error NotThisContract(uint256 session, address deliveries);
@@ -105,6 +109,11 @@ contract Deliveries is IDeliveries {
     error DeviationOutOfRange(uint256 entry, uint256 word);
     error AccountInOtherZone(uint256 account, uint256 zone, uint256 expected);
     error ProofRefused(uint256 session, uint256 batch);
+    error BatchNotProven(uint256 session, uint256 batch);
+    error NothingToJoin(uint256 records);
+    error PickOutOfRange(uint256 batch, uint256 entry);
+    error PickOfOtherAccount(uint256 account, uint256 expected);
+    error PickOverlaps(uint256 account, uint256 intervals);
     error RecordOverlaps(uint256 session, uint256 account, uint256 recorded, uint256 mask);
 
     constructor(IMeters accounts_, ICalendar zones_, IProvenMarket market_, uint256 intervals_, Circuit[] memory circuits) {
@@ -139,6 +148,34 @@ contract Deliveries is IDeliveries {
         }
         _verify(session, verifiers, claims);
         for (uint256 i; i < batches.length; ++i) _record(session, batches[i]);
+    }
+
+    /// @notice Makes one record of several of an account, as a batch of its own, so that settling it takes neither the many nor the batches in
+    /// which they stand; by anyone, at any time, a few at a time where there are many.
+    /// @param batches batches that were proven for the session or joined: the words of their entries
+    /// @param picks `batch:16 | entry:16` a record, at least two, all of one account, no two over an interval
+    function join(uint256 session, uint256[][] calldata batches, uint256[] calldata picks) external {
+        if (picks.length < 2) revert NothingToJoin(picks.length);
+        for (uint256 i; i < batches.length; ++i) {
+            if (!proven[session][OrderWords.hash(batches[i])]) revert BatchNotProven(session, i);
+        }
+        uint256 size = ENTRY;
+        uint256[] memory joined = new uint256[](size);
+        for (uint256 i; i < picks.length; ++i) {
+            (uint256 batch, uint256 entry) = (picks[i] & type(uint16).max, picks[i] >> 16);
+            if (batch >= batches.length || entry >= batches[batch].length / size) revert PickOutOfRange(batch, entry);
+            uint256[] calldata words_ = batches[batch][entry * size:(entry + 1) * size];
+            uint256 account = words_[0] & type(uint32).max;
+            if (i == 0) joined[0] = words_[0] & type(uint64).max;
+            else if (account != joined[0] & type(uint32).max) revert PickOfOtherAccount(account, joined[0] & type(uint32).max);
+            uint256 mask = words_[0] >> 64;
+            if (mask & (joined[0] >> 64) != 0) revert PickOverlaps(account, mask & (joined[0] >> 64));
+            joined[0] |= mask << 64;
+            // zero outside its mask, which is a part of the proven statement
+            for (uint256 k = 1; k < size; ++k) joined[k] |= words_[k];
+        }
+        proven[session][keccak256(abi.encodePacked(joined))] = true;
+        emit Joined(session, joined[0] & type(uint32).max, joined);
     }
 
     /// @notice The public words of a batch's statement, as `prove` builds them.

@@ -87,6 +87,7 @@ contract Replacement is EIP712 {
     /// @notice Whether the signer has used the nonce.
     mapping(address signer => mapping(uint256 nonce => bool)) public used;
 
+    event ConsentVoided(address indexed signer, uint256 nonce);
     event Replaced(
         uint256 indexed session, uint256 indexed account, uint256 indexed reserve, uint256 intervals, uint256 extra, bool consented
     );
@@ -121,6 +122,12 @@ contract Replacement is EIP712 {
 
     constructor(IMarket market_, IAccounts accounts_, IVault vault_, ISettled settlement_) EIP712("Wattproof", "1") {
         (market, accounts, vault, settlement) = (market_, accounts_, vault_, settlement_);
+    }
+
+    /// @notice Makes a consent of the caller with this nonce unusable.
+    function void(uint256 nonce) external {
+        used[msg.sender][nonce] = true;
+        emit ConsentVoided(msg.sender, nonce);
     }
 
     /// @notice Replaces a member that agrees; by anyone who has its word.

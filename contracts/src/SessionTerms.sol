@@ -12,6 +12,8 @@ library SessionTerms {
     uint256 private constant MAX_INTAKE_FEE = 1_000_000;
     /// @dev Nobody may make buyers wait for a silent seller's penalty for ever.
     uint256 private constant LONGEST_PROOF = 60 days;
+    /// @dev Nobody may keep intervals of years to come from other sessions.
+    uint256 private constant FARTHEST_DAY = 366;
 
     error FieldOutOfRange(string field, uint256 value, uint256 largest);
     error MaskOutOfRange(uint256 mask, uint256 dayIntervals);
@@ -31,6 +33,8 @@ library SessionTerms {
         if (wanted.intakeFee > MAX_INTAKE_FEE) revert FieldOutOfRange("intakeFee", wanted.intakeFee, MAX_INTAKE_FEE);
         if (wanted.feeAccount != 0 || wanted.feePpm != 0) accounts.ownerOf(wanted.feeAccount);
         uint256 dayIntervals = zones.intervals(wanted.zone);
+        uint256 farthest = zones.dayOf(wanted.zone, block.timestamp) + FARTHEST_DAY;
+        if (wanted.day > farthest) revert FieldOutOfRange("day", wanted.day, farthest);
         uint256 mask = wanted.mask;
         if (mask == 0 || mask >> dayIntervals != 0) revert MaskOutOfRange(mask, dayIntervals);
         uint256 proven = IDeliveries(wanted.deliveries).intervals();

@@ -107,13 +107,14 @@ abstract contract Sessions is AccessControl {
         emit SessionOpened(session, agreed, rules);
     }
 
-    /// @notice Cancels a session whose gate has not closed.
+    /// @notice Cancels a session whose gate has not closed, or a request that is not awarded.
     function cancel(uint256 session, string calldata reason) external onlyRole(OPERATOR_ROLE) {
         Terms storage found = _known(session);
-        if (block.timestamp >= found.gateClose) revert GateAlreadyClosed(session, found.gateClose);
+        bool request = found.mode == uint8(Mode.Request);
+        if (!request && block.timestamp >= found.gateClose) revert GateAlreadyClosed(session, found.gateClose);
         // A pause may have cancelled it, and its intervals may be another session's by now.
         State found_ = state(session);
-        if (found_ != State.Scheduled && found_ != State.Open) revert WrongState(session, found_, State.Open);
+        if (found_ > (request ? State.Closed : State.Open)) revert WrongState(session, found_, State.Open);
         _cancel(session, reason);
     }
 

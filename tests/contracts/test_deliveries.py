@@ -231,7 +231,7 @@ def test_several_batches_in_one_call(world: World) -> None:
 def test_proofs_that_are_refused(world: World) -> None:
     session, terms = weekday_session(world)
     anna, ben, dso = (world.accounts[name] for name in ("anna", "ben", "dso"))
-    uncleared = world.open(days_ahead=400, mask=1)  # on no other test's day
+    uncleared = world.open(days_ahead=360, mask=1)  # on no other test's day
     world.chain.advance_to(terms.delivery_end)
     good = entries_for(world, terms, {anna: full(world, terms, anna)})
     like = fake_batch(world, session, good)

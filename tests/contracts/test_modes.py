@@ -259,6 +259,8 @@ def test_a_member_is_replaced_with_its_consent(world: World) -> None:
     refuses(world, attempt(consent, on=change._replace(intervals=0b1111 << 10)), "ConsentNotSigned")
     refuses(world, attempt(consent, on=change._replace(rules=RULES)), "SuppliedDataMismatch")
     before = client.balance(failing.anna).locked
+    client.send(key_of("anna"), client.encode_void_replacement_consent(77))
+    refuses(world, attempt(failing.consent(taken, most=8_000, nonce=77)), "NonceUsed")
     receipt = client.send(world.operator, client.encode_replace_by_consent(change, signed))
     told = [e for e in client.receipt_events(receipt) if isinstance(e, Replaced)]
     assert told == [Replaced(session, failing.anna, failing.ben, taken, 8_000, True)]
@@ -372,6 +374,23 @@ def test_a_request_is_withdrawn_and_a_consent_taken_back(world: World) -> None:
     assert client.state(session) is SessionState.CANCELLED
     client.send(world.operator, client.encode_admit_dso(address_of("dso"), admitted=False))
     refuses(world, client.encode_open_request(dso, request, target, 0, RULES), "NotDso", "dso")
+
+
+def test_the_operator_ends_a_request_behind_its_gate(world: World) -> None:
+    """Otherwise whoever was a DSO for a moment could keep intervals from every session for as long as days can be named."""
+    client, dso = world.client, world.member("dso", meter=False)
+    client.send(world.operator, client.encode_admit_dso(address_of("dso")))
+    request = world.request(days_ahead=working_day(world, 21), mask=1 << 23, mode=Mode.REQUEST)
+    client.send(key_of("dso"), client.encode_open_request(dso, request, profile_words([500]), 0, RULES))
+    session = client.sessions()
+    client.send(world.operator, client.encode_admit_dso(address_of("dso"), admitted=False))
+    world.chain.advance_to(request.gate_close)
+    assert client.state(session) is SessionState.CLOSED and client.auctioned(1, request.day) >> 23 & 1
+    client.cancel(world.operator, session, "no longer a DSO's")
+    assert client.state(session) is SessionState.CANCELLED and not client.auctioned(1, request.day) >> 23 & 1
+    refuses(world, client.encode_cancel(session, "again"), "WrongState", "operator")
+    far = world.request(days_ahead=367, mask=1, mode=Mode.COMPETITIVE)
+    refuses(world, client.encode_open_session(far, RULES), "FieldOutOfRange", "operator")
 
 
 # -------------------------------------------------------------------------------------------------------------------- blocks

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from contracts.calls import Call
 from contracts.deliveries import Entry, delivery_words, pick_words, recorded_entries
 from contracts.encoding import batch_words, hash_words, row_words
-from contracts.events import BuyersSettled, Delivered, SellersSettled, Settled
+from contracts.events import BuyersSettled, Delivered, Joined, SellersSettled, Settled
 from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
 from contracts.sessions import Terms
@@ -255,6 +255,67 @@ def test_refusals(world: World) -> None:
         client.send(world.operator, traded.call(0, [i]))
     client.send(world.operator, traded.call(0, buyers))
     assert client.state(session) is SessionState.SETTLED
+
+
+def test_many_records_are_joined_into_one(world: World) -> None:
+    """A seller proven interval by interval, in batches with others: its records become one, and nothing else does."""
+    rng = random.Random(12)
+    traded = Traded(world, rng, RULES, Direction.DOWN, 3, 2)
+    client, terms, session = world.client, traded.terms, traded.session
+    world.chain.advance_to(terms.delivery_end)
+    row, neighbour = traded.sellers(0)[:2]
+    seller, next_to = traded.book.rows[row].account, traded.book.rows[neighbour].account
+    parts = [1 << t for t in terms.interval_indices]
+    for part in parts:
+        traded.prove(traded.entry(rng, next_to, part), traded.entry(rng, seller, part))
+    batches = [delivery_words(batch) for batch in traded.batches]
+
+    def refused(attempt: Call, name: str) -> None:
+        with pytest.raises(ContractRefusal) as caught:
+            client.simulate(address_of("operator"), attempt)
+        assert caught.value.error_name == name
+
+    refused(client.encode_join(session, batches, [(0, 1)]), "NothingToJoin")
+    refused(client.encode_join(session, batches, [(0, 1), (1, 0)]), "PickOfOtherAccount")
+    refused(client.encode_join(session, batches, [(0, 1), (0, 1)]), "PickOverlaps")
+    refused(client.encode_join(session, batches, [(0, 1), (6, 0)]), "PickOutOfRange")
+    refused(client.encode_join(session, batches, [(0, 1), (1, 2)]), "PickOutOfRange")
+    altered = [batches[0], [*batches[1][:-1], batches[1][-1] + 1]]
+    refused(client.encode_join(session, altered, [(0, 1), (1, 1)]), "BatchNotProven")
+    refused(client.encode_join(session + 1, batches, [(0, 1), (1, 1)]), "BatchNotProven")
+
+    first = client.receipt_events(
+        client.send(world.operator, client.encode_join(session, batches[:3], [(0, 1), (1, 1), (2, 1)]))
+    )
+    (half,) = [event for event in first if isinstance(event, Joined)]
+    rest = [list(half.entry), *batches[3:]]  # a few at a time
+    second = client.receipt_events(
+        client.send(world.operator, client.encode_join(session, rest, [(0, 0), (1, 1), (2, 1), (3, 1)]))
+    )
+    (whole,) = [event for event in second if isinstance(event, Joined)]
+    assert (half.account, whole.account) == (seller, seller) and whole.entry[0] >> 64 == terms.mask
+
+    def settle(supplied: list[list[int]], picks: list[tuple[int, int]]) -> Call:
+        return client.encode_settle(
+            session, 0, 1 << row, traded.rows[0], traded.book.certificate, RULES, supplied, pick_words([picks])
+        )
+
+    refused(settle([list(half.entry)], [(0, 0)]), "RecordsLeftOut")
+    refused(settle([list(whole.entry), batches[0]], [(0, 0), (1, 1)]), "PickOverlaps")
+    by_parts = client.simulate(address_of("operator"), settle(batches, [(k, 1) for k in range(6)]))
+    assert client.simulate(address_of("operator"), settle([list(whole.entry)], [(0, 0)])) == by_parts
+    (paid,) = [
+        event
+        for event in client.receipt_events(client.send(world.operator, settle([list(whole.entry)], [(0, 0)])))
+        if isinstance(event, SellersSettled)
+    ]
+    fills = traded.book.rows[row].fills
+    expected = [
+        settle_interval(Rules.of(RULES), fill, price, max(0, wh))
+        for fill, price, wh in zip(fills, traded.book.prices, traded.delivered[seller], strict=True)
+        if fill
+    ]
+    assert paid.payments[0].earned == sum(earned for earned, _, _ in expected)
 
 
 def test_no_record_is_left_out_used_twice_or_invented(world: World) -> None:
