@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from eth_hash.auto import keccak
@@ -56,6 +57,7 @@ class NodeChain(Chain):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._host = urlsplit(url).netloc.rpartition("@")[2]  # what else is in an address can be a secret
         session = requests.Session()
         session.trust_env = False  # a proxy of the environment is not for a chain
         self._provider = HTTPProvider(
@@ -194,7 +196,7 @@ class NodeChain(Chain):
         try:
             answer = self._provider.make_request(RPCEndpoint(method), parameters)
         except (requests.RequestException, ValueError) as error:
-            raise ChainError(f"{method}: the node does not answer ({type(error).__name__})") from None
+            raise ChainError(f"{method}: the node at {self._host} does not answer ({type(error).__name__})") from None
         if refused := answer.get("error"):
             if isinstance(refused, str):
                 raise RpcError(method, 0, refused, None)

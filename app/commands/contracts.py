@@ -83,7 +83,9 @@ def deploy_market(
         list[str] | None, typer.Option(help="A verifier that is deployed already, as 10=0xADDRESS; may be given again.")
     ] = None,
     fork_verifier: Annotated[str | None, typer.Option(help="The forks' verifier, if it is deployed already.")] = None,
-    parameter: Annotated[list[str] | None, typer.Option(help=f"{_PARAMETERS} As name=number; may be given again.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help=f"{_PARAMETERS} As 'guard k=4000000'; may be given again.")
+    ] = None,
     key_file: Annotated[
         Path | None, typer.Option(help=f"File with the deployer's private key, readable by its owner alone; else {VARIABLE}.")
     ] = None,

@@ -155,8 +155,9 @@ def test_anvil_ends_with_the_program_that_forgot_to_close_it() -> None:
 def test_a_node_by_its_address() -> None:
     with AnvilChain(GENESIS) as anvil, NodeChain(anvil.url) as node:
         assert (node.chain_id, node.genesis) == (anvil.chain_id, anvil.genesis)
-    with pytest.raises(ChainError, match="does not answer"):
-        open_chain("http://127.0.0.1:9")
+    with pytest.raises(ChainError, match=r"the node at 127\.0\.0\.1:9 does not answer") as silent:
+        open_chain("http://name:secret@127.0.0.1:9/key")
+    assert "secret" not in str(silent.value) and "key" not in str(silent.value)
     with pytest.raises(ChainError, match="expected tester, anvil or an http address"):
         open_chain("nonsense")
 
