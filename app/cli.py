@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import contracts, guardian, member, meter, zk
+from app.commands import contracts, guardian, member, meter, replacement, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
@@ -21,6 +21,7 @@ app.add_typer(zk.app, name="zk")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(db_app, name="db")
 session_app.add_typer(guardian.app)
+session_app.add_typer(replacement.app)
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
 app.add_typer(member.app, name="member")

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         GAS_A_CALL, ge=1_000_000, description="Gas that one transaction of a clearing may take; a long log takes several."
     )
 
+    replace_failing: bool = Field(
+        True, description="Whether reserves take over, cheapest first, as soon as a member's records show that it fails."
+    )
+
     @field_validator("proof_sizes", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from eth_hash.auto import keccak
 
+from app.commands.remote import LOCAL, Json, Session, Url, Yes, agree, post
 from app.errors import Refused
 
 app = typer.Typer()
 
-Session = Annotated[int, typer.Argument(min=1, help="The session's number.")]
 Reason = Annotated[str, typer.Option(help="Why; everybody can read it on the chain, for ever.")]
-Url = Annotated[str, typer.Option(help="Where the marketplace runs.", envvar="WATTPROOF_URL")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-LOCAL = "http://127.0.0.1:8000"
 
 _TOKEN = "The guardian's token is WATTPROOF_GUARDIAN_TOKEN or the data directory's."
 
@@ -29,8 +24,8 @@ def release(session: Session, reason: Reason, url: Url = LOCAL, yes: Yes = False
 
     Example: wattproof session release 7 --reason "the cold wave explains the price"
     """
-    _agree(yes, f"Session {session} will be traded at the prices under review. Release it?")
-    _post(url, f"/sessions/{session}/review/release", {"reason": reason}, as_json)
+    agree(yes, f"Session {session} will be traded at the prices under review. Release it?")
+    post(url, "guardian", f"/sessions/{session}/review/release", {"reason": reason}, as_json)
 
 
 @app.command("cancel-reviewed", epilog=_TOKEN)
@@ -39,8 +34,8 @@ def cancel_reviewed(session: Session, reason: Reason, url: Url = LOCAL, yes: Yes
 
     Example: wattproof session cancel-reviewed 7 --reason "orders of one owner on both sides"
     """
-    _agree(yes, f"Nothing will be traded in session {session}, and its locks go back. Cancel it?")
-    _post(url, f"/sessions/{session}/review/cancel", {"reason": reason}, as_json)
+    agree(yes, f"Nothing will be traded in session {session}, and its locks go back. Cancel it?")
+    post(url, "guardian", f"/sessions/{session}/review/cancel", {"reason": reason}, as_json)
 
 
 @app.command("exclude", epilog=_TOKEN)
@@ -63,8 +58,8 @@ def exclude(
         raise Refused(
             "That is not possible.", field="evidence", expected="a file", got=f"{evidence}: {error.strerror}"
         ) from None
-    _agree(yes, f"{len(orders)} orders of session {session} will not be traded, which is done once. Exclude them?")
-    _post(url, f"/sessions/{session}/review/exclude", {"orders": orders, "evidence": digest}, as_json)
+    agree(yes, f"{len(orders)} orders of session {session} will not be traded, which is done once. Exclude them?")
+    post(url, "guardian", f"/sessions/{session}/review/exclude", {"orders": orders, "evidence": digest}, as_json)
 
 
 @app.command("exempt", epilog=_TOKEN)
@@ -81,9 +76,9 @@ def exempt(
 
     Example: wattproof session exempt 7 --account 12 --interval 17 --interval 18 --reason "grid outage"
     """
-    _agree(yes, f"The buyers of session {session} go without what account {account} would forfeit. Exempt it?")
+    agree(yes, f"The buyers of session {session} go without what account {account} would forfeit. Exempt it?")
     body = {"account": account, "intervals": interval, "reason": reason}
-    _post(url, f"/sessions/{session}/exemptions", body, as_json)
+    post(url, "guardian", f"/sessions/{session}/exemptions", body, as_json)
 
 
 def _order(text: str) -> dict[str, object]:
@@ -91,30 +86,3 @@ def _order(text: str) -> dict[str, object]:
     if not account.isdecimal() or side not in ("bid", "offer"):
         raise Refused("That is no order.", field="order", expected="an account and a side, as 12:offer", got=text)
     return {"account": int(account), "side": side}
-
-
-def _agree(yes: bool, question: str) -> None:
-    if not yes:
-        typer.confirm(question, abort=True, err=True)
-
-
-def _token() -> str:
-    from app.settings import Settings
-
-    settings = Settings()
-    if settings.guardian_token is not None:
-        return settings.guardian_token.get_secret_value()
-    kept = settings.data_dir / "guardian.token"
-    if not kept.exists():
-        raise Refused(
-            "Who asks?", field="WATTPROOF_GUARDIAN_TOKEN", expected="the guardian's token", got=f"none, no file {kept}"
-        )
-    return kept.read_text().strip()
-
-
-def _post(url: str, path: str, body: dict[str, Any], as_json: bool) -> None:
-    from app.demo.client import Api
-
-    with Api(url, _token()) as api:
-        answer = api.post(path, body)
-    print(json.dumps(answer, indent=2) if as_json else "\n".join(answer["done"]))

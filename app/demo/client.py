@@ -29,7 +29,8 @@ class Api:
 
     def get(self, path: str, authorization: str | None = None, **query: object) -> Any:
         headers = {"Authorization": authorization} if authorization else {}
-        return self._answer(self._http.get(path, params={k: str(v) for k, v in query.items()}, headers=headers))
+        given = {k: [str(one) for one in v] if isinstance(v, list) else str(v) for k, v in query.items()}
+        return self._answer(self._http.get(path, params=given, headers=headers))
 
     def post(self, path: str, body: object = None) -> Any:
         return self._answer(self._http.post(path, json=body))

@@ -56,7 +56,12 @@ def prove_session(ctx: Context, session_id: int, *, again: bool = True) -> list[
             expected="a session whose delivery is over",
             got=view.state.name.capitalize(),
         )
-    due = _due(ctx, view, again=again)
+    return prove(ctx, view, _due(ctx, view, again=again))
+
+
+def prove(ctx: Context, view: sessions.SessionView, due: Mapping[int, int]) -> list[str]:
+    """Proves `due`, per account the intervals of the day, from the windows that have come in; returns what came of it."""
+    session_id = view.terms.session
     if due:
         _require_open(ctx, session_id)  # first: a session still under auction might change the days that are admissible
     deliveries = _deliveries(ctx, view, due)

@@ -8,7 +8,7 @@ import time
 
 from app.context import Context
 from app.errors import told
-from app.services import clearing, forks, proving, sessions, settling, unwinding
+from app.services import clearing, forks, proving, replacing, sessions, settling, unwinding
 from contracts.units import SessionState
 from market.clearing.engine import CLEARED_FROM_LOG
 
@@ -66,6 +66,8 @@ def _serve(ctx: Context, session_id: int) -> list[str]:
     done: list[str] = []
     if view.certificates is not None and ctx.client.progress(session_id).uncommitted:
         done += clearing.clear_session(ctx, session_id)  # interrupted after the clearing, or released by the guardian
+    if ctx.settings.replace_failing and view.certificates is not None and state in replacing.REPLACEABLE:
+        done += replacing.replace_failing(ctx, session_id)
     if state is SessionState.SETTLING:
         done += proving.prove_session(ctx, session_id, again=False) + settling.settle_session(ctx, session_id)
     return done
