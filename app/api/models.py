@@ -422,7 +422,9 @@ class TakenOver(Model):
     """A replacement that was made; `extra` is what it cost the member's lock, micro-euro."""
 
     account: int
+    label: str | None
     reserve: int
+    reserve_label: str | None
     intervals: list[int]
     extra: int
     consented: bool
@@ -433,6 +435,7 @@ class FailingMember(Model):
     null never."""
 
     account: int
+    label: str | None
     intervals: list[int]
     needed: int | None
     replaceable: bool

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from app.api import models
 from app.api.depends import OPERATOR, OPERATOR_UNLESS_DEVELOPMENT, Ctx
 from app.api.ids import SessionId
-from app.services import replacing, sessions
+from app.services import accounts, replacing, sessions
 from contracts.encoding import intervals_of
 from contracts.replacements import ReplacementConsent, SignedConsent
 
@@ -24,12 +24,14 @@ Intervals = Annotated[
 @router.get("/sessions/{session_id}/replacements")
 def list_replacements(ctx: Ctx, session_id: SessionId) -> models.Replacements:
     """Replacements that were made, in chain order, and members whose records show that they fail."""
-    made = sessions.view(ctx, session_id).takeovers
+    made, labels = sessions.view(ctx, session_id).takeovers, accounts.labels(ctx)
     return models.Replacements(
         items=[
             models.TakenOver(
                 account=one.account,
+                label=labels.get(one.account),
                 reserve=one.reserve,
+                reserve_label=labels.get(one.reserve),
                 intervals=list(intervals_of(one.intervals)),
                 extra=one.extra,
                 consented=one.consented,
@@ -38,7 +40,11 @@ def list_replacements(ctx: Ctx, session_id: SessionId) -> models.Replacements:
         ],
         failing=[
             models.FailingMember(
-                account=one.account, intervals=list(one.intervals), needed=one.needed, replaceable=one.replaceable
+                account=one.account,
+                label=labels.get(one.account),
+                intervals=list(one.intervals),
+                needed=one.needed,
+                replaceable=one.replaceable,
             )
             for one in replacing.failing(ctx, session_id)
         ],

@@ -12,6 +12,7 @@ import { Curves } from "./modules/market/curves";
 import { Results } from "./modules/market/results";
 import { OrdersTable } from "./modules/records/orders-table";
 import { ProofsTable } from "./modules/records/proofs-table";
+import { ReplacementsTable } from "./modules/records/replacements-table";
 import { StatementsTable } from "./modules/records/statements-table";
 import { Transactions } from "./modules/records/transactions";
 import { SessionPicker } from "./modules/sessions/session-picker";
@@ -109,6 +110,7 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
       <div className="column">
         {!trading && <OrdersTable session={session} />}
         <ProofsTable session={session} />
+        <ReplacementsTable session={session} />
         <StatementsTable session={session} />
         {!trading && <Transactions session={session} />}
       </div>

@@ -89,6 +89,7 @@ export const api = {
   orders: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/orders`, r.orders, signal),
   deliveries: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/deliveries`, r.deliveries, signal),
   statements: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/statements`, r.statements, signal),
+  replacements: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/replacements`, r.replacements, signal),
   sendOrder: (id: number, order: SignedOrder) => post(`/sessions/${id}/orders`, r.sentOrder, order),
   sentOrder: (id: string, signal?: AbortSignal) => get(`/orders/${encodeURIComponent(id)}`, r.sentOrder, signal),
   accounts: (actor: string, signal?: AbortSignal) => get(`/accounts?actor=${actor}`, r.accounts, signal),

@@ -75,6 +75,13 @@ export const useStatements = (id: number, state: SessionState) =>
     refetchInterval: pace(state),
   });
 
+export const useReplacements = (id: number, state: SessionState) =>
+  useQuery({
+    queryKey: ["session", id, "replacements"],
+    queryFn: ({ signal }) => api.replacements(id, signal),
+    refetchInterval: pace(state),
+  });
+
 /** The accounts that a wallet's address may place orders for: its own, and those whose delegate it owns. */
 export const useAccounts = (actor: string | null) =>
   useQuery({

@@ -183,6 +183,24 @@ const statement = object({
 export type Statement = Decoded<typeof statement>;
 export const statements = object({ items: list(statement) });
 
+export const replacements = object({
+  items: list(
+    object({
+      account: integer,
+      label: nullable(text),
+      reserve: integer,
+      reserve_label: nullable(text),
+      intervals: list(integer),
+      extra: integer,
+      consented: flag,
+    }),
+  ),
+  failing: list(
+    object({ account: integer, label: nullable(text), intervals: list(integer), needed: nullable(integer), replaceable: flag }),
+  ),
+});
+export type Replacements = Decoded<typeof replacements>;
+
 export const sentOrder = object({
   id: (value: unknown, path: string): string => (typeof value === "number" ? String(integer(value, path)) : text(value, path)),
   status: oneOf("pending", "confirmed", "failed"),

@@ -11,6 +11,7 @@ const KINDS: Record<string, string> = {
   clear: "Clearing checked",
   commit: "Promises written",
   prove: "Deliveries verified",
+  replace: "Reserve called",
   settle: "Balances credited",
 };
 
