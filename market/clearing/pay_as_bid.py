@@ -1,8 +1,8 @@
 """Pay-as-bid clearing of a session, for comparison only: no contract settles it (docs/market.md).
 
 The trades are those of the uniform price. Every filled Wh is paid at its own limit: a bid pays what it offered to pay, an offer
-gets what it asked for, and the whole surplus is left over. Whoever knows that it is paid its own limit would state another, so a
-comparison on one book says what these orders would have cost, not what people would have done.
+gets what it asked for, and the whole surplus is left over. Whoever knows that it is paid its own limit would state another one,
+so a comparison on one book says what these orders would have cost, not what people would have done.
 
 Integers: fill * limit of a step stays below 2^56, of an entry below 2^58; sums over a book are taken on Python integers.
 """
@@ -58,7 +58,5 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> PayAsBidCle
             book.orders, columns.live.tolist(), columns.locks, costs.tolist(), filled.T.tolist(), worth.T.tolist(), strict=True
         )
     )
-    buyers, sellers = (
-        tuple(sum(values) for values in worth[:, side].tolist()) for side in (bids, ~bids)
-    )
+    buyers, sellers = (tuple(sum(values) for values in worth[:, side].tolist()) for side in (bids, ~bids))
     return PayAsBidClearing(rows, auction.certificates(), buyers, sellers)

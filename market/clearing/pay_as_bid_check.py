@@ -16,7 +16,7 @@ from market.orders import OrderBook
 
 
 def check_pay_as_bid(book: OrderBook, claim: PayAsBidClearing, sold: Mapping[int, int] | None = None) -> Verdict:
-    """Whether `claim` is the one pay-as-bid clearing of a log. Of the book only terms, entries and what is excluded are used."""
+    """Whether `claim` is the one pay-as-bid clearing of a log. Of the book only terms, entries and exclusions are used."""
     terms, orders, taken = book.terms, book.orders, sold or {}
     for name, found, expected in (
         ("certificates", len(claim.certificates), len(terms.intervals)),
