@@ -20,12 +20,26 @@ from market.errors import FieldError, OrderError
 from market.orders import OrderBook, validate
 from market.session import SessionTerms, Zone
 
-MAX_BYTES = 256 << 20
+MAX_BYTES = 64 << 20
 """Largest file that is read."""
 
 MAX_ZONES, MAX_LINKS = 64, 256
 DAY = 20_000
 """The day of a file's session, which has none of its own: times play no part in a clearing."""
+
+FILE_MODES = {
+    "competitive": Mode.COMPETITIVE,
+    "pay-as-bid": Mode.COMPETITIVE,
+    "cooperative": Mode.COOPERATIVE,
+    "block": Mode.BLOCK,
+}
+"""What a file may ask for, and the mode at whose door its orders are checked."""
+
+MAX_DEPTH = 16
+"""Brackets within brackets; a book needs seven. Python's reader ends the process where a library has raised its limit."""
+
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
+"""Strings, whole or without end, and brackets."""
 
 _MAX_ACCOUNT = (1 << 32) - 1
 _MAX_TRANSFER = (1 << 40) - 1
@@ -38,16 +52,17 @@ class FileError(FieldError):
 
 @dataclass(frozen=True, slots=True)
 class BookFile:
-    """A book with its session's terms, and masks of the day's intervals that accounts sold before."""
+    """A book with its session's terms, masks of the day's intervals that accounts sold before, and what it asks for."""
 
     book: OrderBook
     sold: Mapping[int, int]
+    mode: str
 
     def in_mode(self, mode: Mode) -> BookFile:
         """The same log in a session of another mode. Raises `OrderError` where one of its orders would not have been taken."""
         terms = _in_mode(self.book.terms, mode)
         _validate(self.book.orders, terms, "log")
-        return BookFile(replace(self.book, terms=terms), self.sold)
+        return replace(self, book=replace(self.book, terms=terms))
 
     @property
     def blocks(self) -> BlockBook:
@@ -69,26 +84,25 @@ def read_book(path: Path) -> BookFile:
     """The order book in a file. Raises `FileError` or `OrderError` with the field, `OSError` where it cannot be read."""
     top = _Fields(_load(path), "")
     terms = _terms(top)
-    found = _book(top, terms, "")
+    book, sold = _book(top, terms, "")
     top.done()
-    return found
+    return BookFile(book, sold, top.values.get("mode", "competitive"))
 
 
 def read_zones(path: Path) -> ZonalFile:
     """Zones and links in a file. Raises as `read_book` does."""
     top = _Fields(_load(path), "")
     terms = _terms(top)
-    if terms.mode is not Mode.COMPETITIVE:
-        raise FileError("mode", "competitive, or none, where zones are coupled", terms.mode.name.lower())
+    if top.values.get("mode", "competitive") != "competitive":
+        raise FileError("mode", "competitive, or none, where zones are coupled", top.values["mode"])
     zones: dict[str, ZoneBook] = {}
     for number, raw in enumerate(top.array("zones", 1, MAX_ZONES)):
         fields = _Fields(raw, f"zones[{number}]")
         name = fields.text("name")
         if name in zones:
             raise FileError(f"zones[{number}].name", "another name than the zones before", name)
-        found = _book(fields, terms, f"zones[{number}].")
+        zones[name] = ZoneBook(name, *_book(fields, terms, f"zones[{number}]."))
         fields.done()
-        zones[name] = ZoneBook(name, found.book, found.sold)
     places = {name: place for place, name in enumerate(zones)}
     links = []
     for number, raw in enumerate(top.array("links", 0, MAX_LINKS, missing=[])):
@@ -119,6 +133,11 @@ def _load(path: Path) -> object:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise FileError("file", f"at most {MAX_BYTES} bytes", "more")
+    depth = 0
+    for token in _TOKENS.finditer(data):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            raise FileError("file", f"at most {MAX_DEPTH} brackets within brackets", "more")
 
     def whole(text: str) -> int | _Literal:
         return int(text) if len(text) <= _SHOWN else _Literal(text)
@@ -131,8 +150,6 @@ def _load(path: Path) -> object:
         raise FileError("file", "JSON in UTF-8", f"byte {data[error.start]:#04x} at {error.start}") from None
     except json.JSONDecodeError as error:
         raise FileError("file", "JSON", f"{error.msg} in line {error.lineno}, column {error.colno}") from None
-    except RecursionError:
-        raise FileError("file", "an order book", "brackets nested without end") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
@@ -252,7 +269,6 @@ def _terms(top: _Fields) -> SessionTerms:
     if intervals != sorted(set(intervals)):
         raise FileError("intervals", "each once and ascending", intervals)
     start, end = zone.interval_start(DAY, intervals[0]), zone.interval_start(DAY, zone.intervals)
-    modes = _names(mode for mode in Mode if mode is not Mode.REQUEST)
     terms = SessionTerms(
         session=1,
         zone=zone,
@@ -269,14 +285,14 @@ def _terms(top: _Fields) -> SessionTerms:
         min_quantity=top.number("min_quantity", 0, MAX_QUANTITY),
         collateral_ppm=top.number("collateral_ppm", 0, (1 << 32) - 1),
     )
-    return _in_mode(terms, top.one_of("mode", modes, missing="competitive"))
+    return _in_mode(terms, top.one_of("mode", FILE_MODES, missing="competitive"))
 
 
 def _in_mode(terms: SessionTerms, mode: Mode) -> SessionTerms:
     return replace(terms, mode=mode, challenge_end=terms.gate_close + 1800 if mode is Mode.BLOCK else 0)
 
 
-def _book(fields: _Fields, terms: SessionTerms, path: str) -> BookFile:
+def _book(fields: _Fields, terms: SessionTerms, path: str) -> tuple[OrderBook, dict[int, int]]:
     """The log, the sold intervals and the excluded orders among `fields`."""
     orders = tuple(
         _order(raw, len(terms.intervals), f"{path}log[{row}]") for row, raw in enumerate(fields.array("log", 0, 1 << 31))
@@ -294,7 +310,7 @@ def _book(fields: _Fields, terms: SessionTerms, path: str) -> BookFile:
             for t in {_whole(t, 0, days - 1, f"{inside.at(name)}[{i}]") for i, t in enumerate(inside.array(name, 0, days))}
         )
     excluded = frozenset(_maker(raw, f"{path}excluded[{i}]") for i, raw in enumerate(fields.array("excluded", 0, 1 << 20, [])))
-    return BookFile(OrderBook(terms, orders, excluded), sold)
+    return OrderBook(terms, orders, excluded), sold
 
 
 def _maker(raw: object, path: str) -> tuple[int, Side]:
