@@ -1,0 +1,56 @@
+"""docs/market.md quotes what `wattproof bench clearing` recorded, and says whose figures are not ours."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from bench.peers import WAYS
+from market.bookfile import FILE_MODES
+
+
+def recorded(root: Path) -> dict[str, Any]:
+    rows = json.loads((root / "bench" / "results" / "clearing.json").read_text())["rows"]
+    return {row["metric"]: row for row in rows}
+
+
+def shown(value: float) -> str:
+    """Three digits that count, with commas."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def peer_lines(rows: dict[str, Any]) -> list[str]:
+    """The table of others, a line for each size."""
+    lines = []
+    for size in ("100", "1k", "10k", "100k"):
+        row = rows[f"ms_peers_{size}"]
+        cells = [shown(row["peers"][name]) if name in row["peers"] else "not done" for name in WAYS]
+        lines.append(f"| {size} | {shown(row['value'])} | {' | '.join(cells)} | `ms_peers_{size}` |")
+    return lines
+
+
+def test_the_document_says_what_the_command_recorded(root: Path) -> None:
+    text, rows = (root / "docs" / "market.md").read_text(), recorded(root)
+    found = re.findall(r"([\d.,]*\d) ?(?:ms|s|%|bytes)? \(`(\w+)`\)", text)
+    assert len(found) >= 12
+    for value, metric in found:
+        assert value == shown(rows[metric]["value"]), (metric, rows[metric]["value"])
+    for line in peer_lines(rows):
+        assert line in text, line
+    for way in WAYS:
+        assert way in text
+
+
+def test_what_was_promised_is_recorded(root: Path) -> None:
+    rows = recorded(root)
+    assert rows["welfare_ratio_min"]["value"] == rows["deterministic"]["value"] == 1.0
+    assert rows["memory_growth"]["value"] <= rows["memory_growth"]["target"]
+
+
+def test_the_document_names_every_mode_of_a_file(root: Path) -> None:
+    text = (root / "docs" / "market.md").read_text()
+    assert all(mode in text for mode in FILE_MODES)
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert example and json.loads(example[1])["log"]
