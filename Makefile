@@ -92,7 +92,7 @@ audit: contracts/node_modules/stamp .venv-audit/stamp ## static analysis and pro
 	  ../.venv-audit/bin/halmos --root . --forge-build-out ../.cache/forge/audit --function check_ --loop 8 \
 	    --solver-timeout-assertion 300s
 
-# Others' markets, for comparison only. Their pins exclude each other's and ours, hence an environment each.
+# Others' markets, for comparison only. Their pins exclude each other's and ours, hence an environment each; pymarket's need Python 3.11.
 .venv-peers/%/stamp: bench/peers/%.lock
 	@echo "== $* (about a minute)"
 	@$(PYTHON) -m venv .venv-peers/$*

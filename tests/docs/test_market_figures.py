@@ -41,6 +41,8 @@ def test_the_document_says_what_the_command_recorded(root: Path) -> None:
         assert line in text, line
     for way in WAYS:
         assert way in text
+    for way, share in rows["welfare_peers_10k"]["peers"].items():
+        assert f"{way} {share:.4f}" in text
 
 
 def test_what_was_promised_is_recorded(root: Path) -> None:
