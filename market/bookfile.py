@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.block_words import BlockBook
-from contracts.encoding import MAX_STEPS, LoggedOrder, ScheduleOrder, Step
+from contracts.encoding import MAX_STEPS, LoggedOrder, ScheduleOrder, Step, intervals_of
 from contracts.units import MAX_PRICE, MAX_QUANTITY, PPM, Direction, Kind, Mode, Side
 from market.clearing.zonal import Link, ZoneBook
 from market.errors import FieldError, OrderError
@@ -115,6 +115,48 @@ def read_zones(path: Path) -> ZonalFile:
         links.append(Link(source, target, *limits))
     top.done()
     return ZonalFile(tuple(zones.values()), tuple(links))
+
+
+def written(book: OrderBook, sold: Mapping[int, int], why: str = "") -> str:
+    """A book as a file that `read_book` reads, an order a line. Of its session the day, the zone and the times are not in it.
+
+    Raises `FileError` where the book is a request's, which has no orders."""
+    terms = book.terms
+    if terms.mode is Mode.REQUEST:
+        raise FileError("mode", "one of " + ", ".join(FILE_MODES), "request")
+    head: dict[str, Any] = {
+        "why": why,
+        "mode": terms.mode.name.lower(),
+        "kind": terms.kind.name.lower(),
+        "direction": terms.direction.name.lower(),
+        "minutes": terms.zone.interval_minutes,
+        "intervals": list(terms.intervals),
+        "price_cap": terms.price_cap,
+        "min_quantity": terms.min_quantity,
+        "collateral_ppm": terms.collateral_ppm,
+        "sold": {str(account): intervals_of(mask) for account, mask in sorted(sold.items()) if mask},
+        "excluded": [[account, side.name.lower()] for account, side in sorted(book.excluded)],
+    }
+    lines = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
+    lines.append(' "log": [\n  ' + ",\n  ".join(json.dumps(_plain(order)) for order in book.orders) + "]")
+    return "{\n" + ",\n".join(lines) + "}\n"
+
+
+def _plain(order: ScheduleOrder) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "account": order.account,
+        "side": order.side.name.lower(),
+        "steps": [list(zip(step.quantities, step.limits, strict=True)) for step in order.steps],
+    }
+    parent = None if order.parent is None else [order.parent[0], order.parent[1].name.lower()]
+    more = {
+        "agent": order.agent,
+        "agent_pays": order.agent_pays,
+        "reserve": order.reserve,
+        "min_fill_ppm": order.min_fill_ppm,
+        "parent": parent,
+    }
+    return {**made, **{name: value for name, value in more.items() if value}}
 
 
 # ------------------------------------------------------------------------------------------------------------------------ JSON

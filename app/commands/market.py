@@ -1,4 +1,5 @@
-"""`wattproof market`: clears order books from files, for auditors and planners. It needs no chain, no database and no key."""
+"""`wattproof market`: clears order books from files, for auditors and planners. No database and no key is needed, and a chain
+for `export` alone."""
 
 from __future__ import annotations
 
@@ -107,6 +108,31 @@ def zonal(file: File, as_json: Json = False) -> None:
     ]
     _print_table(head, shown)
     _print_rest(len(cleared.intervals), "intervals")
+
+
+@app.command()
+def export(
+    session: Annotated[int, typer.Argument(help="The session's number.", show_default=False)],
+    rpc: Annotated[str | None, typer.Option(help="Address of a node; by default the data directory's chain.")] = None,
+    deployment: Annotated[
+        Path | None, typer.Option(help="Manifest of the deployment; by default the data directory's.")
+    ] = None,
+) -> None:
+    """Prints a session's order book from the chain's log, as a file for the other commands. It only reads.
+
+    Example: wattproof market export 1 > orders.json && wattproof market compare orders.json
+    """
+    from app.services.replaying import reader, session_log
+    from app.settings import Settings
+    from market.bookfile import written
+    from market.orders import book_from_log
+
+    with reader(Settings(), rpc, deployment) as client:
+        found = session_log(client, session)
+        client.order_log(session)  # raises where the events do not add up to the log that the contract keeps
+    book = book_from_log(found.terms, found.batches, found.excluded)
+    why = f"session {session} of chain {found.chain_id}, day {found.terms.day} of zone {found.terms.zone.number}"
+    print(written(book, found.sold_before, why), end="")
 
 
 def _told(found: Outcome) -> dict[str, Any]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from market_brute import terms_for
+from market_golden import CASES, kind_of
 
 from contracts.units import Mode, Side
-from market.bookfile import MAX_BYTES, read_book, read_zones
+from market.bookfile import MAX_BYTES, read_book, read_zones, written
 from market.clearing.compare import MODES, compare, outcome
 from market.errors import FieldError, OrderError
+from market.orders import OrderBook
 
 GOOD: dict[str, Any] = {
     "intervals": [18, 19],
@@ -202,6 +206,21 @@ def test_a_mangled_file_is_read_or_refused_and_never_anything_else(
     except FieldError:
         return
     assert found.book.terms.intervals == (18, 19)
+
+
+@pytest.mark.parametrize("path", sorted(CASES.iterdir()), ids=lambda path: path.name)
+def test_a_book_that_is_written_is_read_as_it_was(tmp_path: Path, path: Path) -> None:
+    if kind_of(path) == "zonal":
+        return
+    file = read_book(path / "orders.json")
+    again = read_book(write(tmp_path, written(file.book, file.sold, "once more")))
+    assert (again.book, again.sold) == (file.book, file.sold)
+
+
+def test_a_request_is_no_book() -> None:
+    terms = replace(terms_for(1), mode=Mode.REQUEST)
+    with pytest.raises(FieldError, match="request"):
+        written(OrderBook(terms, ()), {})
 
 
 def test_every_mode_of_one_book(tmp_path: Path) -> None:
