@@ -16,12 +16,10 @@ from contracts.block_words import BlockBook
 from contracts.encoding import MAX_STEPS, LoggedOrder, ScheduleOrder, Step, intervals_of
 from contracts.units import MAX_PRICE, MAX_QUANTITY, PPM, Direction, Kind, Mode, Side
 from market.clearing.zonal import Link, ZoneBook
-from market.errors import FieldError, OrderError
+from market.errors import OrderError
+from market.fields import Fields, FileError, Object, array_of, choice, load, shown, whole
 from market.orders import OrderBook, validate
 from market.session import SessionTerms, Zone
-
-MAX_BYTES = 64 << 20
-"""Largest file that is read."""
 
 MAX_ZONES, MAX_LINKS = 64, 256
 DAY = 20_000
@@ -35,19 +33,8 @@ FILE_MODES = {
 }
 """What a file may ask for, and the mode at whose door its orders are checked."""
 
-MAX_DEPTH = 16
-"""Brackets within brackets; a book needs seven. Python's reader ends the process where a library has raised its limit."""
-
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
-"""Strings, whole or without end, and brackets."""
-
 _MAX_ACCOUNT = (1 << 32) - 1
 _MAX_TRANSFER = (1 << 40) - 1
-_SHOWN = 40
-
-
-class FileError(FieldError):
-    """A file that is no order book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +69,7 @@ class ZonalFile:
 
 def read_book(path: Path) -> BookFile:
     """The order book in a file. Raises `FileError` or `OrderError` with the field, `OSError` where it cannot be read."""
-    top = _Fields(_load(path), "")
+    top = Fields(load(path), "")
     terms = _terms(top)
     book, sold = _book(top, terms, "")
     top.done()
@@ -91,13 +78,13 @@ def read_book(path: Path) -> BookFile:
 
 def read_zones(path: Path) -> ZonalFile:
     """Zones and links in a file. Raises as `read_book` does."""
-    top = _Fields(_load(path), "")
+    top = Fields(load(path), "")
     terms = _terms(top)
     if top.values.get("mode", "competitive") != "competitive":
         raise FileError("mode", "competitive, or none, where zones are coupled", top.values["mode"])
     zones: dict[str, ZoneBook] = {}
     for number, raw in enumerate(top.array("zones", 1, MAX_ZONES)):
-        fields = _Fields(raw, f"zones[{number}]")
+        fields = Fields(raw, f"zones[{number}]")
         name = fields.text("name")
         if name in zones:
             raise FileError(f"zones[{number}].name", "another name than the zones before", name)
@@ -106,11 +93,11 @@ def read_zones(path: Path) -> ZonalFile:
     places = {name: place for place, name in enumerate(zones)}
     links = []
     for number, raw in enumerate(top.array("links", 0, MAX_LINKS, missing=[])):
-        fields = _Fields(raw, f"links[{number}]")
+        fields = Fields(raw, f"links[{number}]")
         source, target = (fields.one_of(name, places) for name in ("from", "to"))
         if source == target:
             raise FileError(f"links[{number}].to", "another zone than the link's first", fields.values["to"])
-        limits = [fields.limits(name, len(terms.intervals)) for name in ("forward", "backward")]
+        limits = [fields.limits(name, len(terms.intervals), _MAX_TRANSFER) for name in ("forward", "backward")]
         fields.done()
         links.append(Link(source, target, *limits))
     top.done()
@@ -159,142 +146,6 @@ def _plain(order: ScheduleOrder) -> dict[str, Any]:
     return {**made, **{name: value for name, value in more.items() if value}}
 
 
-# ------------------------------------------------------------------------------------------------------------------------ JSON
-
-
-class _Literal(str):
-    """A number that is not whole, not finite or too long, as it was written."""
-
-
-class _Object(dict[str, Any]):
-    twice: str | None = None
-
-
-def _load(path: Path) -> object:
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise FileError("file", f"at most {MAX_BYTES} bytes", "more")
-    depth = 0
-    for token in _TOKENS.finditer(data):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
-        if depth > MAX_DEPTH:
-            raise FileError("file", f"at most {MAX_DEPTH} brackets within brackets", "more")
-
-    def whole(text: str) -> int | _Literal:
-        return int(text) if len(text) <= _SHOWN else _Literal(text)
-
-    try:
-        return json.loads(
-            data.decode(), parse_int=whole, parse_float=_Literal, parse_constant=_Literal, object_pairs_hook=_object
-        )
-    except UnicodeDecodeError as error:
-        raise FileError("file", "JSON in UTF-8", f"byte {data[error.start]:#04x} at {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise FileError("file", "JSON", f"{error.msg} in line {error.lineno}, column {error.colno}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    made = _Object(pairs)
-    if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        made.twice = next(name for name in names if names.count(name) > 1)
-    return made
-
-
-def _shown(value: object) -> str:
-    """What came, short enough for a line; strings quoted, numbers as they were written."""
-    if isinstance(value, _Literal):
-        text = str(value)
-    elif isinstance(value, dict | list):
-        return f"an {'object' if isinstance(value, dict) else 'array'} of {len(value)}"
-    else:
-        text = json.dumps(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
-
-
-_REQUIRED = object()
-
-
-class _Fields:
-    """An object's fields, taken one after the other; what is left over is refused."""
-
-    def __init__(self, raw: object, path: str) -> None:
-        self.path = path
-        if not isinstance(raw, _Object):
-            raise FileError(path or "file", "an object", _shown(raw))
-        if raw.twice is not None:
-            raise FileError(self.at(raw.twice), "once", "twice")
-        self.values = raw
-        self._left = set(raw)
-
-    def at(self, name: str) -> str:
-        name = name if re.fullmatch(r"\w{1,40}", name) else json.dumps(name[:_SHOWN])
-        return f"{self.path}.{name}" if self.path else name
-
-    def take(self, name: str, missing: object = _REQUIRED) -> Any:
-        self._left.discard(name)
-        found = self.values.get(name, missing)
-        if found is _REQUIRED:
-            raise FileError(self.at(name), "a value", "nothing")
-        return found
-
-    def number(self, name: str, least: int, most: int, missing: object = _REQUIRED) -> int:
-        return _whole(self.take(name, missing), least, most, self.at(name))
-
-    def array(self, name: str, least: int, most: int, missing: object = _REQUIRED) -> list[Any]:
-        return _array(self.take(name, missing), least, most, self.at(name))
-
-    def flag(self, name: str) -> bool:
-        found = self.take(name, False)
-        if not isinstance(found, bool):
-            raise FileError(self.at(name), "true or false", _shown(found))
-        return found
-
-    def text(self, name: str) -> str:
-        found = self.take(name)
-        if not isinstance(found, str) or isinstance(found, _Literal) or not 0 < len(found) <= _SHOWN or not found.isprintable():
-            raise FileError(self.at(name), f"a name of 1 to {_SHOWN} characters", _shown(found))
-        return found
-
-    def one_of(self, name: str, known: Mapping[str, Any], missing: object = _REQUIRED) -> Any:
-        return _choice(self.take(name, missing), known, self.at(name))
-
-    def limits(self, name: str, intervals: int) -> tuple[int | None, ...]:
-        """A limit for each interval, or one for all of them; null is none."""
-        found = self.take(name, None)
-        if not isinstance(found, list):
-            found = [found] * intervals
-        raw = _array(found, intervals, intervals, self.at(name))
-        return tuple(
-            None if value is None else _whole(value, 0, _MAX_TRANSFER, f"{self.at(name)}[{j}]") for j, value in enumerate(raw)
-        )
-
-    def done(self) -> None:
-        if self._left:
-            raise FileError(self.at(min(self._left)), "no such field", _shown(self.values[min(self._left)]))
-
-
-def _whole(value: object, least: int, most: int, path: str) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise FileError(path, f"a whole number, {least} to {most}", _shown(value))
-    return value
-
-
-def _array(value: object, least: int, most: int, path: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise FileError(path, "an array", _shown(value))
-    if not least <= len(value) <= most:
-        raise FileError(path, f"{least} to {most} items" if least < most else f"{least} items", len(value))
-    return value
-
-
-def _choice(value: object, known: Mapping[str, Any], path: str) -> Any:
-    if not isinstance(value, str) or value not in known:
-        raise FileError(path, "one of " + ", ".join(known), _shown(value))
-    return known[value]
-
-
 # ----------------------------------------------------------------------------------------------------------------------- values
 
 
@@ -302,11 +153,11 @@ def _names(members: Any) -> dict[str, Any]:
     return {member.name.lower(): member for member in members}
 
 
-def _terms(top: _Fields) -> SessionTerms:
+def _terms(top: Fields) -> SessionTerms:
     top.take("why", "")
     zone = Zone(1, 0, top.number("minutes", 1, 1440, missing=60))
     intervals = [
-        _whole(t, 0, zone.intervals - 1, f"intervals[{j}]") for j, t in enumerate(top.array("intervals", 1, zone.intervals))
+        whole(t, 0, zone.intervals - 1, f"intervals[{j}]") for j, t in enumerate(top.array("intervals", 1, zone.intervals))
     ]
     if intervals != sorted(set(intervals)):
         raise FileError("intervals", "each once and ascending", intervals)
@@ -334,22 +185,22 @@ def _in_mode(terms: SessionTerms, mode: Mode) -> SessionTerms:
     return replace(terms, mode=mode, challenge_end=terms.gate_close + 1800 if mode is Mode.BLOCK else 0)
 
 
-def _book(fields: _Fields, terms: SessionTerms, path: str) -> tuple[OrderBook, dict[int, int]]:
+def _book(fields: Fields, terms: SessionTerms, path: str) -> tuple[OrderBook, dict[int, int]]:
     """The log, the sold intervals and the excluded orders among `fields`."""
     orders = tuple(
         _order(raw, len(terms.intervals), f"{path}log[{row}]") for row, raw in enumerate(fields.array("log", 0, 1 << 31))
     )
     _validate(orders, terms, f"{path}log")
     sold: dict[int, int] = {}
-    inside = _Fields(fields.take("sold", _Object()), fields.at("sold"))
+    inside = Fields(fields.take("sold", Object()), fields.at("sold"))
     for name in inside.values:
         if not re.fullmatch(r"[1-9]\d{0,9}", name):
-            raise FileError(inside.at(name), f"an account, 1 to {_MAX_ACCOUNT}", json.dumps(name[:_SHOWN]))
-        account = _whole(int(name), 1, _MAX_ACCOUNT, inside.at(name))
+            raise FileError(inside.at(name), f"an account, 1 to {_MAX_ACCOUNT}", shown(name))
+        account = whole(int(name), 1, _MAX_ACCOUNT, inside.at(name))
         days = terms.zone.intervals
         sold[account] = sum(
             1 << t
-            for t in {_whole(t, 0, days - 1, f"{inside.at(name)}[{i}]") for i, t in enumerate(inside.array(name, 0, days))}
+            for t in {whole(t, 0, days - 1, f"{inside.at(name)}[{i}]") for i, t in enumerate(inside.array(name, 0, days))}
         )
     excluded = frozenset(_maker(raw, f"{path}excluded[{i}]") for i, raw in enumerate(fields.array("excluded", 0, 1 << 20, [])))
     return OrderBook(terms, orders, excluded), sold
@@ -357,20 +208,20 @@ def _book(fields: _Fields, terms: SessionTerms, path: str) -> tuple[OrderBook, d
 
 def _maker(raw: object, path: str) -> tuple[int, Side]:
     """[account, side]."""
-    pair = _array(raw, 2, 2, path)
-    return _whole(pair[0], 1, _MAX_ACCOUNT, f"{path}[0]"), _choice(pair[1], _names(Side), f"{path}[1]")
+    pair = array_of(raw, 2, 2, path)
+    return whole(pair[0], 1, _MAX_ACCOUNT, f"{path}[0]"), choice(pair[1], _names(Side), f"{path}[1]")
 
 
 def _order(raw: object, intervals: int, path: str) -> ScheduleOrder:
-    fields = _Fields(raw, path)
+    fields = Fields(raw, path)
     steps = []
     for k, step in enumerate(fields.array("steps", 1, MAX_STEPS)):
         quantities, limits = [], []
-        for j, pair in enumerate(_array(step, intervals, intervals, f"{path}.steps[{k}]")):
+        for j, pair in enumerate(array_of(step, intervals, intervals, f"{path}.steps[{k}]")):
             at = f"{path}.steps[{k}][{j}]"
-            quantity, limit = _array(pair, 2, 2, at)
-            quantities.append(_whole(quantity, 0, MAX_QUANTITY, f"{at}[0]"))
-            limits.append(_whole(limit, 0, MAX_PRICE, f"{at}[1]"))
+            quantity, limit = array_of(pair, 2, 2, at)
+            quantities.append(whole(quantity, 0, MAX_QUANTITY, f"{at}[0]"))
+            limits.append(whole(limit, 0, MAX_PRICE, f"{at}[1]"))
         steps.append(Step(tuple(quantities), tuple(limits)))
     parent = fields.take("parent", None)
     order = ScheduleOrder(

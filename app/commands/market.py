@@ -118,21 +118,15 @@ def export(
         Path | None, typer.Option(help="Manifest of the deployment; by default the data directory's.")
     ] = None,
 ) -> None:
-    """Prints a session's order book from the chain's log, as a file for the other commands. It only reads.
+    """Prints the order book of a competitive or cooperative session from the chain's log, as a file. It only reads.
 
     Example: wattproof market export 1 > orders.json && wattproof market compare orders.json
     """
-    from app.services.replaying import reader, session_log
+    from app.services.replaying import exported, reader
     from app.settings import Settings
-    from market.bookfile import written
-    from market.orders import book_from_log
 
     with reader(Settings(), rpc, deployment) as client:
-        found = session_log(client, session)
-        client.order_log(session)  # raises where the events do not add up to the log that the contract keeps
-    book = book_from_log(found.terms, found.batches, found.excluded)
-    why = f"session {session} of chain {found.chain_id}, day {found.terms.day} of zone {found.terms.zone.number}"
-    print(written(book, found.sold_before, why), end="")
+        print(exported(client, session), end="")
 
 
 def _told(found: Outcome) -> dict[str, Any]:

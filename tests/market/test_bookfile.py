@@ -15,9 +15,10 @@ from market_brute import terms_for
 from market_golden import CASES, kind_of
 
 from contracts.units import Mode, Side
-from market.bookfile import MAX_BYTES, read_book, read_zones, written
+from market.bookfile import read_book, read_zones, written
 from market.clearing.compare import MODES, compare, outcome
 from market.errors import FieldError, OrderError
+from market.fields import MAX_BYTES
 from market.orders import OrderBook
 
 GOOD: dict[str, Any] = {
