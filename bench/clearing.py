@@ -106,7 +106,7 @@ def _welfare() -> Row:
             for order, row in zip(book.orders, cleared.rows, strict=True)
             for wh, limit in zip(row.fills, order.steps[0].limits, strict=True)
         )
-        best = _optimum(book) if orders <= WELFARE_ORDERS else 0
+        best = _optimum(book)
         if best:
             least = min(least, ours / best)
     note = f"{WELFARE_BOOKS} random books of up to 40 orders and 4 intervals against HiGHS"
