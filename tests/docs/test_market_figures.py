@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench import peers
 from bench.peers import WAYS
 from market.bookfile import FILE_MODES
 
@@ -58,3 +61,18 @@ def test_the_document_names_every_mode_of_a_file(root: Path) -> None:
     assert all(mode in text for mode in FILE_MODES)
     example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
     assert example and json.loads(example[1])["log"]
+
+
+def test_a_peer_that_is_not_there_has_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "ENVIRONMENTS", tmp_path)
+    name = next(iter(WAYS))
+    assert peers.clear(name, [(2, 1)], [(1, 1)], 1, 5.0) == peers.Measured(missing="not installed (make peers)")
+    python = tmp_path / WAYS[name][0] / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    for script, said in (
+        ("echo no such module >&2; exit 1", "failed: no such module"),
+        ("exec sleep 5", "not done after 0.2 s"),
+    ):
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+        assert peers.clear(name, [(2, 1)], [(1, 1)], 1, 0.2 if "sleep" in script else 5.0).missing == said
