@@ -43,11 +43,13 @@ def section() -> str:
 
     shares = {"Wattproof": rows["welfare_peers_10k"]["value"], **rows["welfare_peers_10k"]["peers"]}
     return f"""{HEAD}
-`wattproof bench clearing` on 2 cores that others were using too; the fastest of several runs, in `bench/results/clearing.json`.
+`wattproof bench clearing` on 2 cores that about ten other processes were using; of each figure the fastest
+repetition within one run of the command (`bench/results/clearing.json`).
 
 - Competitive, entries (interval, quantity, limit) of orders over 24 hours to certificates and result rows:
   10,000 in {told("ms_10k", " ms")}, 100,000 in {told("ms_100k", " ms")}, a million in {told("ms_1m", " ms")};
-  the targets are 5, 50 and 600. Most of it is making a row for every order, so that orders of one interval cost more an entry (table below).
+  the targets are 5, 50 and 600. Orders of one interval cost more an entry (table below): each has
+  a row, and a profile shows most of the time there.
 - Memory at its peak, an entry: {told("bytes_entry_10k", " bytes")}, {told("bytes_entry_100k", " bytes")},
   {told("bytes_entry_1m", " bytes")} for the same sizes: linear.
 - Least share of the optimum on 500 random books, which HiGHS finds: {told("welfare_ratio_min")}. The same bit for bit when
