@@ -11,7 +11,7 @@ NATIVE := $(shell find zk/native -path zk/native/target -prune -o -type f -print
 FORGE := contracts/node_modules/@foundry-rs/forge-linux-amd64/bin
 CIRCUITS := $(wildcard zk/circuits/*.circom) zk/compile.py zk/keys.py
 
-.PHONY: help doctor setup demo serve test check deep audit bench clean
+.PHONY: help doctor setup demo serve test check deep audit peers bench clean
 
 help:      ## what can be typed here
 	@grep -hE '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -92,8 +92,17 @@ audit: contracts/node_modules/stamp .venv-audit/stamp ## static analysis and pro
 	  ../.venv-audit/bin/halmos --root . --forge-build-out ../.cache/forge/audit --function check_ --loop 8 \
 	    --solver-timeout-assertion 300s
 
+# Others' markets, for comparison only. Their pins exclude each other's and ours, hence an environment each; pymarket's need Python 3.11.
+.venv-peers/%/stamp: bench/peers/%.lock
+	@echo "== $* (about a minute)"
+	@$(PYTHON) -m venv .venv-peers/$*
+	@.venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+peers: .venv-peers/assume/stamp .venv-peers/pymarket/stamp ## other markets that `make bench` compares with, each apart
+
 bench: setup ## measured figures, written to bench/results
 	@$(BIN)/wattproof bench all
 
 clean:     ## remove what set-up and runs have made
-	rm -rf .venv .venv-audit .cache out var zk/native/target contracts/node_modules zk/node_modules frontend/node_modules frontend/dist
+	rm -rf .venv .venv-audit .venv-peers .cache out var zk/native/target contracts/node_modules zk/node_modules frontend/node_modules frontend/dist

@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import contracts, guardian, member, meter, replacement, zk
+from app.commands import contracts, guardian, market, member, meter, replacement, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
@@ -25,6 +25,7 @@ session_app.add_typer(replacement.app)
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
 app.add_typer(member.app, name="member")
+app.add_typer(market.app, name="market")
 
 out = Console()
 err = Console(stderr=True)
@@ -41,6 +42,7 @@ def main() -> None:
     from contracts.chain import ChainError
     from contracts.deploy import DeploymentError
     from contracts.refusals import ContractRefusal
+    from market.errors import FieldError
     from oracle.meter import MeterError
     from zk.compile import CompileError
     from zk.forks import ForkError
@@ -61,6 +63,7 @@ def main() -> None:
         CompileError,
         ContractRefusal,
         DeploymentError,
+        FieldError,
         ForkError,
         KeyFileError,
         MeterError,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 
 from contracts.encoding import (
     MAX_STEPS,
@@ -151,6 +152,9 @@ def _validate_cooperative(order: ScheduleOrder, envelope: int | None, sides: Col
 
 
 def _validate_entry(path: str, j: int, quantity: int, limit: int, terms: SessionTerms) -> None:
+    for name, value in (("quantities", quantity), ("limits", limit)):
+        if not isinstance(value, Integral):
+            raise OrderError(f"{path}.{name}[{j}]", "a whole number", repr(value))
     if not quantity:
         if limit:
             raise OrderError(f"{path}.limits[{j}]", "zero where the quantity is zero", limit)

@@ -214,8 +214,6 @@ STATES: tuple[StateRule, ...] = (
         "anyone releases the locks from the log",
     ),
     StateRule(SessionState.SETTLED, lambda terms, facts, now: facts.settled, "every row is settled", "nobody"),
-    StateRule(SessionState.SCHEDULED, lambda terms, facts, now: now < terms.gate_open, "the gate is not open yet", "time"),
-    StateRule(SessionState.OPEN, lambda terms, facts, now: now < terms.gate_close, "the gate is open", "time"),
     StateRule(
         SessionState.SETTLING,
         lambda terms, facts, now: facts.accepted and now >= terms.delivery_end,
@@ -234,6 +232,8 @@ STATES: tuple[StateRule, ...] = (
         "the clearing is accepted, delivery has not started",
         "time",
     ),
+    StateRule(SessionState.SCHEDULED, lambda terms, facts, now: now < terms.gate_open, "the gate is not open yet", "time"),
+    StateRule(SessionState.OPEN, lambda terms, facts, now: now < terms.gate_close, "the gate is open", "time"),
     StateRule(
         SessionState.UNDER_REVIEW,
         lambda terms, facts, now: facts.under_review,
@@ -247,7 +247,8 @@ STATES: tuple[StateRule, ...] = (
         "anyone, by clear; otherwise time cancels",
     ),
 )
-"""The table of states, read from the top: the first line that holds is the session's state."""
+"""The table of states, read from the top: the first line that holds is the session's state. A request may be awarded while its
+gate is open, so that what is accepted comes before the gate."""
 
 
 def state_at(terms: SessionTerms, facts: SessionFacts, now: int) -> SessionState:

@@ -53,11 +53,12 @@ def steps(levels: Sequence[Json], end: float) -> tuple[list[float], list[float]]
 
 
 def curves(book: Json, session: Json) -> str:
-    """Supply and demand of every interval, with the cleared point."""
+    """Supply and demand of every interval, with the cleared point; intervals are hours unless the session has `minutes`."""
     cleared = {row["interval"]: row for row in session["cleared"]}
     columns = 3
     rows = -(-len(book["intervals"]) // columns)
     cap = session["price_cap"] / 1e6
+    minutes = session.get("minutes", 60)
     with _figure(10.5, 2.7 * rows, rows, columns) as (axes, save):
         for axis, interval in zip(axes, book["intervals"], strict=False):
             if interval["bids"]:
@@ -65,13 +66,14 @@ def curves(book: Json, session: Json) -> str:
             if interval["offers"]:
                 axis.plot(*steps(interval["offers"], cap), color=SUPPLY, lw=1.6, label="offers (supply)")
             row = cleared.get(interval["interval"])
-            axis.set_title(f"{interval['interval']:02d}:00")
+            hour, minute = divmod(interval["interval"] * minutes, 60)
+            axis.set_title(f"{hour:02d}:{minute:02d}")
             if row and row["price"] is not None:
                 price, volume = row["price"] / 1e6, row["volume_wh"] / 1000
                 axis.plot([0, volume], [price, price], color=ACCENT, lw=1, ls=(0, (3, 2)))
                 axis.plot([volume, volume], [0, price], color=ACCENT, lw=1, ls=(0, (3, 2)))
                 axis.plot([volume], [price], "o", color=ACCENT, ms=5)
-                axis.set_title(f"{interval['interval']:02d}:00   {price:.4f} EUR/kWh, {volume:.2f} kWh")
+                axis.set_title(f"{hour:02d}:{minute:02d}   {price:.4f} EUR/kWh, {volume:.2f} kWh")
             axis.set_ylim(0, cap * 1.03)
             axis.set_xlim(left=0)
             axis.set_xlabel("kWh")

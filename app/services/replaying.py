@@ -20,7 +20,9 @@ from contracts.deploy import verify as verify_deployment
 from contracts.encoding import decode_excluded
 from contracts.sessions import Terms
 from contracts.units import SessionState, Side
+from market.bookfile import written
 from market.clearing.engine import CLEARED_FROM_LOG
+from market.orders import book_from_log
 from market.session import SessionTerms, Zone
 from settlement.replacement import Takeover
 from settlement.replay import MeterKey, ProofCall, SessionLog, replay
@@ -71,6 +73,14 @@ def replay_session(client: MarketClient, session_id: int) -> str:
         return verify(proving_key(name, intervals, accounts).verifying_key(), public, Proof.from_words(proof))
 
     return replay(session_log(client, session_id), verified)
+
+
+def exported(client: MarketClient, session_id: int) -> str:
+    """A session's order book from the chain's log as a file (docs/market.md)."""
+    log = session_log(client, session_id)
+    client.order_log(session_id)  # raises where the events do not add up to the log that the contract keeps
+    why = f"session {session_id} of chain {log.chain_id}, day {log.terms.day} of zone {log.terms.zone.number}"
+    return written(book_from_log(log.terms, log.batches, log.excluded), log.sold_before, why)
 
 
 def session_log(client: MarketClient, session_id: int) -> SessionLog:

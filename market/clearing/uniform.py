@@ -13,7 +13,7 @@ integers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,13 @@ class Auction:
         """Clearing price, micro-euro per kWh; 0 where nothing cleared."""
         return np.where(self.volume > 0, (self.lo + self.hi) // 2, 0)
 
+    def certificates(self) -> tuple[IntervalCertificate, ...]:
+        """Raises `OrderError` where a volume passes 2^40-1 Wh."""
+        if self.volume.size and int(self.volume.max()) > MAX_VOLUME:
+            raise OrderError("volume", f"at most {MAX_VOLUME} Wh in an interval", int(self.volume.max()))
+        columns = (self.lo, self.hi, self.volume, self.rest_bids, self.rest_offers)
+        return tuple(IntervalCertificate(*values) for values in zip(*(column.tolist() for column in columns), strict=True))
+
 
 @dataclass(frozen=True)
 class Clearing(Cleared):
@@ -77,24 +84,9 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
 
     Raises `OrderError` where quantities or limits do not fit their words or an interval's volume passes 2^40-1 Wh.
     """
-    orders, terms, columns = book.orders, book.terms, BookColumns.of(book)
-    quantities, limits, starts, live, bids = columns.quantities, columns.limits, columns.starts, columns.live, columns.bids
-    steps = columns.steps
-    alive = np.repeat(live, steps)
-    step_bids = np.repeat(bids, steps)
-    whole = bool(alive.all())
-    asked = quantities if whole else quantities[:, alive]
-    if sold:
-        asked = asked.copy()
-        step_accounts = np.repeat(np.array([order.account for order in orders], dtype=np.int64), steps)[alive]
-        withhold(asked, step_accounts, ~step_bids[alive], sold, terms.intervals)
-    auction = auction_columns(step_bids[alive], asked, limits if whole else limits[:, alive])
-
-    if whole:
-        filled = auction.fills
-    else:
-        filled = np.zeros_like(quantities)
-        filled[:, alive] = auction.fills
+    orders, columns = book.orders, BookColumns.of(book)
+    auction = auction_of(book, columns, sold)
+    filled, starts, live, bids = auction.fills, columns.starts, columns.live, columns.bids
     fills = filled if len(starts) == filled.shape[1] else np.add.reduceat(filled, starts, axis=1)
     costs = np.where(bids, -(-fills * auction.price[:, None] // 1000).sum(axis=0), 0)
 
@@ -104,7 +96,26 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Clearing:
             orders, live.tolist(), columns.locks, costs.tolist(), fills.T.tolist(), strict=True
         )
     )
-    return Clearing(rows, _certificates(auction))
+    return Clearing(rows, auction.certificates())
+
+
+def auction_of(book: OrderBook, columns: BookColumns, sold: Mapping[int, int] | None = None) -> Auction:
+    """The auction of a book whose `columns` these are, with a fill for every step of the log, live or not."""
+    steps = columns.steps
+    alive = np.repeat(columns.live, steps)
+    step_bids = np.repeat(columns.bids, steps)
+    whole = bool(alive.all())
+    asked = columns.quantities if whole else columns.quantities[:, alive]
+    if sold:
+        asked = asked.copy()
+        accounts = np.repeat(np.array([order.account for order in book.orders], dtype=np.int64), steps)[alive]
+        withhold(asked, accounts, ~step_bids[alive], sold, book.terms.intervals)
+    auction = auction_columns(step_bids[alive], asked, columns.limits if whole else columns.limits[:, alive])
+    if whole:
+        return auction
+    filled = np.zeros_like(columns.quantities)
+    filled[:, alive] = auction.fills
+    return replace(auction, fills=filled)
 
 
 def auction_columns(bids: Flags, quantities: Integers, limits: Integers) -> Auction:
@@ -179,10 +190,3 @@ def _fill(
     before += beyond
     fills[:, at] = before
     return rest
-
-
-def _certificates(auction: Auction) -> tuple[IntervalCertificate, ...]:
-    if auction.volume.size and int(auction.volume.max()) > MAX_VOLUME:
-        raise OrderError("volume", f"at most {MAX_VOLUME} Wh in an interval", int(auction.volume.max()))
-    columns = (auction.lo, auction.hi, auction.volume, auction.rest_bids, auction.rest_offers)
-    return tuple(IntervalCertificate(*values) for values in zip(*(column.tolist() for column in columns), strict=True))

@@ -78,6 +78,7 @@ def test_orders_are_refused_with_the_field_and_leave_nothing_behind(house: House
         ({**good, "signature": "0x" + "11" * 64 + "1b"}, "signature"),
         ({**good, "signature": "0x1234"}, "signature"),
         ({**good, "words": good["words"][:-1]}, "words"),
+        ({**good, "words": [*good["words"], good["words"][-1]]}, "words"),
         ({**good, "words": ["-0x1", "0x2"]}, "words.0"),
         ({**good, "nonce": "-1"}, "nonce"),
         ({**good, "counter": "1"}, "counter"),

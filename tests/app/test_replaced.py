@@ -13,10 +13,12 @@ from app.demo.client import Api
 from app.demo.community import Member
 from app.demo.plan import open_session
 from app.services import runner, sessions
-from app.services.replaying import replay_session, session_log
+from app.services.replaying import exported, replay_session, session_log
 from contracts.encoding import ScheduleOrder, Step, groups_of
 from contracts.replacements import Change, Place, ReplacementConsent
 from contracts.units import SessionState, Side
+from market.bookfile import read_book
+from market.clearing import engine
 from settlement.replacement import change
 from settlement.replay import replay
 
@@ -98,6 +100,11 @@ def test_a_replacement_and_an_exemption_settle_and_replay(house: House, mode: st
     promised = {d["account"]: d["promised"] for d in house.api.get("/sessions/1/deliveries")["items"]}
     assert promised == {failing.account: [600, 100, 600], reserve.account: [0, 500, 0]}
     assert replay_session(client, 1) == "identical", "before anything is settled"
+    for number in (1, 2):
+        (house.folder / "book.json").write_text(exported(client, number))
+        file = read_book(house.folder / "book.json")
+        again = engine.clear(file.book, file.sold)
+        assert file.mode == mode and tuple(again.certificate_words) == session_log(client, number).certificate
     house.api.post("/dev/advance", {"to": _after(session["proof_deadline"]), "only_clock": True})
     runner.run_due(house.ctx)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 from contracts.block_words import BlockBook
 from contracts.encoding import LoggedOrder, ScheduleOrder, Step
@@ -61,9 +62,15 @@ def random_book(
 
 def best_welfare(book: BlockBook) -> int:
     """The most welfare of any feasible proposal. Every fill and every price is tried."""
+    return int(best_fills(book)["welfare"])
+
+
+def best_fills(book: BlockBook) -> dict[str, Any]:
+    """The most welfare, and the fills of every entry at which it is reached first."""
     live = sorted(book.live.values())
     options = [_options(book, position) for position in live]
     best = 0
+    fills_of = [[0] * len(book.intervals) for _ in book.entries]
     for picked in itertools.product(*options):
         intervals = len(book.intervals)
         sums = [0] * intervals
@@ -78,7 +85,9 @@ def best_welfare(book: BlockBook) -> int:
             continue
         if _linked(book, live, picked) and _priced(book, live, picked):
             best = welfare
-    return best
+            chosen = dict(zip(live, picked, strict=True))
+            fills_of = [list(chosen[i][0]) if i in chosen else [0] * len(book.intervals) for i in range(len(book.entries))]
+    return {"welfare": best, "fills": fills_of}
 
 
 Option = tuple[tuple[int, ...], int, int]

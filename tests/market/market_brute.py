@@ -1,25 +1,18 @@
 """Clearing by brute force, from the words of docs/protocol.md section 7 alone: every candidate price is tried, every Wh handed
 out one entry at a time. Slow on purpose, and without a line of the engine. Also builds session terms for the tests.
-
-`python tests/market/market_brute.py` writes the expected results of the golden cases anew from their orders.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from contracts.encoding import ResultRow, ScheduleOrder, Step
+from contracts.encoding import ResultRow, ScheduleOrder
 from contracts.units import Direction, Kind, Mode, Side
 from market.session import SessionTerms, Zone
 
-CASES = Path(__file__).resolve().parents[1] / "cases" / "clearing"
 TOP = (1 << 32) - 1
 
 Entry = tuple[int, int]  # (limit, Wh)
@@ -150,40 +143,3 @@ def plain(value: Any) -> Any:
 def plain_rows(rows: Sequence[ResultRow]) -> Any:
     """Result rows as `brute_clear` gives them."""
     return plain([asdict(row) for row in rows])
-
-
-def load_case(path: Path) -> tuple[SessionTerms, list[ScheduleOrder], dict[int, int]]:
-    """Terms, log and sold intervals of a golden case."""
-    raw = json.loads((path / "orders.json").read_text())
-    mask = sum(1 << t for t in raw["intervals"])
-    terms = terms_for(
-        mask,
-        minutes=raw.get("minutes", 60),
-        cap=raw["price_cap"],
-        minimum=raw["min_quantity"],
-        collateral_ppm=raw["collateral_ppm"],
-    )
-    orders = [
-        ScheduleOrder(
-            order["account"],
-            Side[order["side"].upper()],
-            tuple(Step(tuple(q for q, _ in step), tuple(p for _, p in step)) for step in order["steps"]),
-            agent=order.get("agent", 0),
-            agent_pays=order.get("agent_pays", False),
-            reserve=order.get("reserve", False),
-        )
-        for order in raw["log"]
-    ]
-    sold = {int(account): sum(1 << t for t in intervals) for account, intervals in raw.get("sold", {}).items()}
-    return terms, orders, sold
-
-
-def expected_of(path: Path) -> dict[str, Any]:
-    terms, orders, sold = load_case(path)
-    return brute_clear(orders, terms.mask, sold, terms.price_cap, terms.collateral_ppm)
-
-
-if __name__ == "__main__":
-    for case in sorted(CASES.iterdir()):
-        (case / "expected.json").write_text(json.dumps(expected_of(case), indent=1) + "\n")
-        print(case.name)

@@ -12,8 +12,10 @@ from market_brute import TOP, best_range, brute_clear, plain_rows, terms_for
 
 from contracts.encoding import IntervalCertificate, ScheduleOrder, Step, batch_words, hash_words, row_words
 from contracts.units import Side
+from market.clearing import pay_as_bid
 from market.clearing.certificate import check_clearing, check_interval
 from market.clearing.levels import book_levels
+from market.clearing.milp import Program
 from market.clearing.uniform import clear
 from market.errors import OrderError
 from market.orders import OrderBook, book_from_log
@@ -72,6 +74,30 @@ def test_what_is_excluded_is_as_if_it_were_not_there(
     assert verdict.accepted, verdict.reason
     without = clear(OrderBook(terms, tuple(o for o in orders if (o.account, o.side) not in excluded)), sold)
     assert without.certificates == cleared.certificates
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_no_linear_program_finds_more_welfare(log: tuple[int, list[ScheduleOrder], dict[int, int]]) -> None:
+    mask, orders, sold = log
+    small = [
+        replace(o, steps=tuple(replace(s, limits=tuple(min(p, 1_000) for p in s.limits)) for s in o.steps)) for o in orders
+    ]
+    book = OrderBook(terms_for(mask), tuple(small))
+    program = Program()
+    balance: list[dict[int, float]] = [{} for _ in book.terms.intervals]
+    for _, order in book.live:
+        sign = 1 if order.side is Side.BID else -1
+        for step in order.steps:
+            for j, (wh, limit) in enumerate(zip(step.quantities, step.limits, strict=True)):
+                withheld = order.side is Side.OFFER and sold.get(order.account, 0) >> book.terms.intervals[j] & 1
+                balance[j][program.column(sign * limit, 0.0, 0 if withheld else wh)] = sign
+    for row in balance:
+        program.row(0.0, 0.0, row)
+    best = program.maximize(5.0, 0.0).bound if program.costs else 0.0
+    cleared = pay_as_bid.clear(book, sold)  # the same trades, with what each is worth
+    assert cleared.left_over == round(best)
+    assert cleared.certificates == clear(book, sold).certificates
 
 
 @settings(max_examples=200, deadline=None)

@@ -38,6 +38,9 @@ GOOD = Step((500, 0), (120_000, 0))
         (order(Step((1 << 24, 0), (1, 0))), "steps[0].quantities[0]"),
         (order(Step((-5, 0), (1, 0))), "steps[0].quantities[0]"),
         (order(GOOD, Step((0, 500), (0, 300_001))), "steps[1].limits[1]"),
+        (order(Step((500.5, 0), (1, 0))), "steps[0].quantities[0]"),  # type: ignore[arg-type]
+        (order(Step((500, 0), (float("nan"), 0))), "steps[0].limits[0]"),  # type: ignore[arg-type]
+        (order(Step(("500", 0), (1, 0))), "steps[0].quantities[0]"),  # type: ignore[arg-type]
         (order(Step((500, 0), (-1, 0))), "steps[0].limits[0]"),
         (order(Step((500, 0), (1, 1))), "steps[0].limits[1]"),
         (replace(order(GOOD), agent=1 << 32), "agent"),
