@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,9 @@ class Case:
 
     @cached_property
     def levels(self) -> dict[Key, reference.Levels]:
-        return reference.levels(self.observed, self.comparables, self.parameters.reference)
+        """Reference levels of orders, from sessions of either day type: what a seller asks for does not go by it."""
+        p = self.parameters.reference
+        return reference.levels(self.observed, reference.comparable(self.observed, self.history, p, any_day=True), p)
 
     @property
     def floor(self) -> int:
@@ -87,6 +90,22 @@ class Case:
         ]
         total = sum(q for q, _ in known)
         return sum(q * ppm for q, ppm in known) // total if total else None
+
+    @cached_property
+    def parts(self) -> dict[Key, float]:
+        """Per offer with a reference level, how much of its usual quantity it has."""
+        found = {}
+        for key, level in self.levels.items():
+            curve = self.observed.curves.get(key)
+            usual = [q for q in level.quantities if q is not None]
+            if curve is not None and key[1] is Side.OFFER and len(usual) == len(level.quantities) and any(usual):
+                found[key] = sum(curve.quantities) / sum(usual)
+        return found
+
+    @cached_property
+    def weather(self) -> float | None:
+        """How much of their usual quantity sellers offer in this session, the median; None of fewer than three."""
+        return median(self.parts.values()) if len(self.parts) >= 3 else None
 
     def misbehaving(self, conduct_ppm: int, side: Side | None = None) -> list[Key]:
         """Live orders whose limits are worse than their reference level by more than a part."""

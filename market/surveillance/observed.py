@@ -19,7 +19,7 @@ Key: TypeAlias = tuple[int, Side]
 """An order in a session's book: account and side."""
 
 
-def certificates_of(clearing: AnyClearing) -> tuple[IntervalCertificate, ...] | tuple[CooperativeCertificate, ...]:
+def certificates_of(clearing: AnyClearing) -> tuple[IntervalCertificate | CooperativeCertificate, ...]:
     """A clearing's certificates, by session interval."""
     return clearing.certificates
 
@@ -80,7 +80,7 @@ class Observed:
         return clear(self.book, self.sold)
 
     @cached_property
-    def certificates(self) -> tuple[IntervalCertificate, ...] | tuple[CooperativeCertificate, ...]:
+    def certificates(self) -> tuple[IntervalCertificate | CooperativeCertificate, ...]:
         return certificates_of(self.clearing)
 
     @cached_property

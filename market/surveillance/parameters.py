@@ -104,6 +104,7 @@ class Withholding(_Section):
     """Offers that are missing."""
 
     missing_ppm: int
+    presence_ppm: int
     impact_ppm: int
     score: int
 
@@ -115,8 +116,9 @@ class Baseline(_Section):
     days: int
     history_days: int
     score: int
+    min_more: int
+    more_ppm: int
     rise_ppm: int
-    min_rise: int
     impact_ppm: int
     choice_days: int
     choice_p_ppm: int

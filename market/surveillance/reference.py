@@ -42,8 +42,9 @@ def spread(values: Sequence[float], floor: float, floor_ppm: int = 0) -> Spread:
     )
 
 
-def comparable(observed: Observed, history: History, p: Reference) -> list[Observed]:
-    """The latest comparable sessions before this one, oldest first, whatever intervals they have."""
+def comparable(observed: Observed, history: History, p: Reference, *, any_day: bool = False) -> list[Observed]:
+    """The latest comparable sessions before this one, oldest first, whatever intervals they have; with `any_day` those of
+    the other day type too."""
     day = observed.book.terms.day
 
     def alike(earlier: Observed) -> bool:
@@ -53,7 +54,7 @@ def comparable(observed: Observed, history: History, p: Reference) -> list[Obser
             earlier.session < observed.session
             and apart >= 0
             and season <= p.season_days
-            and earlier.working == observed.working
+            and (any_day or earlier.working == observed.working)
             and earlier.product == observed.product
         )
 
@@ -90,16 +91,19 @@ def session_score(values: Sequence[float | None]) -> float | None:
 @dataclass(frozen=True, slots=True)
 class Levels:
     """What is usual of one order by session interval: limits in micro-euro per kWh, quantities in Wh; None where not known.
-    `own` tells whether it is the maker's own history, or its peers'."""
+    `own` tells whether it is the maker's own history, or its peers'. `presence` is the part of the comparable sessions in which
+    it had an order."""
 
     limits: tuple[int | None, ...]
     quantities: tuple[int | None, ...]
     own: bool
+    presence: float
 
 
 def levels(observed: Observed, comparables: History, p: Reference) -> dict[Key, Levels]:
     """Reference levels of every order that is live now or was usual: medians of the maker's own comparable orders; of limits,
-    where these are too few, the median of all other makers of its side."""
+    where these are too few, the median of all other makers of its side. Quantities are those of sessions in which it had an
+    order."""
     earlier: dict[Key, list[tuple[Observed, Curve]]] = {}
     for session in comparables:
         for key, curve in session.curves.items():
@@ -114,7 +118,8 @@ def levels(observed: Observed, comparables: History, p: Reference) -> dict[Key, 
             asked = [limit for quantity, limit in at if quantity]
             limits.append(int(median(asked)) if len(asked) >= p.min_history else None)
             quantities.append(int(median(q for q, _ in at)) if len(at) >= p.min_history else None)
-        found[key] = Levels(tuple(limits), tuple(quantities), any(limit is not None for limit in limits))
+        own = any(limit is not None for limit in limits)
+        found[key] = Levels(tuple(limits), tuple(quantities), own, len(pairs) / max(len(comparables), 1))
     return _with_peers(found)
 
 
@@ -128,7 +133,7 @@ def _with_peers(found: dict[Key, Levels]) -> dict[Key, Levels]:
         common[side] = [int(median(v)) if (v := [x for x in column if x is not None]) else None for column in columns]
     for key, level in found.items():
         peers = common[key[1]]
-        result[key] = level if level.own or not peers else Levels(tuple(peers), level.quantities, False)
+        result[key] = level if level.own or not peers else Levels(tuple(peers), level.quantities, False, level.presence)
     return result
 
 

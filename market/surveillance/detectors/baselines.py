@@ -19,43 +19,46 @@ from market.surveillance.evidence import Detector, Finding
 from market.surveillance.impact import reclear, scaled
 from market.surveillance.observed import Key
 
+_LEAST_WEATHER = 0.5
+"""How far, at least, offers are taken to follow the loads."""
+
 
 def baseline_inflation(case: Case) -> list[Finding]:
     """Names sellers whose load in the session's hours rose in the days before against their own history and against the other
-    members', where offers without that rise would have moved the price.
+    members', and who offer that much more than they used to, where their usual offers would have made another price.
 
     Difference in differences over days of the session's type: `(recent - earlier) own - median of the same of all others`, in
     robust standard deviations of how the account's means wander (Iglewicz & Hoaglin 1993). Inflation of administrative
     baselines: Chao & DePillis, Incentive Effects of Paying Demand Response in Wholesale Electricity Markets (2013); a case is
-    Rumford Paper Company, 142 FERC 61,218 (2013)."""
+    Rumford Paper Company, 142 FERC 61,218 (2013). A load that rises is nobody's fault; selling the rise is conduct."""
     p, loads = case.parameters.baseline, case.loads
-    if loads is None:
+    rises = _rises(case, loads) if loads is not None else {}
+    if len(rises) < 3 or case.weather is None:
         return []
-    rises = _rises(case, loads)
-    if len(rises) < 3:
-        return []
-    suspects: list[Key] = []
-    rose: dict[Key, float] = {}
+    parts = _parts(rises)
+    # Sellers that collude could be most of a session's sellers, but not of the members: their loads say what the weather did.
+    weather = min(case.weather, max(1 + median(parts.values()), _LEAST_WEATHER))
+    changes: dict[Key, ScheduleOrder | None] = {}
     figures: dict[str, int] = {}
     for account, (rise, level, wander) in sorted(rises.items()):
-        others = median(part * level for a, part in _parts(rises).items() if a != account)
-        excess = rise - others
-        score = reference.Spread(0.0, max(wander, 1.0), 1).score(excess)
         key = (account, Side.OFFER)
-        if key not in case.observed.live or not sum(case.observed.fills[key]):
+        if key not in case.parts or not sum(case.observed.fills[key]):
             continue
-        if milli(score) >= p.score and excess >= p.min_rise and excess * PPM >= p.rise_ppm * max(level, 1.0):
-            suspects.append(key)
-            rose[key] = excess
-            figures[f"rise_wh_{account}"] = int(excess)
-            figures[f"score_{account}"] = milli(score)
-    if not suspects:
+        excess = rise - median(part * level for other, part in parts.items() if other != account)
+        score = milli(reference.Spread(0.0, wander, 1).score(excess))
+        placed, usual = case.observed.curves[key].quantities, case.levels[key].quantities
+        more = sum(q - weather * (u or 0) for q, u in zip(placed, usual, strict=True)) / len(placed)
+        if (
+            score >= p.score
+            and more >= p.min_more
+            and case.parts[key] * PPM >= p.more_ppm * weather
+            and excess * PPM >= p.rise_ppm * more
+        ):
+            parts_back = [min(1.0, weather * (u or 0) / q) if q else 1.0 for q, u in zip(placed, usual, strict=True)]
+            changes[key] = scaled(case.observed.live[key], parts_back)
+            figures |= {f"rise_wh_{account}": int(excess), f"score_{account}": score, f"more_wh_{account}": int(more)}
+    if not changes:
         return []
-    changes: dict[Key, ScheduleOrder | None] = {}
-    for key in suspects:
-        placed = case.observed.curves[key].quantities
-        parts = [max(0.0, 1 - rose[key] / q) if q else 1.0 for q in placed]
-        changes[key] = scaled(case.observed.live[key], parts)
     impact = reclear(case.observed, changes)
     if abs(impact.ppm) < p.impact_ppm:
         return []
@@ -64,9 +67,9 @@ def baseline_inflation(case: Case) -> list[Finding]:
             Detector.BASELINE_INFLATION,
             case.observed.session,
             case.observed.book.terms.intervals,
-            accounts=tuple(account for account, _ in suspects),
-            suspects=tuple(suspects),
-            figures={**figures, "score_limit": p.score, "rise_limit_ppm": p.rise_ppm},
+            accounts=tuple(sorted(account for account, _ in changes)),
+            suspects=tuple(sorted(changes)),
+            figures={**figures, "score_limit": p.score, "more_limit_wh": p.min_more},
             impact=impact,
         )
     ]
@@ -106,8 +109,8 @@ def _rises(case: Case, loads: Loads) -> dict[int, tuple[float, float, float]]:
 
 
 def baseline_choice(case: Case) -> list[Finding]:
-    """Names sellers whose days that do not count (event days, and days with missing readings) are days of little expected load:
-    then the baseline is made of the others.
+    """Names sellers whose days that do not count (event days or days with missing readings, each by itself) are days of little
+    expected load: then the baseline is made of the others.
 
     Rank-sum test of expected load in the session's hours, days left out against days that count, one-sided with ties (Mann &
     Whitney, On a Test of Whether One of Two Random Variables is Stochastically Larger than the Other, 1947). Expected is what
@@ -125,26 +128,28 @@ def baseline_choice(case: Case) -> list[Finding]:
         days = [d for d in range(first, last) if terms.zone.is_working_day(loads.first_day + d) == case.observed.working]
         means = expected[:, list(terms.intervals)].mean(axis=1)
         missing: NDArray[np.bool_] = np.asarray(np.isnan(loads.net[account]).any(axis=1))
-        left_out = [d for d in days if loads.first_day + d in loads.events.get(account, ()) or missing[d]]
-        counted = [d for d in days if d not in left_out and not np.isnan(means[d])]
-        left_out = [d for d in left_out if not np.isnan(means[d])]
-        if min(len(left_out), len(counted)) < 5:
-            continue
-        low, high = means[left_out], means[counted]
-        probability = rank_sum(low, high)
-        apart = float(np.median(high) - np.median(low))
-        if probability * PPM > p.choice_p_ppm or apart * PPM < p.choice_ppm * max(float(np.median(high)), 1.0):
-            continue
-        figures = {
-            "probability_ppm": int(probability * PPM),
-            "limit_ppm": p.choice_p_ppm,
-            "days_left_out": len(left_out),
-            "days_missing": int(sum(bool(missing[d]) for d in left_out)),
-            "days_counted": len(counted),
-            "apart_wh": int(apart),
-        }
-        finding = Finding(Detector.BASELINE_CHOICE, case.observed.session, terms.intervals, (account,), (key,), figures)
-        found.append(finding)
+        known = [d for d in days if not np.isnan(means[d])]
+        gaps = [d for d in known if missing[d]]
+        events = [d for d in known if not missing[d] and loads.first_day + d in loads.events.get(account, ())]
+        counted = [d for d in known if d not in gaps and d not in events]
+        for left_out, others, missed in ((events, counted, 0), (gaps, [*counted, *events], 1)):
+            if min(len(left_out), len(others)) < 5:
+                continue
+            low, high = means[left_out], means[others]
+            probability = rank_sum(low, high)
+            apart = float(np.median(high) - np.median(low))
+            if probability * PPM > p.choice_p_ppm or apart * PPM < p.choice_ppm * max(float(np.median(high)), 1.0):
+                continue
+            figures = {
+                "probability_ppm": int(probability * PPM),
+                "limit_ppm": p.choice_p_ppm,
+                "days_left_out": len(left_out),
+                "missing_readings": missed,
+                "days_counted": len(others),
+                "apart_wh": int(apart),
+            }
+            finding = Finding(Detector.BASELINE_CHOICE, case.observed.session, terms.intervals, (account,), (key,), figures)
+            found.append(finding)
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from contracts.encoding import ScheduleOrder
 from contracts.units import PPM, Side
 from market.surveillance.case import Case, milli, share_ppm
@@ -116,43 +114,38 @@ def withholding(case: Case) -> list[Finding]:
 
     Physical withholding: offered against usual quantity as in Joskow & Kahn, A Quantitative Analysis of Pricing Behavior in
     California's Wholesale Electricity Market During Summer 2000 (2002). What is usual is a seller's own median, times the
-    median part of it that the other sellers offer in this session: that takes the weather out."""
+    median part of it that sellers offer in this session: that takes the weather out. Who has nothing in the book is missing
+    only if it is hardly ever."""
     p, observed = case.parameters.withholding, case.observed
     if case.score is None or milli(case.score) < p.score:
         return []
-    parts: dict[Key, float] = {}
-    for key, level in case.levels.items():
-        usual = [q for q in level.quantities if q is not None]
-        if key[1] is Side.OFFER and sum(usual) and len(usual) == len(level.quantities):
-            curve = observed.curves.get(key)
-            parts[key] = sum(curve.quantities) / sum(usual) if curve else 0.0
-    if len(parts) < 3:
+    weather = case.weather
+    if weather is None:
         return []
-    weather = median(parts.values())
     least = weather * (1 - p.missing_ppm / PPM)
-    suspects = sorted(key for key, part in parts.items() if part < least)
-    changes: dict[Key, ScheduleOrder | None] = {}
-    added: list[ScheduleOrder] = []
-    for key in suspects:
-        order = observed.live.get(key)
-        if order is not None:
-            changes[key] = scaled(order, [weather / parts[key]] * len(observed.prices))
-        else:
-            usual_order = _usual(case, key, weather)
-            if usual_order is not None:
-                added.append(usual_order)
+    changes = {
+        key: scaled(observed.live[key], [weather / max(part, 0.001)] * len(observed.prices))
+        for key, part in case.parts.items()
+        if part < least
+    }
+    added = [
+        order
+        for key, level in case.levels.items()
+        if key[1] is Side.OFFER and key not in observed.live and level.presence * PPM >= p.presence_ppm
+        if (order := _usual(case, key, weather)) is not None
+    ]
+    suspects = sorted([*changes, *((order.account, order.side) for order in added)])
     if not changes and not added:
         return []
-    impact = with_added(observed, [*(order for order in changes.values() if order is not None), *added])
+    impact = with_added(observed, [*changes.values(), *added])
     if impact.ppm < p.impact_ppm:
         return []
-    missing = sum(1 for key in suspects if key not in observed.live)
     figures = {
         "score": milli(case.score),
         "others_ppm": int(weather * PPM),
-        "least_ppm": int(min(parts[key] for key in suspects) * PPM),
+        "least_ppm": int(min(case.parts.get(key, 0.0) for key in suspects) * PPM),
         "limit_ppm": p.missing_ppm,
-        "absent": missing,
+        "absent": len(added),
     }
     return [
         Finding(

@@ -61,13 +61,13 @@ def price_drift(case: Case) -> list[Finding]:
     sessions before them.
 
     Page, Continuous Inspection Schemes, Biometrika 41 (1954); with slack k and limit h as Montgomery, Introduction to
-    Statistical Quality Control, chapter 9. Makers whose latest limits lie away from their earlier ones become suspects where
-    that moved the price; otherwise it is a notice."""
+    Statistical Quality Control, chapter 9. Makers whose limits lie away from those of the sessions before become suspects where
+    that moved the price; a drift that nobody's limits explain is the weather's, and is left alone."""
     p, ref = case.parameters.drift, case.parameters.reference
-    recent = [*case.comparables, case.observed][-p.sessions :]
-    phase_one = [*case.comparables, case.observed][: -p.sessions]
-    spreads = {s.session: reference.prices_before(case.observed, phase_one, ref) for s in (case.observed,)}
-    usual = spreads[case.observed.session]
+    alike = [s for s in case.before if s.working == case.observed.working]
+    recent = [*alike[-p.sessions + 1 :], case.observed]
+    phase_one = alike[: -p.sessions + 1][-ref.max_history :]
+    usual = reference.prices_before(case.observed, phase_one, ref)
     if not any(usual):
         return []
     up = down = 0.0
@@ -84,21 +84,20 @@ def price_drift(case: Case) -> list[Finding]:
     suspects = [key for key in _drifted(case, levels, p.conduct_ppm) if (key[1] is Side.OFFER) == (up > down)]
     figures = {"sum": milli(max(up, down)), "limit": p.limit, "rises": int(up > down)}
     intervals = case.observed.book.terms.intervals
-    if suspects:
-        impact = group_impact(case.observed, suspects, levels)
-        if abs(impact.ppm) >= case.parameters.price.impact_ppm:
-            return [
-                Finding(
-                    Detector.PRICE_DRIFT,
-                    case.observed.session,
-                    intervals,
-                    accounts=tuple(sorted({account for account, _ in suspects})),
-                    suspects=tuple(suspects),
-                    figures={**figures, "conduct_ppm": p.conduct_ppm},
-                    impact=impact,
-                )
-            ]
-    return [_notice(case, Detector.PRICE_DRIFT, intervals, figures)]
+    impact = group_impact(case.observed, suspects, levels)
+    if abs(impact.ppm) < case.parameters.price.impact_ppm:
+        return []
+    return [
+        Finding(
+            Detector.PRICE_DRIFT,
+            case.observed.session,
+            intervals,
+            accounts=tuple(sorted({account for account, _ in suspects})),
+            suspects=tuple(suspects),
+            figures={**figures, "conduct_ppm": p.conduct_ppm},
+            impact=impact,
+        )
+    ]
 
 
 def _drifted(case: Case, levels: dict[Key, reference.Levels], conduct_ppm: int) -> list[Key]:
