@@ -200,7 +200,7 @@ def db_upgrade() -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="clearing, gas, privacy, proof, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="clearing, gas, privacy, proof, surveillance, or all.")] = "all",
     as_json: Json = False,
 ) -> None:
     """Measured figures with their targets, written to bench/results.

@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         GAS_A_CALL, ge=1_000_000, description="Gas that one transaction of a clearing may take; a long log takes several."
     )
 
+    surveillance_loads: bool = Field(
+        False,
+        description="Whether the surveillance may use the readings that this process holds (docs/surveillance.md); "
+        "without them it does not look for shaped baselines.",
+    )
+
     @field_validator("proof_sizes", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

@@ -27,8 +27,8 @@ from market.surveillance.case import Case
 from market.surveillance.evidence import Detector, Finding, Severity
 from market.surveillance.observed import Observed
 
-TUNING = (11, 12)
-REPORTED = (2024, 2025)
+TUNING = (11, 12, 13, 14)
+REPORTED = (2024, 2025, 2026, 2027)
 """Seeds of the years."""
 
 LEARNING = 50
@@ -82,7 +82,7 @@ def rows(outcomes: Sequence[Outcome], alarms: Sequence[frozenset[str]]) -> list[
         of_kind = [o for o in outcomes if o.kind == kind]
         moving = [o for o in of_kind if o.moved >= MOVED]
         delays = [o.delays["together"] for o in of_kind if "together" in o.delays]
-        peers = {name: _rate(of_kind, name) for name in Detector if any(name in o.delays for o in of_kind)}
+        peers = {name.value: _rate(of_kind, name) for name in Detector if any(name in o.delays for o in of_kind)}
         if moving:
             peers["moved 20 %"] = _rate(moving)
         note = f"{len(of_kind)} injected, {len(moving)} of which moved a price by 20 % or more"

@@ -132,18 +132,18 @@ def spoofing(year: Year, at: int, rng: np.random.Generator) -> Injected:
 
 def baseline_inflation(year: Year, at: int, rng: np.random.Generator) -> Injected:
     """One to six members raise their load in the session's hours on the fourteen days before and sell what that adds to their
-    baseline, for three sessions."""
+    baseline, for five sessions. A heater or a car: 0.25 to 2 kW each."""
     members = _sellers(year, at, int(rng.integers(1, 7)), rng)
     raised = year.net.copy()
     hours = list(intervals())
-    extra = rng.uniform(400, 2000)
+    extra = float(np.exp(rng.uniform(np.log(250), np.log(2000))))
     first = year.days[at].day - 14
     for member in members:
-        for day in range(first, year.days[at + 2].day):
+        for day in range(first, year.days[at + 4].day):
             row = day - year.first_day
             raised[member - 1, row, hours] += extra * rng.uniform(0.7, 1.3, len(hours))
     sessions = {}
-    for k in range(at, at + 3):
+    for k in range(at, at + 5):
         held = year.days[k].copy()
         for member in members:
             held.sent = [_with_phantom(sent, year, raised, member, held) for sent in held.sent]

@@ -117,6 +117,7 @@ class Baseline(_Section):
     history_days: int
     score: int
     min_more: int
+    together: int
     more_ppm: int
     rise_ppm: int
     impact_ppm: int

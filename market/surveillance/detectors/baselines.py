@@ -40,6 +40,7 @@ def baseline_inflation(case: Case) -> list[Finding]:
     weather = min(case.weather, max(1 + median(parts.values()), _LEAST_WEATHER))
     changes: dict[Key, ScheduleOrder | None] = {}
     figures: dict[str, int] = {}
+    together = 0.0
     for account, (rise, level, wander) in sorted(rises.items()):
         key = (account, Side.OFFER)
         if key not in case.parts or not sum(case.observed.fills[key]):
@@ -55,9 +56,10 @@ def baseline_inflation(case: Case) -> list[Finding]:
             and excess * PPM >= p.rise_ppm * more
         ):
             parts_back = [min(1.0, weather * (u or 0) / q) if q else 1.0 for q, u in zip(placed, usual, strict=True)]
+            together += more
             changes[key] = scaled(case.observed.live[key], parts_back)
             figures |= {f"rise_wh_{account}": int(excess), f"score_{account}": score, f"more_wh_{account}": int(more)}
-    if not changes:
+    if not changes or together < p.together:
         return []
     impact = reclear(case.observed, changes)
     if abs(impact.ppm) < p.impact_ppm:
@@ -69,7 +71,7 @@ def baseline_inflation(case: Case) -> list[Finding]:
             case.observed.book.terms.intervals,
             accounts=tuple(sorted(account for account, _ in changes)),
             suspects=tuple(sorted(changes)),
-            figures={**figures, "score_limit": p.score, "more_limit_wh": p.min_more},
+            figures={**figures, "score_limit": p.score, "more_wh": int(together), "more_limit_wh": p.together},
             impact=impact,
         )
     ]
