@@ -104,8 +104,8 @@ def decide(ctx: Context, alert_id: int, outcome: str, reason: str) -> Judged:
 
 
 def explanation(ctx: Context, session_id: int, most: int) -> tuple[tuple[IntervalExplanation, ...], int]:
-    """Why a session's prices are what they are, with what each of the `most` participants that trade most changed, and the number
-    of participants left out. Refused before the gate has closed, and where a result does not follow from the log."""
+    """Why a session's prices are what they are, with what each of the `most` participants that trade most changed, and how many
+    were left out. Refused before the gate has closed, and where a result does not follow from the log."""
     view = sessions.view(ctx, session_id)
     _require_closed(ctx, view)
     excluded = view.book.excluded if view.certificates is not None and view.state is not SessionState.UNDER_REVIEW else ()
