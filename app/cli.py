@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import contracts, guardian, member, meter, zk
+from app.commands import contracts, guardian, member, meter, surveillance, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
@@ -24,6 +24,7 @@ session_app.add_typer(guardian.app)
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
 app.add_typer(member.app, name="member")
+app.add_typer(surveillance.app, name="surveillance")
 
 out = Console()
 err = Console(stderr=True)

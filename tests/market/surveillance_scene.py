@@ -1,4 +1,4 @@
-"""A small market for the tests of the detectors: sessions of two hours, one buyer, a few sellers, figures that a test chooses."""
+"""A small market for the detectors' tests: sessions of two hours, one buyer, a few sellers, figures that a test chooses."""
 
 from __future__ import annotations
 
