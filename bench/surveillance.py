@@ -48,6 +48,10 @@ class Outcome:
     kind: str
     moved: float
     delays: dict[str, int]
+    named: int
+    """Accounts that alerts named in the sessions that were changed, alert by alert."""
+    rightly: int
+    """How many of these were manipulators."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ def rows(outcomes: Sequence[Outcome], alarms: Sequence[frozenset[str]]) -> list[
             f"clean sessions with any alert or notice, of {len(alarms)}, a hundred",
         ),
     ]
+    named = sum(o.named for o in outcomes)
+    share = round(sum(o.rightly for o in outcomes) / named, 3) if named else 1.0
+    found.append(Row("named_rightly", share, "", None, f"of {named} accounts that alerts named in manipulated sessions"))
     for kind in MANIPULATIONS:
         of_kind = [o for o in outcomes if o.kind == kind]
         moving = [o for o in of_kind if o.moved >= MOVED]
@@ -126,6 +133,7 @@ def outcome(year: Year, injected: Injected, p: parameters.Parameters) -> Outcome
     loads = injected.loads or year.loads()
     moved = 0.0
     delays: dict[str, int] = {}
+    named = rightly = 0
     for k in sorted(injected.sessions):
         if k >= len(history):
             break
@@ -133,10 +141,12 @@ def outcome(year: Year, injected: Injected, p: parameters.Parameters) -> Outcome
         if "choice" in injected.kind and k - injected.start < LONGEST - 20:
             continue  # what was chosen shows only when there has been a choice for some time
         for finding in detect.run(Case(history[k], history[:k], p, loads)):
+            named += len(finding.accounts)
+            rightly += len(injected.by & set(finding.accounts))
             if _names(finding, injected):
                 for name in (str(finding.detector), "together"):
                     delays.setdefault(name, k - injected.start)
-    return Outcome(injected.kind, moved, delays)
+    return Outcome(injected.kind, moved, delays, named, rightly)
 
 
 def _names(finding: Finding, injected: Injected) -> bool:
