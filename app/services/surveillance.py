@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from eth_hash.auto import keccak
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, select
 
 from app.context import Context
 from app.database import Account, Alert, Decision, LogBatch, MarketSession, Outbox, Promise, Screening, known
@@ -41,7 +41,7 @@ ROLE = "guardian"
 OUTCOMES = ("dismissed", "confirmed")
 """What a decision can come to, by its number on chain."""
 
-HISTORY = 240
+HISTORY = 150
 """Latest earlier sessions of the same product that detectors are handed."""
 
 
@@ -150,7 +150,8 @@ def _screen(ctx: Context, session_id: int, p: parameters.Parameters) -> list[str
         if kept is not None and kept.facts == facts:
             ctx.screened[session_id] = rebuilt
             return []
-    history = [_observed(ctx, other, OrderBook(other.terms, other.book.orders)) for other in earlier]
+    views = [sessions.view(ctx, id_) for id_ in earlier]
+    history = [_observed(ctx, other, OrderBook(other.terms, other.book.orders)) for other in views]
     loads = _loads(ctx, view.terms, p) if ctx.settings.surveillance_loads else None
     found = detect.run(Case(observed, history, p, loads))
     now = ctx.now()
@@ -167,7 +168,10 @@ def _screen(ctx: Context, session_id: int, p: parameters.Parameters) -> list[str
             made=now,
         )
     with ctx.database.session() as db:
-        db.execute(delete(Alert).where(col(Alert.session) == session_id))
+        kept_rows = db.exec(select(Alert).where(Alert.session == session_id)).all()
+        for row in kept_rows:  # what is found again keeps its number
+            if rows.pop(row.hash, None) is None:
+                db.delete(row)
         for row in rows.values():
             db.add(row)
         db.merge(Screening(session=session_id, facts=facts, made=now))
@@ -175,7 +179,7 @@ def _screen(ctx: Context, session_id: int, p: parameters.Parameters) -> list[str
     return [f"session {session_id}: {row.severity} {row.detector}" for row in rows.values()]
 
 
-def _earlier(ctx: Context, terms: SessionTerms) -> list[sessions.SessionView]:
+def _earlier(ctx: Context, terms: SessionTerms) -> list[int]:
     """Earlier sessions of the product whose gates had closed by the time this one's did, oldest first."""
     with ctx.database.session() as db:
         rows = db.exec(
@@ -188,7 +192,7 @@ def _earlier(ctx: Context, terms: SessionTerms) -> list[sessions.SessionView]:
         and int(row.terms["zone"]) == terms.zone.number
         and int(row.terms["gate_close"]) <= terms.gate_close
     ]
-    return [sessions.view(ctx, id_) for id_ in reversed(alike[:HISTORY])]
+    return alike[:HISTORY][::-1]
 
 
 def _observed(ctx: Context, view: sessions.SessionView, book: OrderBook) -> Observed:
@@ -215,23 +219,23 @@ def _time(ctx: Context, batch: LogBatch) -> int:
 
 
 def _facts(
-    ctx: Context,
-    observed: Observed,
-    view: sessions.SessionView,
-    earlier: Sequence[sessions.SessionView],
-    p: parameters.Parameters,
+    ctx: Context, observed: Observed, view: sessions.SessionView, earlier: Sequence[int], p: parameters.Parameters
 ) -> str:
-    """A hash of all that alerts are made of, metered load apart."""
+    """A hash of all that alerts are made of, metered load apart: the session's own facts, and the hashes of earlier sessions,
+    which are screened before."""
+    with ctx.database.session() as db:
+        before = [row.facts if (row := db.get(Screening, id_)) is not None else None for id_ in earlier]
+    accounts = {number for order in view.book.orders for number in (order.account, order.agent)}
     told_of = [
-        [
-            str(other.terms),
-            [[batch.words, batch.transaction] for batch in other.batches],
-            sorted(other.sold_before.items()),
-        ]
-        for other in (*earlier, view)
+        str(view.terms),
+        [[batch.words, batch.transaction] for batch in view.batches],
+        observed.times,
+        sorted(view.sold_before.items()),
+        [[account, observed.owner(account)] for account in sorted(accounts)],
+        p.hash.hex(),
+        before,
     ]
-    owners = sorted(observed.owners.items())
-    digest: bytes = keccak(json.dumps([told_of, observed.times, owners, p.hash.hex()]).encode())
+    digest: bytes = keccak(json.dumps(told_of).encode())
     return "0x" + digest.hex()
 
 
