@@ -47,7 +47,7 @@ export function DecisionDialog({ alert, token, close }: { alert: Alert; token: s
         </fieldset>
         <label className="field">
           <span>Reason</span>
-          <input value={reason} maxLength={500} onChange={(event) => setReason(event.target.value)} data-testid="decision-reason" />
+          <input type="text" value={reason} maxLength={500} onChange={(event) => setReason(event.target.value)} data-testid="decision-reason" />
         </label>
         <Note tone="warn">
           Outcome and reason are written on the chain, where everybody can read them for ever. A later decision stands beside
