@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.season import Behaviour, Floats, baseline, intervals
-from bench.surveillance_year import Day, Sent, Year, event_bits, order
+from bench.surveillance_year import Day, Sent, Year, event_bits, forecasts, order
 from contracts.encoding import ScheduleOrder, Step
 from contracts.units import Direction, Side
 from market.surveillance.case import Loads
@@ -204,8 +204,6 @@ def _choice(kind: str, year: Year, at: int, rng: np.random.Generator, *, outages
 
 def flexible_of(day: int, account: int) -> list[int]:
     """What was forecast to be flexible of a home in the session's hours."""
-    from bench.surveillance_year import forecasts
-
     made = flexible_wh(forecasts(day)[account - 1], Direction.UP)
     return [made[t] for t in intervals()]
 

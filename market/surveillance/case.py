@@ -79,10 +79,10 @@ class Case:
     def floor(self) -> int:
         return self.parameters.reference.mad_floor
 
-    def away(self, key: Key) -> int | None:
-        """By how much an order's limits are worse than its reference level, ppm, the mean over its quantities; None where it
-        has no reference level."""
-        curve, level = self.observed.curves[key], self.levels[key]
+    def away(self, key: Key, level: reference.Levels | None = None) -> int | None:
+        """By how much an order's limits are worse than its (or another) reference level, ppm, the mean over its quantities;
+        None where it has no reference level."""
+        curve, level = self.observed.curves[key], level or self.levels[key]
         known = [
             (q, reference.away(limit, usual, key[1], self.floor))
             for q, limit, usual in zip(curve.quantities, curve.limits, level.limits, strict=True)

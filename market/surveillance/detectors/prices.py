@@ -101,20 +101,9 @@ def price_drift(case: Case) -> list[Finding]:
 
 
 def _drifted(case: Case, levels: dict[Key, reference.Levels], conduct_ppm: int) -> list[Key]:
-    found = []
-    for key, curve in case.observed.curves.items():
-        level = levels.get(key)
-        if level is None or not level.own:
-            continue
-        known = [
-            (q, reference.away(limit, usual, key[1], case.floor))
-            for q, limit, usual in zip(curve.quantities, curve.limits, level.limits, strict=True)
-            if q and usual is not None
-        ]
-        total = sum(q for q, _ in known)
-        if total and sum(q * ppm for q, ppm in known) // total >= conduct_ppm:
-            found.append(key)
-    return sorted(found)
+    """Live orders whose limits are worse than their makers' own earlier ones by a part."""
+    own = {key: level for key in case.observed.curves if (level := levels.get(key)) is not None and level.own}
+    return sorted(key for key, level in own.items() if (ppm := case.away(key, level)) is not None and ppm >= conduct_ppm)
 
 
 def _notice(case: Case, detector: Detector, intervals: tuple[int, ...], figures: dict[str, int]) -> Finding:
