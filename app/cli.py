@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import contracts, guardian, market, member, meter, replacement, zk
+from app.commands import contracts, guardian, market, member, meter, replacement, surveillance, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
@@ -26,6 +26,7 @@ app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
 app.add_typer(member.app, name="member")
 app.add_typer(market.app, name="market")
+app.add_typer(surveillance.app, name="surveillance")
 
 out = Console()
 err = Console(stderr=True)
@@ -204,7 +205,7 @@ def db_upgrade() -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="clearing, gas, privacy, proof, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="clearing, gas, privacy, proof, surveillance, or all.")] = "all",
     as_json: Json = False,
 ) -> None:
     """Measured figures with their targets, written to bench/results.

@@ -52,6 +52,8 @@ class Context:
     working: threading.RLock = field(default_factory=threading.RLock)
     clock_moved: Callable[[], list[str]] | None = None
     retry_at: dict[int, float] = field(default_factory=dict)
+    screened: dict[int, int] = field(default_factory=dict)
+    """Sessions that the surveillance is done with, and how often the chain had been taken in anew by then."""
     _following: threading.Lock = field(default_factory=threading.Lock)
     forecasts: dict[tuple[int, int, int], dict[int, DayForecast]] = field(default_factory=dict)
     workers: Workers = field(init=False)

@@ -276,6 +276,39 @@ class Replaced(SQLModel, table=True):
     transaction: str
 
 
+class Screening(SQLModel, table=True):
+    """That a session was screened by the surveillance: a hash of all that its alerts were made from, and when (chain time)."""
+
+    session: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    facts: str
+    made: int
+
+
+class Alert(SQLModel, table=True):
+    """What a detector found in a session: its evidence, and the hash by which decisions on chain name it."""
+
+    __table_args__ = (UniqueConstraint("session", "hash"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    hash: str = Field(index=True)
+    detector: str = Field(index=True)
+    severity: str
+    evidence: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    made: int
+
+
+class Decision(SQLModel, table=True):
+    """What the guardian recorded on chain about an alert, in chain order; 0 dismissed, 1 confirmed."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    alert: str = Field(index=True)
+    outcome: int
+    reason: str
+    transaction: str
+
+
 class Database:
     """The engine and its sessions. SQLite runs in WAL mode, so that reads do not wait for a write."""
 

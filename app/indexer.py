@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from app.database import (
     Account,
     Database,
+    Decision,
     DeliveryRecord,
     Exemption,
     LogBatch,
@@ -36,7 +37,9 @@ from contracts.units import Side
 
 log = logging.getLogger(__name__)
 
-_REBUILT = (LogBatch, Promise, DeliveryRecord, Exemption, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow)
+_REBUILT = (
+    LogBatch, Promise, DeliveryRecord, Exemption, Decision, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow,
+)  # fmt: skip
 """Tables that hold nothing but what the chain says."""
 
 _POSITION = "indexed"
@@ -297,6 +300,18 @@ def _exempted(db: Session, event: events.Exempted, log: Log) -> None:
     )
 
 
+def _decided(db: Session, event: events.Decided, log: Log) -> None:
+    db.add(
+        Decision(
+            session=event.session,
+            alert="0x" + event.alert.hex(),
+            outcome=event.outcome,
+            reason=event.reason,
+            transaction=log.transaction,
+        )
+    )
+
+
 def _sellers(db: Session, event: events.SellersSettled, log: Log) -> None:
     for paid in event.payments:
         db.add(
@@ -351,6 +366,7 @@ _HANDLERS: dict[type[Any], Callable[[Session, Any, Log], None]] = {
     events.FlexibilityTargetSet: _promise,
     events.Delivered: _delivered,
     events.Exempted: _exempted,
+    events.Decided: _decided,
     events.SellersSettled: _sellers,
     events.BuyersSettled: _buyers,
     events.Settled: _settled,

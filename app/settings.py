@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     replace_failing: bool = Field(
         True, description="Whether reserves take over, cheapest first, as soon as a member's records show that it fails."
     )
+    surveillance_loads: bool = Field(
+        False,
+        description="Whether the surveillance may use the readings that this process holds (docs/surveillance.md); "
+        "without them it does not look for shaped baselines.",
+    )
 
     @field_validator("proof_sizes", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("clearing", "proof", "gas", "privacy")
+NAMES = ("clearing", "proof", "gas", "privacy", "surveillance")
 RESULTS = Path(__file__).parent / "results"
 
 

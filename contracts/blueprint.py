@@ -111,6 +111,7 @@ TABLE = (
     Contract("Settlement", ("FlexMarket", "Vault")),
     Contract("Replacement", ("FlexMarket", "Accounts", "Vault", "Settlement")),
     Contract("Forks", ("Accounts", "Zones", "fork circuits")),
+    Contract("Decisions", ("FlexMarket",)),
 )
 """In the order of creation: whatever an argument names stands above, or is the token or a verifier."""
 

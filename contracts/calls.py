@@ -159,6 +159,10 @@ class MarketCalls:
         """By the guardian: the session may be cleared again without these orders; `evidence` is a hash."""
         return self._call("Clearing", "exclude", session, excluded, evidence)
 
+    def encode_decide(self, session: int, alert: bytes, outcome: int, reason: str) -> Call:
+        """By the guardian: what was decided (0 dismissed, 1 confirmed) about the alert with this evidence hash."""
+        return self._call("Decisions", "decide", session, alert, outcome, reason)
+
     def encode_exempt(self, session: int, group: int, row: int, rows: Sequence[int], intervals: int, reason: str) -> Call:
         """By the guardian: a seller's intervals of the day (a mask) cost no penalty; `rows` are those of its group."""
         return self._call("Settlement", "exempt", session, group, row, rows, intervals, reason)

@@ -320,6 +320,16 @@ class Exempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    session: int
+    alert: bytes
+    """Hash of the alert's evidence."""
+    outcome: int
+    """0 dismissed, 1 confirmed."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SellersSettled:
     session: int
     rows: tuple[int, ...]
@@ -355,7 +365,7 @@ Event: TypeAlias = (
     | IntakeResumed | ResultsSet | Orders | NoncesInvalidated | CounterIncremented | ClearingContinued | Cleared | ReviewBegun
     | PutUnderReview | Released | Excluded | PriceRecorded | ProposalContinued | Proposed | Outbid | BondReturned
     | RequestOpened | Awarded | IntakeFeesPaid | GroupCommitted | GroupAmended | Replaced | LocksReleased | Delivered | Joined
-    | ConsentVoided | Exempted | SellersSettled | BuyersSettled | Settled
+    | ConsentVoided | Exempted | Decided | SellersSettled | BuyersSettled | Settled
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from app.api import accounts, development, guardian, metering, operator, problem, replacements, sessions, status
+from app.api import accounts, development, guardian, metering, operator, problem, replacements, sessions, status, surveillance
 from app.context import Context
 from app.errors import FieldError
 
@@ -40,7 +40,7 @@ def create_api(ctx: Context | None = None) -> FastAPI:
     )
     api.state.ctx = ctx
     problem.install(api)
-    parts = (status, sessions, accounts, metering, operator, replacements, guardian, development)
+    parts = (status, sessions, accounts, metering, operator, replacements, guardian, surveillance, development)
     for router in (part.router for part in parts):
         api.include_router(router, prefix="/api/v1")
 

@@ -57,6 +57,24 @@ def guardian(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Dep
         )
 
 
+def operator_or_guardian(
+    ctx: Ctx,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    other: Annotated[HTTPAuthorizationCredentials | None, Depends(_guardian_bearer)],
+) -> None:
+    """Refuses whoever brings neither's token."""
+    shown = given or other
+    tokens = (ctx.operator_token, ctx.guardian_token)
+    if shown is None or not any([hmac.compare_digest(shown.credentials.encode(), token.encode()) for token in tokens]):
+        raise Refused(
+            "This is the operator's and the guardian's.",
+            status=401,
+            field="Authorization",
+            expected="Bearer and the operator's or the guardian's token",
+            got="none or another",
+        )
+
+
 def operator_unless_development(ctx: Ctx, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Off development chains somebody pays for the gas, so that only the operator may have it spent."""
     if not ctx.chain.is_development:
@@ -65,4 +83,5 @@ def operator_unless_development(ctx: Ctx, given: Annotated[HTTPAuthorizationCred
 
 OPERATOR = [Depends(operator)]
 GUARDIAN = [Depends(guardian)]
+OPERATOR_OR_GUARDIAN = [Depends(operator_or_guardian)]
 OPERATOR_UNLESS_DEVELOPMENT = [Depends(operator_unless_development)]

@@ -10,7 +10,7 @@ from app.api.ids import SessionId, ZoneId
 from app.api.sessions import show_session
 from app.api.times import seconds
 from app.errors import Refused
-from app.services import clearing, proving, sessions, settling
+from app.services import clearing, proving, sessions, settling, surveillance
 from contracts.units import Direction, Kind, Mode
 
 router = APIRouter(tags=["operator"], dependencies=OPERATOR)
@@ -55,9 +55,9 @@ def open_session(ctx: Ctx, new: models.NewSession) -> models.SessionDetail:
 
 @router.post("/sessions/{session_id}/clearing")
 def clear(ctx: Ctx, session_id: SessionId) -> models.Done:
-    """Clears a closed session and commits its promises."""
+    """Clears a closed session and commits its promises; whatever the surveillance finds in it is told first."""
     with ctx.working:
-        return models.Done(done=clearing.clear_session(ctx, session_id))
+        return models.Done(done=[*surveillance.screen_due(ctx), *clearing.clear_session(ctx, session_id)])
 
 
 @router.post("/sessions/{session_id}/proofs")

@@ -188,6 +188,7 @@ def hold(
     day.session = session
     day.book = api.get(f"/sessions/{session['id']}/book")
     day.deliveries = deliveries
+    day.alerts = api.get("/surveillance/alerts", session=session["id"])["items"]
     day.statements = api.get(f"/sessions/{session['id']}/statements")["items"]
     day.homes = [_home(community, community.members[label], session) for label in shown]
 

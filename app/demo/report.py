@@ -30,6 +30,7 @@ class Day:
     statements: list[Json] = field(default_factory=list)
     homes: list[Json] = field(default_factory=list)
     attempts: list[Json] = field(default_factory=list)
+    alerts: list[Json] = field(default_factory=list)
     account: list[str] = field(default_factory=list)
     replay: str = "not run"
     seconds: dict[str, float] = field(default_factory=dict)
@@ -60,7 +61,9 @@ class Day:
             "settlement": {
                 k: s["settlement"][k] for k in ("rewards", "penalties", "fees", "intake_fees", "rounding", "balanced")
             },
-            "alerts": [],
+            "alerts": [
+                {k: alert[k] for k in ("id", "session", "detector", "severity", "open", "hash")} for alert in self.alerts
+            ],
             "replay": self.replay,
             "seconds": self.seconds,
         }

@@ -8,7 +8,7 @@ import time
 
 from app.context import Context
 from app.errors import told
-from app.services import clearing, forks, proving, replacing, sessions, settling, unwinding
+from app.services import clearing, forks, proving, replacing, sessions, settling, surveillance, unwinding
 from contracts.units import SessionState
 from market.clearing.engine import CLEARED_FROM_LOG
 
@@ -35,6 +35,7 @@ def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
     """
     done: list[str] = []
     with ctx.working:
+        done += surveillance.screen_due(ctx)
         for session_id in [FORKS, *sessions.all_ids(ctx)]:
             if patient and time.monotonic() < ctx.retry_at.get(session_id, 0.0):
                 continue

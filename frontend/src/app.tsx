@@ -6,9 +6,11 @@ import { defaultSession, sessionInHash } from "./lib/standing";
 import { AccountPanel } from "./modules/account/account-panel";
 import { useMember } from "./modules/account/member";
 import { Position } from "./modules/account/position";
+import { AlertsPage } from "./modules/alerts/alerts-page";
 import { SimulatedClock } from "./modules/clock/simulated-clock";
 import { Header } from "./modules/header/header";
 import { Curves } from "./modules/market/curves";
+import { Explanation } from "./modules/market/explanation";
 import { Results } from "./modules/market/results";
 import { OrdersTable } from "./modules/records/orders-table";
 import { ProofsTable } from "./modules/records/proofs-table";
@@ -34,17 +36,19 @@ function useHash(): string {
 export function App() {
   const status = useStatus();
   const sessions = useSessions();
-  const asked = sessionInHash(useHash());
+  const hash = useHash();
+  const alerts = hash === "#/alerts";
+  const asked = sessionInHash(hash);
   const items = sessions.data?.items ?? [];
   const shown = asked ?? defaultSession(items)?.id ?? null;
   const offset = items.find((s) => s.id === shown)?.zone.offset_seconds ?? 0;
   // The address names the session from the start, so that the page stays with it when its state changes.
   useEffect(() => {
-    if (asked === null && shown !== null) window.location.replace(`#/sessions/${shown}`);
-  }, [asked, shown]);
+    if (asked === null && shown !== null && !alerts) window.location.replace(`#/sessions/${shown}`);
+  }, [alerts, asked, shown]);
   useEffect(() => {
-    document.title = shown === null ? "Wattproof" : `Session ${shown} · Wattproof`;
-  }, [shown]);
+    document.title = alerts ? "Alerts · Wattproof" : shown === null ? "Wattproof" : `Session ${shown} · Wattproof`;
+  }, [alerts, shown]);
   return (
     <>
       <button type="button" className="skip" onClick={() => document.getElementById("main")?.focus()}>
@@ -53,9 +57,11 @@ export function App() {
       <Header status={status} offset={offset} />
       <div className="page">
         {status.data?.message != null && status.data.message !== "" && <Note>{status.data.message}</Note>}
-        {items.length > 0 && shown !== null && <SessionPicker sessions={items} current={shown} />}
+        {items.length > 0 && shown !== null && !alerts && <SessionPicker sessions={items} current={shown} />}
         <main id="main" tabIndex={-1}>
-          {shown !== null ? (
+          {alerts ? (
+            <AlertsPage />
+          ) : shown !== null ? (
             <SessionPage key={shown} id={shown} status={status.data ?? null} />
           ) : sessions.isError ? (
             <Problem error={sessions.error} retry={() => void sessions.refetch()} />
@@ -93,6 +99,7 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
         <div className="column">
           <Curves session={session} />
           <Results session={session} />
+          {explicable(session) && <Explanation session={session} />}
           {trading && (
             <div className="column after-ticket">
               <OrdersTable session={session} />
@@ -118,6 +125,10 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
   );
 }
 
+/** Whether the session's prices follow from a log that is final. */
+const explicable = ({ mode, state, cleared }: SessionDetail): boolean =>
+  (mode === "competitive" || mode === "cooperative") && state !== "Scheduled" && state !== "Open" && cleared.length > 0;
+
 function Footer({ status }: { status: Status }) {
   const { data } = status;
   return (
@@ -133,7 +144,8 @@ function Footer({ status }: { status: Status }) {
         )}
       </p>
       <p>
-        The same data for programs: <a href="/api/v1/sessions">/api/v1</a>
+        The same data for programs: <a href="/api/v1/sessions">/api/v1</a>. For operator and guardian:{" "}
+        <a href="#/alerts">alerts</a>.
       </p>
     </footer>
   );

@@ -224,7 +224,7 @@ def test_a_killed_deployment_goes_on_with_the_same_command(tmp_path: Path) -> No
         chain._rpc("evm_mine")  # type: ignore[attr-defined]
         done = CliRunner().invoke(commands, command)
         assert done.exit_code == 0, (done.output, done.exception)
-        assert f"{len(before)} of 50 steps were taken before" in done.stderr
+        assert f"{len(before)} of 51 steps were taken before" in done.stderr
         assert not record.exists()
-        assert chain.nonce(address_of("deployer")) == 50, "49 steps and the holidays, each once"
+        assert chain.nonce(address_of("deployer")) == 51, "50 steps and the holidays, each once"
         assert run("contracts", "verify", *command[2:6], "--json")["valid"]

@@ -68,8 +68,12 @@ const get = <T>(path: string, decode: Decoder<T>, signal?: AbortSignal): Promise
 const getPrivate = <T>(path: string, decode: Decoder<T>, authorization: string, signal?: AbortSignal): Promise<T> =>
   call(path, decode, { headers: { Authorization: authorization }, ...(signal === undefined ? {} : { signal }) });
 
-const post = <T>(path: string, decode: Decoder<T>, body: unknown): Promise<T> =>
-  call(path, decode, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const post = <T>(path: string, decode: Decoder<T>, body: unknown, authorization?: string): Promise<T> =>
+  call(path, decode, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...(authorization === undefined ? {} : { Authorization: authorization }) },
+    body: JSON.stringify(body),
+  });
 
 /** A signed batch as the API takes it. */
 export interface SignedOrder {
@@ -90,6 +94,11 @@ export const api = {
   deliveries: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/deliveries`, r.deliveries, signal),
   statements: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/statements`, r.statements, signal),
   replacements: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/replacements`, r.replacements, signal),
+  explanation: (id: number, signal?: AbortSignal) => get(`/sessions/${id}/explanation`, r.explanation, signal),
+  alerts: (token: string, onlyOpen: boolean, signal?: AbortSignal) =>
+    getPrivate(`/surveillance/alerts?open=${onlyOpen}`, r.alerts, `Bearer ${token}`, signal),
+  decideAlert: (token: string, id: number, outcome: r.AlertOutcome, reason: string) =>
+    post(`/surveillance/alerts/${id}/decision`, r.alert, { outcome, reason }, `Bearer ${token}`),
   sendOrder: (id: number, order: SignedOrder) => post(`/sessions/${id}/orders`, r.sentOrder, order),
   sentOrder: (id: string, signal?: AbortSignal) => get(`/orders/${encodeURIComponent(id)}`, r.sentOrder, signal),
   accounts: (actor: string, signal?: AbortSignal) => get(`/accounts?actor=${actor}`, r.accounts, signal),

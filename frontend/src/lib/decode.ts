@@ -94,6 +94,15 @@ export const list =
     return value.map((item: unknown, i) => inner(item, at(path, i)));
   };
 
+/** An object whose fields have any names and one kind of value. */
+export const record =
+  <T>(inner: Decoder<T>): Decoder<Record<string, T>> =>
+  (value, path) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw new DecodeError(path, "an object", describe(value));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item, at(path, key))]));
+  };
+
 /** An object with the fields of `shape`; fields beyond it are dropped. */
 export const object =
   <S extends Record<string, Decoder<unknown>>>(shape: S): Decoder<{ [K in keyof S]: Decoded<S[K]> }> =>

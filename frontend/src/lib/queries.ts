@@ -82,6 +82,15 @@ export const useReplacements = (id: number, state: SessionState) =>
     refetchInterval: pace(state),
   });
 
+/** Why the prices are what they are; there is nothing to explain before the gate closes. */
+export const useExplanation = (id: number, state: SessionState) =>
+  useQuery({
+    queryKey: ["session", id, "explanation"],
+    queryFn: ({ signal }) => api.explanation(id, signal),
+    enabled: state !== "Scheduled" && state !== "Open",
+    staleTime: FINAL_MS,
+  });
+
 /** The accounts that a wallet's address may place orders for: its own, and those whose delegate it owns. */
 export const useAccounts = (actor: string | null) =>
   useQuery({

@@ -1,5 +1,5 @@
 /** The resources of the HTTP API as types, with their decoders. Money is micro-euro, prices micro-euro per kWh, energy Wh. */
-import { type Decoded, flag, hex, instant, integer, list, measured, nullable, object, oneOf, text } from "./decode";
+import { type Decoded, flag, hex, instant, integer, list, measured, nullable, object, oneOf, record, text } from "./decode";
 
 export const SESSION_STATES = [
   "Scheduled",
@@ -200,6 +200,46 @@ export const replacements = object({
   ),
 });
 export type Replacements = Decoded<typeof replacements>;
+const explainedInterval = object({
+  interval: integer,
+  price: nullable(integer),
+  volume_wh: integer,
+  marginal: list(object({ account: integer, side: oneOf("bid", "offer"), limit: integer, quantity_wh: integer })),
+  without: list(object({ account: integer, price: nullable(integer), volume_wh: integer })),
+});
+export type ExplainedInterval = Decoded<typeof explainedInterval>;
+export const explanation = object({ intervals: list(explainedInterval), participants_left_out: integer });
+export type Explanation = Decoded<typeof explanation>;
+
+const alertOutcome = oneOf("dismissed", "confirmed");
+export type AlertOutcome = Decoded<typeof alertOutcome>;
+
+export const alert = object({
+  id: integer,
+  session: integer,
+  detector: text,
+  severity: oneOf("notice", "alert"),
+  open: flag,
+  made: instant,
+  hash: hex(32),
+  evidence: object({
+    intervals: list(integer),
+    accounts: list(integer),
+    suspects: list(object({ account: integer, side: oneOf("bid", "offer") })),
+    figures: record(integer),
+    impact: nullable(
+      object({
+        ppm: integer,
+        money: integer,
+        prices: list(nullable(integer)),
+        prices_without: list(nullable(integer)),
+      }),
+    ),
+  }),
+  decisions: list(object({ outcome: alertOutcome, reason: text, transaction: hex(32) })),
+});
+export type Alert = Decoded<typeof alert>;
+export const alerts = object({ items: list(alert) });
 
 export const sentOrder = object({
   id: (value: unknown, path: string): string => (typeof value === "number" ? String(integer(value, path)) : text(value, path)),
