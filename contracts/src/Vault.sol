@@ -76,25 +76,32 @@ contract Vault is AccessControl, ReentrancyGuard {
     /// @param entries words `account:32 | agent:32 | lock:64 | side:1 | cancels:1 | agent pays:1`
     function lock(uint256 session, uint256 fee, uint256[] calldata entries) external onlyRole(MARKET_ROLE) {
         (uint256 pair, uint256 word) = (type(uint256).max, 0);
+        (uint256 cursor, uint256 end) = (0, 0);
+        assembly ("memory-safe") {
+            cursor := entries.offset
+            end := add(cursor, shl(5, entries.length))
+        }
         unchecked {
-            for (uint256 i; i < entries.length; ++i) {
-                uint256 entry;
+            for (; cursor != end; cursor += 32) {
+                (uint256 payer, uint256 amount) = (0, 0);
                 assembly ("memory-safe") {
-                    mstore(0, calldataload(add(entries.offset, shl(5, i)))) // or the compiler would load it again at every use
-                    entry := mload(0)
+                    let entry := calldataload(cursor)
+                    payer := and(shr(and(shr(125, entry), 32), entry), 0xffffffff) // the agent's account where the agent pays
+                    amount := and(shr(64, entry), 0xffffffffffffffff)
                 }
-                uint256 payer = (entry >> 130) & 1 == 0 ? entry & M32 : (entry >> 32) & M32;
                 if (payer >> 1 != pair) {
                     if (pair != type(uint256).max) _balances[pair] = word;
                     pair = payer >> 1;
                     word = _balances[pair];
                 }
-                uint256 lane = _lane(payer);
-                uint256 amount = (entry >> 64) & M64;
-                uint256 available = (word >> lane) & M56;
+                uint256 available;
+                assembly ("memory-safe") {
+                    let lane := shl(7, and(payer, 1))
+                    available := and(shr(lane, word), 0xffffffffffffff)
+                    // what is locked was available, so that neither field leaves its bits
+                    word := add(word, shl(lane, sub(sub(shl(56, amount), amount), fee)))
+                }
                 if (amount + fee > available) revert NotEnoughAvailable(payer, available, amount + fee);
-                // what is locked was available, so that neither field leaves its bits
-                word = word - ((amount + fee) << lane) + (amount << (lane + 56));
             }
             if (pair != type(uint256).max) _balances[pair] = word;
         }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title OrderLanes: the four entries of a body word, tested and added up at once
+/// @notice docs/protocol.md section 6. A word is four lanes of 56 bits, `quantity:24 | limit:32`. Where quantities stay below 2^23 and limits
+/// below 2^31, the highest bit of each field is free, and one addition to the whole word, without a carry between fields, sets it: in a
+/// quantity if it reaches the minimum, in a limit if it is above the cap. Other words, right or wrong, count as faults: `OrderWords` looks at
+/// an entry with faults one field after the other.
+library OrderLanes {
+    uint256 private constant LANES = 1 | (1 << 56) | (1 << 112) | (1 << 168);
+    uint256 private constant M56 = type(uint56).max;
+    uint256 private constant TWO_LANES = type(uint112).max;
+    /// @dev The highest bit of every quantity, and of every limit.
+    uint256 private constant TOP_QUANTITY = LANES << 23;
+    uint256 private constant TOP_LIMIT = LANES << 55;
+    /// @dev Bits that no word of an entry without faults has.
+    uint256 private constant UNUSED = (type(uint256).max << 224) | TOP_QUANTITY | TOP_LIMIT;
+    uint256 private constant QUANTITIES = LANES * 0xffffff;
+    /// @dev Quantities and limits of two neighbouring lanes.
+    uint256 private constant TWO_QUANTITIES = 0xffffff | (0xffffff << 56);
+    uint256 private constant TWO_LIMITS = 0xffffffff | (0xffffffff << 56);
+    /// @dev A one in the first and in the third field of 56 bits.
+    uint256 private constant OUTER = 1 | (1 << 112);
+    /// @dev Whole thousandths of such fields, 48 bits each, in units of 2^-64.
+    uint256 private constant PRODUCTS = OUTER * M56;
+    uint256 private constant M = 18446744073709552;
+    uint256 private constant COSTS = OUTER * ((1 << 112) - (1 << 64));
+
+    /// @notice What is added to every word.
+    /// @param cap largest limit, micro-euro per kWh
+    /// @param least smallest quantity that is not 0, Wh
+    function guard(uint256 cap, uint256 least) internal pure returns (uint256) {
+        unchecked {
+            if (least == 0) least = 1;
+            uint256 quantity = least < 1 << 23 ? (1 << 23) - least : 0; // 0: no quantity below 2^23 is enough
+            uint256 limit = cap < 1 << 31 ? (1 << 31) - 1 - cap : 0; // 0: no limit below 2^31 is too high
+            return LANES * (quantity | (limit << 24));
+        }
+    }
+
+    /// @param added see guard
+    /// @param cursor memory pointer to an entry's first body word
+    /// @param end memory pointer behind its last
+    /// @return seen all words, joined
+    /// @return faults 0 only if the words keep every rule for quantities, limits and padding of words
+    /// @return total sum of the quantities, Wh, if there are no faults
+    function offer(uint256 added, uint256 cursor, uint256 end) internal pure returns (uint256 seen, uint256 faults, uint256 total) {
+        unchecked {
+            uint256 raised;
+            for (; cursor < end; cursor += 64) {
+                (uint256 first, uint256 second) = _two(cursor, end);
+                (uint256 one, uint256 other) = (first + added, second + added);
+                seen |= first | second;
+                raised |= one | other;
+                if (~(one & other) & TOP_QUANTITY != 0) faults |= _below(first, one) | _below(second, other);
+                total += (first & QUANTITIES) + (second & QUANTITIES); // four sums, each within its lane: a batch has at most 4096 words
+            }
+            faults |= (raised & TOP_LIMIT) | (seen & UNUSED);
+            total = ((total & TWO_LANES) + (total >> 112));
+            total = ((total & M56) + (total >> 56));
+        }
+    }
+
+    /// @notice As `offer`, with what a bid costs at most.
+    /// @dev A product of two neighbouring lanes' quantities and limits has their own products outside and the crossed ones, below 2^56, in the
+    /// middle. Division by 1000 is multiplication by m = ceil(2^64 / 1000): as m * 1000 - 2^64 = 384 it is exact below 2^64 / 384, and a
+    /// product is below 2^54.
+    /// @return seen as above
+    /// @return faults as above
+    /// @return lock `sum ceil(q * limit / 1000)`, if there are no faults
+    function bid(uint256 added, uint256 cursor, uint256 end) internal pure returns (uint256 seen, uint256 faults, uint256 lock) {
+        unchecked {
+            uint256 raised;
+            for (; cursor < end; cursor += 64) {
+                (uint256 first, uint256 second) = _two(cursor, end);
+                (uint256 one, uint256 other) = (first + added, second + added);
+                seen |= first | second;
+                raised |= one | other;
+                if (~(one & other) & TOP_QUANTITY != 0) faults |= _below(first, one) | _below(second, other);
+                one = (((first & TWO_QUANTITIES) * ((first >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
+                other = (((second & TWO_QUANTITIES) * ((second >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
+                lock += ((one * M) & COSTS) + ((other * M) & COSTS);
+                (first, second) = (first >> 112, second >> 112);
+                one = (((first & TWO_QUANTITIES) * ((first >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
+                other = (((second & TWO_QUANTITIES) * ((second >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
+                lock += ((one * M) & COSTS) + ((other * M) & COSTS);
+            }
+            faults |= (raised & TOP_LIMIT) | (seen & UNUSED);
+            lock = ((lock & type(uint176).max) >> 64) + (lock >> 176); // two sums, below 2^64 each
+        }
+    }
+
+    /// @dev The bits of a word's lanes whose quantity does not reach the minimum.
+    function _below(uint256 word, uint256 sum) private pure returns (uint256) {
+        unchecked {
+            return word & (((~sum & TOP_QUANTITY) >> 23) * M56);
+        }
+    }
+
+    /// @dev The word at `cursor` and the one behind it, which is 0 at the end.
+    function _two(uint256 cursor, uint256 end) private pure returns (uint256 first, uint256 second) {
+        assembly ("memory-safe") {
+            first := mload(cursor)
+            second := mul(mload(add(cursor, 0x20)), lt(add(cursor, 0x20), end))
+        }
+    }
+}
