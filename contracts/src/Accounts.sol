@@ -18,7 +18,7 @@ contract Accounts is AccessControl {
     /// @dev Marks a key as suspended; keys are below R and so below 2^254.
     uint256 private constant SUSPENDED = 1 << 255;
     /// @dev No day: the account may offer on none.
-    uint256 private constant NEVER = type(uint16).max;
+    uint256 private constant NEVER = 0xffff;
 
     /// @dev What an order that the owner places needs to know of its account, one slot.
     struct Account {
@@ -194,7 +194,7 @@ contract Accounts is AccessControl {
     /// account's delegate; and, for offers, unless a key of the zone is in force on the day.
     /// @param entries words `account:32 | agent:32 | lock:64 | side:1 | cancels:1 | ...`
     function requireRights(address signer, uint256 zone, uint256 day, uint256[] calldata entries) external view {
-        uint256 actor; // the last agent that was found to be the signer's
+        uint256 actor = type(uint256).max; // the last agent that was found to be the signer's
         (uint256 eight, uint256 delegates) = (type(uint256).max, 0);
         (uint256 eightOffer, uint256 offerers) = (type(uint256).max, 0);
         (uint256 cursor, uint256 end) = (0, 0);
@@ -211,13 +211,13 @@ contract Accounts is AccessControl {
                     agent := and(shr(32, entry), 0xffffffff)
                     offers := eq(and(shr(128, entry), 3), 1) // and cancels nothing: who loses its key must be able to take its offer back
                 }
-                if (agent == 0) {
-                    Account memory held = _accounts[account];
-                    if (held.owner != signer) _refuse(account, signer, held.owner);
-                    if (offers != 0) _requireKey(account, held.zone, held.offersFrom, zone, day);
-                    continue;
-                }
                 if (agent != actor) {
+                    if (agent == 0) {
+                        Account memory held = _accounts[account];
+                        if (held.owner != signer) _refuse(account, signer, held.owner);
+                        if (offers != 0) _requireKey(account, held.zone, held.offersFrom, zone, day);
+                        continue;
+                    }
                     if (ownerOf(agent) != signer) revert NotAllowed(agent, signer);
                     actor = agent;
                 }
@@ -239,8 +239,13 @@ contract Accounts is AccessControl {
     }
 
     function _requireKey(uint256 account, uint256 inZone, uint256 from, uint256 zone, uint256 day) private pure {
+        uint256 refused;
+        assembly ("memory-safe") {
+            refused := or(or(iszero(inZone), xor(inZone, zone)), or(gt(from, day), eq(from, NEVER)))
+        }
+        if (refused == 0) return;
         if (inZone == 0 || from > day || from == NEVER) revert NoMeterKey(account, day);
-        if (inZone != zone) revert WrongZone(account, zone, inZone);
+        revert WrongZone(account, zone, inZone);
     }
 
     function _refuse(uint256 account, address signer, address owner) private pure {

@@ -47,13 +47,19 @@ library OrderLanes {
     function offer(uint256 added, uint256 cursor, uint256 end) internal pure returns (uint256 seen, uint256 faults, uint256 total) {
         unchecked {
             uint256 raised;
-            for (; cursor < end; cursor += 64) {
-                (uint256 first, uint256 second) = _two(cursor, end);
-                (uint256 one, uint256 other) = (first + added, second + added);
-                seen |= first | second;
-                raised |= one | other;
-                if (~(one & other) & TOP_QUANTITY != 0) faults |= _below(first, one) | _below(second, other);
-                total += (first & QUANTITIES) + (second & QUANTITIES); // four sums, each within its lane: a batch has at most 4096 words
+            for (; cursor < end; cursor += 96) {
+                (uint256 first, uint256 second, uint256 third) = (0, 0, 0);
+                assembly ("memory-safe") {
+                    first := mload(cursor)
+                    second := mul(mload(add(cursor, 0x20)), lt(add(cursor, 0x20), end)) // 0 from the end on
+                    third := mul(mload(add(cursor, 0x40)), lt(add(cursor, 0x40), end))
+                }
+                (uint256 one, uint256 two, uint256 three) = (first + added, second + added, third + added);
+                seen |= first | second | third;
+                raised |= one | two | three;
+                if (~(one & two & three) & TOP_QUANTITY != 0) faults |= _below(first, one) | _below(second, two) | _below(third, three);
+                // four sums, each within its lane, as a batch has at most 4096 words
+                total += ((first + second) & QUANTITIES) + (third & QUANTITIES);
             }
             faults |= (raised & TOP_LIMIT) | (seen & UNUSED);
             total = ((total & TWO_LANES) + (total >> 112));
@@ -71,19 +77,26 @@ library OrderLanes {
     function bid(uint256 added, uint256 cursor, uint256 end) internal pure returns (uint256 seen, uint256 faults, uint256 lock) {
         unchecked {
             uint256 raised;
-            for (; cursor < end; cursor += 64) {
-                (uint256 first, uint256 second) = _two(cursor, end);
-                (uint256 one, uint256 other) = (first + added, second + added);
-                seen |= first | second;
-                raised |= one | other;
-                if (~(one & other) & TOP_QUANTITY != 0) faults |= _below(first, one) | _below(second, other);
-                one = (((first & TWO_QUANTITIES) * ((first >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
-                other = (((second & TWO_QUANTITIES) * ((second >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
-                lock += ((one * M) & COSTS) + ((other * M) & COSTS);
-                (first, second) = (first >> 112, second >> 112);
-                one = (((first & TWO_QUANTITIES) * ((first >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
-                other = (((second & TWO_QUANTITIES) * ((second >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999;
-                lock += ((one * M) & COSTS) + ((other * M) & COSTS);
+            for (; cursor < end; cursor += 96) {
+                (uint256 first, uint256 second, uint256 third) = (0, 0, 0);
+                assembly ("memory-safe") {
+                    first := mload(cursor)
+                    second := mul(mload(add(cursor, 0x20)), lt(add(cursor, 0x20), end)) // 0 from the end on
+                    third := mul(mload(add(cursor, 0x40)), lt(add(cursor, 0x40), end))
+                }
+                (uint256 one, uint256 two, uint256 three) = (first + added, second + added, third + added);
+                seen |= first | second | third;
+                raised |= one | two | three;
+                if (~(one & two & three) & TOP_QUANTITY != 0) faults |= _below(first, one) | _below(second, two) | _below(third, three);
+                one = ((((first & TWO_QUANTITIES) * ((first >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999) * M;
+                two = ((((second & TWO_QUANTITIES) * ((second >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999) * M;
+                three = ((((third & TWO_QUANTITIES) * ((third >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999) * M;
+                lock += (one & COSTS) + (two & COSTS) + (three & COSTS);
+                (first, second, third) = (first >> 112, second >> 112, third >> 112);
+                one = ((((first & TWO_QUANTITIES) * ((first >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999) * M;
+                two = ((((second & TWO_QUANTITIES) * ((second >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999) * M;
+                three = ((((third & TWO_QUANTITIES) * ((third >> 24) & TWO_LIMITS)) & PRODUCTS) + OUTER * 999) * M;
+                lock += (one & COSTS) + (two & COSTS) + (three & COSTS);
             }
             faults |= (raised & TOP_LIMIT) | (seen & UNUSED);
             lock = ((lock & type(uint176).max) >> 64) + (lock >> 176); // two sums, below 2^64 each
@@ -94,14 +107,6 @@ library OrderLanes {
     function _below(uint256 word, uint256 sum) private pure returns (uint256) {
         unchecked {
             return word & (((~sum & TOP_QUANTITY) >> 23) * M56);
-        }
-    }
-
-    /// @dev The word at `cursor` and the one behind it, which is 0 at the end.
-    function _two(uint256 cursor, uint256 end) private pure returns (uint256 first, uint256 second) {
-        assembly ("memory-safe") {
-            first := mload(cursor)
-            second := mul(mload(add(cursor, 0x20)), lt(add(cursor, 0x20), end))
         }
     }
 }
