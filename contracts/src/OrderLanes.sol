@@ -21,9 +21,10 @@ library OrderLanes {
     uint256 private constant TWO_LIMITS = 0xffffffff | (0xffffffff << 56);
     /// @dev A one in the first and in the third field of 56 bits.
     uint256 private constant OUTER = 1 | (1 << 112);
-    /// @dev Whole thousandths of such fields, 48 bits each, in units of 2^-64.
     uint256 private constant PRODUCTS = OUTER * M56;
+    /// @dev ceil(2^64 / 1000).
     uint256 private constant M = 18446744073709552;
+    /// @dev Whole thousandths of both products, after multiplication by M.
     uint256 private constant COSTS = OUTER * ((1 << 112) - (1 << 64));
 
     /// @notice What is added to every word.
@@ -62,14 +63,14 @@ library OrderLanes {
                 total += ((first + second) & QUANTITIES) + (third & QUANTITIES);
             }
             faults |= (raised & TOP_LIMIT) | (seen & UNUSED);
-            total = ((total & TWO_LANES) + (total >> 112));
-            total = ((total & M56) + (total >> 56));
+            total = (total & TWO_LANES) + (total >> 112);
+            total = (total & M56) + (total >> 56);
         }
     }
 
     /// @notice As `offer`, with what a bid costs at most.
     /// @dev A product of two neighbouring lanes' quantities and limits has their own products outside and the crossed ones, below 2^56, in the
-    /// middle. Division by 1000 is multiplication by m = ceil(2^64 / 1000): as m * 1000 - 2^64 = 384 it is exact below 2^64 / 384, and a
+    /// middle. Division by 1000 is multiplication by M: as M * 1000 - 2^64 = 384 it is exact below 2^64 / 384, and a
     /// product is below 2^54.
     /// @return seen as above
     /// @return faults as above

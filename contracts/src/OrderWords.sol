@@ -120,7 +120,8 @@ library OrderWords {
                     odd := or(or(faults, and(header, mload(add(scan, 0xc0)))), xor(lock, shr(192, shl(128, header))))
                     odd := or(odd, or(or(iszero(account), iszero(seen)), or(eq(agent, account), gt(and(shr(130, header), 1), agent))))
                 }
-                uint256 cancels = odd == 0 ? 0 : _examine(words, cursor, rules, faults, seen, lock);
+                uint256 cancels;
+                if (odd != 0) cancels = _examine(words, cursor, rules, faults, seen, lock);
                 assembly ("memory-safe") {
                     to := add(to, 0x20)
                     mstore(to, or(and(header, KEPT), shl(128, or(shr(255, header), cancels))))
