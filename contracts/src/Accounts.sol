@@ -18,7 +18,7 @@ contract Accounts is AccessControl {
     /// @dev Marks a key as suspended; keys are below R and so below 2^254.
     uint256 private constant SUSPENDED = 1 << 255;
     /// @dev No day: the account may offer on none.
-    uint256 private constant NEVER = type(uint16).max;
+    uint256 private constant NEVER = 0xffff;
 
     /// @dev What an order that the owner places needs to know of its account, one slot.
     struct Account {
@@ -38,9 +38,11 @@ contract Accounts is AccessControl {
     uint256 public count;
 
     mapping(uint256 account => Account) private _accounts;
-    /// @dev What an order by a delegate needs, `delegate:32 | zone:16 | offersFrom:16` of four accounts a word: an aggregator's batch reads
-    /// many accounts, and those that lie together share the read.
-    mapping(uint256 four => uint256) private _delegations;
+    /// @dev Delegates, 32 bits each of eight accounts a word: an aggregator's batch reads many accounts, and those that lie together share
+    /// the read.
+    mapping(uint256 eight => uint256) private _delegates;
+    /// @dev What an offer by a delegate needs besides, `zone:16 | offersFrom:16` of eight accounts a word.
+    mapping(uint256 eight => uint256) private _offerers;
     /// @dev Wh an interval, 32 bits each of eight accounts a word.
     mapping(uint256 eight => uint256) private _envelopes;
     /// @dev `zone:16 | key versions:16 | first day of the last version:32` of four accounts a word: a proof reads many accounts, and those
@@ -101,8 +103,7 @@ contract Accounts is AccessControl {
         if (ownerOf(account) != msg.sender) revert NotOwner(account, msg.sender);
         if (delegate == account) revert DelegateIsSelf(account);
         if (delegate != 0) ownerOf(delegate);
-        uint256 lane = 64 * (account & 3);
-        _delegations[account >> 2] = (_delegations[account >> 2] & ~(uint256(type(uint32).max) << lane)) | (delegate << lane);
+        _setEighth(_delegates, account, delegate);
         emit DelegateSet(account, delegate);
     }
 
@@ -110,8 +111,7 @@ contract Accounts is AccessControl {
     function setEnvelope(uint256 account, uint256 wh) external onlyRole(METERING_ROLE) {
         ownerOf(account);
         if (wh > type(uint32).max) revert EnvelopeOutOfRange(wh);
-        uint256 lane = 32 * (account & 7);
-        _envelopes[account >> 3] = (_envelopes[account >> 3] & ~(uint256(type(uint32).max) << lane)) | (wh << lane);
+        _setEighth(_envelopes, account, wh);
         emit EnvelopeSet(account, wh);
     }
 
@@ -156,9 +156,17 @@ contract Accounts is AccessControl {
     /// @dev Writes from when the account may offer, in both places that orders read.
     function _offersFrom(uint256 account, uint256 zone, uint256 day) private {
         (_accounts[account].zone, _accounts[account].offersFrom) = (uint16(zone), uint16(day));
-        uint256 lane = 64 * (account & 3);
-        _delegations[account >> 2] =
-            (_delegations[account >> 2] & ~(uint256(type(uint32).max) << (lane + 32))) | ((zone | (day << 16)) << (lane + 32));
+        _setEighth(_offerers, account, zone | (day << 16));
+    }
+
+    /// @dev The account's 32 bits in a mapping that has eight accounts a word.
+    function _eighth(uint256 word, uint256 account) private pure returns (uint256) {
+        return (word >> (32 * (account & 7))) & type(uint32).max;
+    }
+
+    function _setEighth(mapping(uint256 eight => uint256) storage words, uint256 account, uint256 value) private {
+        uint256 lane = 32 * (account & 7);
+        words[account >> 3] = (words[account >> 3] & ~(uint256(type(uint32).max) << lane)) | (value << lane);
     }
 
     /// @notice Writes a promise: the one way in which intervals are sold and event days arise.
@@ -186,40 +194,58 @@ contract Accounts is AccessControl {
     /// account's delegate; and, for offers, unless a key of the zone is in force on the day.
     /// @param entries words `account:32 | agent:32 | lock:64 | side:1 | cancels:1 | ...`
     function requireRights(address signer, uint256 zone, uint256 day, uint256[] calldata entries) external view {
-        uint256 actor; // the last agent that was found to be the signer's
-        (uint256 four, uint256 delegations) = (type(uint256).max, 0);
+        uint256 actor = type(uint256).max; // the last agent that was found to be the signer's
+        (uint256 eight, uint256 delegates) = (type(uint256).max, 0);
+        (uint256 eightOffer, uint256 offerers) = (type(uint256).max, 0);
+        (uint256 cursor, uint256 end) = (0, 0);
+        assembly ("memory-safe") {
+            cursor := entries.offset
+            end := add(cursor, shl(5, entries.length))
+        }
         unchecked {
-            for (uint256 i; i < entries.length; ++i) {
-                uint256 entry;
+            for (; cursor != end; cursor += 32) {
+                (uint256 account, uint256 agent, uint256 offers) = (0, 0, 0);
                 assembly ("memory-safe") {
-                    mstore(0, calldataload(add(entries.offset, shl(5, i)))) // or the compiler would load it again at every use
-                    entry := mload(0)
+                    let entry := calldataload(cursor)
+                    account := and(entry, 0xffffffff)
+                    agent := and(shr(32, entry), 0xffffffff)
+                    offers := eq(and(shr(128, entry), 3), 1) // and cancels nothing: who loses its key must be able to take its offer back
                 }
-                uint256 account = entry & type(uint32).max;
-                uint256 agent = (entry >> 32) & type(uint32).max;
-                (uint256 inZone, uint256 from) = (0, 0);
-                if (agent == 0) {
-                    Account memory held = _accounts[account];
-                    if (held.owner != signer) _refuse(account, signer, held.owner);
-                    (inZone, from) = (held.zone, held.offersFrom);
-                } else {
-                    if (agent != actor) {
-                        if (ownerOf(agent) != signer) revert NotAllowed(agent, signer);
-                        actor = agent;
+                if (agent != actor) {
+                    if (agent == 0) {
+                        Account memory held = _accounts[account];
+                        if (held.owner != signer) _refuse(account, signer, held.owner);
+                        if (offers != 0) _requireKey(account, held.zone, held.offersFrom, zone, day);
+                        continue;
                     }
-                    if (account >> 2 != four) {
-                        four = account >> 2;
-                        delegations = _delegations[four];
-                    }
-                    uint256 lane = delegations >> (64 * (account & 3));
-                    if (lane & type(uint32).max != agent) revert NotDelegate(account, agent);
-                    (inZone, from) = ((lane >> 32) & type(uint16).max, (lane >> 48) & type(uint16).max);
+                    if (ownerOf(agent) != signer) revert NotAllowed(agent, signer);
+                    actor = agent;
                 }
-                if ((entry >> 128) & 3 != 1) continue; // who loses its key must be able to take its offer back
-                if (inZone == 0 || from > day || from == NEVER) revert NoMeterKey(account, day);
-                if (inZone != zone) revert WrongZone(account, zone, inZone);
+                if (account >> 3 != eight) {
+                    eight = account >> 3;
+                    delegates = _delegates[eight];
+                }
+                uint256 lane = (account & 7) << 5;
+                if ((delegates >> lane) & type(uint32).max != agent) revert NotDelegate(account, agent);
+                if (offers == 0) continue;
+                if (eight != eightOffer) {
+                    eightOffer = eight;
+                    offerers = _offerers[eight];
+                }
+                uint256 bound = offerers >> lane;
+                _requireKey(account, bound & type(uint16).max, (bound >> 16) & type(uint16).max, zone, day);
             }
         }
+    }
+
+    function _requireKey(uint256 account, uint256 inZone, uint256 from, uint256 zone, uint256 day) private pure {
+        uint256 refused;
+        assembly ("memory-safe") {
+            refused := or(or(iszero(inZone), xor(inZone, zone)), or(gt(from, day), eq(from, NEVER)))
+        }
+        if (refused == 0) return;
+        if (inZone == 0 || from > day || from == NEVER) revert NoMeterKey(account, day);
+        revert WrongZone(account, zone, inZone);
     }
 
     function _refuse(uint256 account, address signer, address owner) private pure {
@@ -229,12 +255,12 @@ contract Accounts is AccessControl {
 
     /// @return The account whose owner may place orders for `account`, 0 where there is none.
     function delegateOf(uint256 account) external view returns (uint256) {
-        return (_delegations[account >> 2] >> (64 * (account & 3))) & type(uint32).max;
+        return _eighth(_delegates[account >> 3], account);
     }
 
     /// @return Wh an interval that the account may offer in a cooperative session.
     function envelopeOf(uint256 account) external view returns (uint256) {
-        return (_envelopes[account >> 3] >> (32 * (account & 7))) & type(uint32).max;
+        return _eighth(_envelopes[account >> 3], account);
     }
 
     function ownerOf(uint256 account) public view returns (address owner) {

@@ -119,13 +119,40 @@ contract FlexMarket is Sessions, EIP712 {
                 found.intervals, found.priceCap, found.minQuantity, found.collateralPpm, mode == uint256(Mode.Block)
             )
         );
-        accounts.requireRights(signer, found.zone, found.day, entries);
+        _pass(
+            address(accounts),
+            abi.encodeWithSelector(IAccounts.requireRights.selector, signer, found.zone, found.day, 0x80),
+            entries
+        );
         if (mode == uint256(Mode.Cooperative)) _requireOneSide(session, words, entries);
-        vault.lock(session, found.intakeFee, entries);
+        _pass(address(vault), abi.encodeWithSelector(IVault.lock.selector, session, found.intakeFee, 0x60), entries);
         log[session] = keccak256(abi.encode(log[session], OrderWords.hashInMemory(words)));
         uint256 first = _progress[session].entries;
         _progress[session].entries = uint32(first + entries.length);
-        emit Orders(session, signer, first, batch);
+        // Orders(session, signer, first, words), whose data is first, offset and words
+        bytes32 topic = Orders.selector;
+        assembly ("memory-safe") {
+            let data := sub(words, 0x40)
+            mstore(data, first)
+            mstore(add(data, 0x20), 0x40)
+            log3(data, add(0x60, shl(5, mload(words))), topic, session, signer)
+        }
+    }
+
+    /// @dev Calls a contract with entries as the last argument, which is what the compiler's own encoding would copy word by word.
+    /// @param head what comes before them, the offset included
+    function _pass(address to, bytes memory head, uint256[] memory entries) private {
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            let ahead := mload(head)
+            let size := shl(5, add(mload(entries), 1))
+            mcopy(data, add(head, 0x20), ahead)
+            mcopy(add(data, ahead), entries, size)
+            if or(iszero(extcodesize(to)), iszero(call(gas(), to, 0, data, add(ahead, size), 0, 0))) {
+                returndatacopy(data, 0, returndatasize())
+                revert(data, returndatasize())
+            }
+        }
     }
 
     /// @dev Who sold to itself would draw on the common surplus, and so would who offers what its devices cannot do.

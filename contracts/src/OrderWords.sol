@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {OrderLanes} from "./OrderLanes.sol";
+
 /// @title OrderWords: what an entry of the order log is
 /// @notice docs/protocol.md section 6. Header `account:32 | agent:32 | lock:64 | steps-1:2 | agent pays:1 | reserve:1 | minFill:20 | parent:32
 /// | parent side:1 | zero | side:1 (bit 255)`, then per step `ceil(K/4)` words with interval j in word j/4 at bit 56*(j%4): `quantity:24 |
 /// limit:32`.
 library OrderWords {
-    /// @dev A one in each of a body word's four entries.
-    uint256 private constant LANES = 1 | (1 << 56) | (1 << 112) | (1 << 168);
-    /// @dev A one in the first and the third.
-    uint256 private constant EVEN = 1 | (1 << 112);
-    uint256 private constant M56 = type(uint56).max;
-
     uint256 private constant SIDE = 1 << 255;
     uint256 private constant AGENT_PAYS = 1 << 130;
     uint256 private constant RESERVE = 1 << 131;
     uint256 private constant PARENT_SIDE = 1 << 184;
     /// @dev minFill, parent, parent side.
     uint256 private constant BLOCK_FIELDS = ((1 << 53) - 1) << 132;
-    uint256 private constant STEPS = 3 << 128;
+    uint256 private constant STEPS = 0x300000000000000000000000000000000;
     /// @dev Bits of a header that may be set, whatever the mode.
     uint256 private constant HEADER = SIDE | RESERVE | AGENT_PAYS | ((1 << 130) - 1);
     /// @dev Bits of a header that few entries have.
     uint256 private constant UNCOMMON = RESERVE | BLOCK_FIELDS;
+    /// @dev Bits of a header that an entry's word keeps where they are.
+    uint256 private constant KEPT = 0x4ffffffffffffffffffffffffffffffff;
     uint256 private constant MAX_WORDS = 4096;
 
     error BatchEmpty();
@@ -55,11 +53,11 @@ library OrderWords {
         }
     }
 
-    /// @notice `words` in memory.
+    /// @notice `words` in memory, behind two free words, so that they can be an event's data where they stand.
     function load(uint256[] calldata words) internal pure returns (uint256[] memory copy) {
         assembly ("memory-safe") {
             let size := shl(5, words.length)
-            copy := mload(0x40)
+            copy := add(mload(0x40), 0x40)
             mstore(copy, words.length)
             calldatacopy(add(copy, 0x20), words.offset, size)
             mstore(0x40, add(add(copy, 0x20), size))
@@ -72,14 +70,15 @@ library OrderWords {
         }
     }
 
-    /// @dev What a batch is scanned with, in memory: with fewer variables on the stack the compiler need not compute them again and again.
+    /// @dev What a batch is held against, in memory: with fewer variables on the stack the compiler need not compute them again and again.
     struct Scan {
-        uint256 lanes; // a one for every bit of an even entry
-        uint256 quantities; // a one for every bit of a quantity
-        uint256 caps; // minus an even entry: bit 56 stays unless its limit is above the cap
-        uint256 least; // plus a quantity: bit 24 is set if it reaches the minimum
-        uint256 bodyWords; // of a step
-        uint256 header; // bits that a header may have
+        uint256 one; // bytes of an entry of one step
+        uint256 two;
+        uint256 three;
+        uint256 four;
+        uint256 added; // see OrderLanes.guard
+        uint256 collateral; // of an offered Wh, 10^-9 micro-euro
+        uint256 uncommon; // bits of a header that few entries have
         uint256 overhang; // a one for every bit of a step's last word that is beyond the session, 0 if every word is full
     }
 
@@ -89,7 +88,7 @@ library OrderWords {
         if (words.length == 0) revert BatchEmpty();
         if (words.length > MAX_WORDS) revert BatchTooLong(words.length, MAX_WORDS);
         Scan memory scan = _scan(rules);
-        entries = new uint256[](words.length / (1 + scan.bodyWords));
+        entries = new uint256[](words.length / (scan.one / 32));
         uint256 cursor; // memory pointers
         uint256 end;
         uint256 to;
@@ -103,30 +102,29 @@ library OrderWords {
                 (uint256 header, uint256 next) = (0, 0);
                 assembly ("memory-safe") {
                     header := mload(cursor)
-                    next := add(add(cursor, 0x20), shl(5, mul(add(and(shr(128, header), 3), 1), mload(add(scan, 0x80)))))
+                    next := add(cursor, mload(add(scan, shr(123, and(header, STEPS)))))
                 }
-                if (header & ~scan.header != 0) revert HeaderPadding(_word(words, cursor), header);
-                if (next > end) revert EntryIncomplete(_word(words, cursor), (next - cursor) / 32, (end - cursor) / 32);
-                (uint256 seen, uint256 faults, uint256 lock) =
-                    header >> 255 == 0 ? _scanBid(scan, cursor, next) : _scanOffer(scan, cursor, next, rules);
-                uint256 kind = (header >> 255) | ((header >> 128) & 4); // side and agent pays
+                if (next > end) _refuseIncomplete(words, cursor, rules);
+                (uint256 seen, uint256 faults, uint256 lock) = (0, 0, 0);
+                if (int256(header) < 0) {
+                    (seen, faults, lock) = OrderLanes.offer(scan.added, cursor + 32, next);
+                    lock = (scan.collateral * lock + 999_999_999) / 1_000_000_000;
+                } else {
+                    (seen, faults, lock) = OrderLanes.bid(scan.added, cursor + 32, next);
+                }
+                if (scan.overhang != 0) faults |= _overhang(scan, cursor, next);
+                uint256 odd;
                 assembly ("memory-safe") {
                     let account := and(header, 0xffffffff)
                     let agent := and(shr(32, header), 0xffffffff)
-                    faults := or(faults, xor(lock, and(shr(64, header), 0xffffffffffffffff)))
-                    faults := or(faults, or(iszero(account), or(eq(agent, account), gt(shr(2, kind), agent))))
+                    odd := or(or(faults, and(header, mload(add(scan, 0xc0)))), xor(lock, shr(192, shl(128, header))))
+                    odd := or(odd, or(or(iszero(account), iszero(seen)), or(eq(agent, account), gt(and(shr(130, header), 1), agent))))
                 }
-                faults |= header & UNCOMMON;
-                if (faults != 0) _examine(words, _word(words, cursor), (next - cursor) / 32 - 1, scan.bodyWords, rules, seen, lock);
-                if (seen == 0) {
-                    if ((next - cursor) / 32 - 1 != scan.bodyWords) {
-                        revert StepsWithoutQuantity(_word(words, cursor), ((next - cursor) / 32 - 1) / scan.bodyWords);
-                    }
-                    kind |= 2;
-                }
+                uint256 cancels;
+                if (odd != 0) cancels = _examine(words, cursor, rules, faults, seen, lock);
                 assembly ("memory-safe") {
                     to := add(to, 0x20)
-                    mstore(to, or(shl(128, kind), shr(128, shl(128, header))))
+                    mstore(to, or(and(header, KEPT), shl(128, or(shr(255, header), cancels))))
                 }
                 cursor = next;
             }
@@ -136,32 +134,75 @@ library OrderWords {
         }
     }
 
-    function _word(uint256[] memory words, uint256 cursor) private pure returns (uint256 index) {
-        assembly ("memory-safe") {
-            index := shr(5, sub(sub(cursor, words), 0x20))
+    function _scan(Rules memory rules) private pure returns (Scan memory scan) {
+        unchecked {
+            uint256 size = 32 * _bodyWords(rules.intervals);
+            (scan.one, scan.two, scan.three, scan.four) = (32 + size, 32 + 2 * size, 32 + 3 * size, 32 + 4 * size);
+            scan.added = OrderLanes.guard(rules.priceCap, rules.minQuantity);
+            scan.collateral = rules.collateralPpm * rules.priceCap;
+            scan.uncommon = ~_headerBits(rules) | UNCOMMON;
+            if (rules.intervals & 3 != 0) scan.overhang = type(uint256).max << (56 * (rules.intervals & 3));
         }
     }
 
-    /// @dev Reverts if the entry breaks a rule, with the first that it breaks. Not in the way of the many entries that are right and have
-    /// none of the uncommon fields.
-    function _examine(
-        uint256[] memory words,
-        uint256 word,
-        uint256 bodyLength,
-        uint256 bodyWords,
-        Rules memory rules,
-        uint256 seen,
-        uint256 lock
-    ) private pure {
+    /// @dev Bits that a header may have.
+    function _headerBits(Rules memory rules) private pure returns (uint256) {
+        return rules.blocks ? (HEADER | BLOCK_FIELDS) & ~(STEPS | RESERVE) : HEADER;
+    }
+
+    function _bodyWords(uint256 intervals) private pure returns (uint256) {
+        return (intervals + 3) / 4;
+    }
+
+    /// @dev Bits of the last words of an entry's steps beyond the session's last interval.
+    function _overhang(Scan memory scan, uint256 cursor, uint256 next) private pure returns (uint256 bits) {
+        assembly ("memory-safe") {
+            let size := sub(mload(scan), 0x20)
+            for { let last := add(cursor, size) } lt(last, next) { last := add(last, size) } { bits := or(bits, mload(last)) }
+            bits := and(bits, mload(add(scan, 0xe0)))
+        }
+    }
+
+    /// @dev Reverts for an entry that the batch ends within.
+    function _refuseIncomplete(uint256[] memory words, uint256 cursor, Rules memory rules) private pure {
+        uint256 word = _index(words, cursor);
         uint256 header = words[word];
-        if (header & type(uint32).max == 0) revert NoAccount(word);
-        _explain(words, word, bodyLength, bodyWords, rules);
-        uint256 agent = (header >> 32) & type(uint32).max;
-        if (agent == 0 ? header & AGENT_PAYS != 0 : agent == header & type(uint32).max) revert HeaderFields(word, "agent");
-        if (seen == 0 && header & UNCOMMON != 0) revert HeaderFields(word, "cancels");
-        if (header & (RESERVE | SIDE) == RESERVE) revert HeaderFields(word, "reserve");
-        if (header & BLOCK_FIELDS != 0) _checkBlock(word, header);
-        if (lock != (header >> 64) & type(uint64).max) revert LockMismatch(word, (header >> 64) & type(uint64).max, lock);
+        if (header & ~_headerBits(rules) != 0) revert HeaderPadding(word, header);
+        revert EntryIncomplete(word, 1 + (((header >> 128) & 3) + 1) * _bodyWords(rules.intervals), words.length - word);
+    }
+
+    function _index(uint256[] memory words, uint256 cursor) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := shr(5, sub(sub(cursor, words), 0x20))
+        }
+    }
+
+    /// @dev Holds an entry against one rule after the other and reverts with the first that it breaks. Not in the way of the many entries
+    /// that are right, cancel nothing and have none of the uncommon fields.
+    /// @param cursor memory pointer to its header
+    /// @param faults by OrderLanes; if there are any, the entry may still be right, and `lock` is computed again
+    /// @return cancels 2 if it has no quantity, else 0
+    function _examine(uint256[] memory words, uint256 cursor, Rules memory rules, uint256 faults, uint256 seen, uint256 lock)
+        private
+        pure
+        returns (uint256 cancels)
+    {
+        unchecked {
+            uint256 word = _index(words, cursor);
+            uint256 header = words[word];
+            if (header & ~_headerBits(rules) != 0) revert HeaderPadding(word, header);
+            uint256 steps = ((header >> 128) & 3) + 1;
+            if (header & type(uint32).max == 0) revert NoAccount(word);
+            if (faults != 0) lock = _explain(words, word, steps * _bodyWords(rules.intervals), rules);
+            uint256 agent = (header >> 32) & type(uint32).max;
+            if (agent == 0 ? header & AGENT_PAYS != 0 : agent == header & type(uint32).max) revert HeaderFields(word, "agent");
+            cancels = seen == 0 ? 2 : 0;
+            if (cancels != 0 && header & UNCOMMON != 0) revert HeaderFields(word, "cancels");
+            if (header & (RESERVE | SIDE) == RESERVE) revert HeaderFields(word, "reserve");
+            if (header & BLOCK_FIELDS != 0) _checkBlock(word, header);
+            if (lock != (header >> 64) & type(uint64).max) revert LockMismatch(word, (header >> 64) & type(uint64).max, lock);
+            if (cancels != 0 && steps != 1) revert StepsWithoutQuantity(word, steps);
+        }
     }
 
     function _checkBlock(uint256 cursor, uint256 header) private pure {
@@ -205,103 +246,31 @@ library OrderWords {
         }
     }
 
-    function _scan(Rules memory rules) private pure returns (Scan memory scan) {
+    /// @dev Finds the first broken rule for quantities and limits and reverts with it.
+    /// @return lock what the entry locks, if it breaks none
+    function _explain(uint256[] memory words, uint256 header, uint256 bodyLength, Rules memory rules) private pure returns (uint256 lock) {
         unchecked {
-            scan.lanes = (EVEN << 56) - EVEN;
-            scan.quantities = LANES * 0xffffff;
-            scan.caps = ((1 << 56) | (rules.priceCap << 24) | 0xffffff) * EVEN;
-            scan.least = ((1 << 24) - (rules.minQuantity == 0 ? 1 : rules.minQuantity)) * LANES;
-            scan.bodyWords = (rules.intervals + 3) / 4;
-            scan.header = rules.blocks ? (HEADER | BLOCK_FIELDS) & ~(STEPS | RESERVE) : HEADER;
-            if (rules.intervals & 3 != 0) scan.overhang = type(uint256).max << (56 * (rules.intervals & 3));
-        }
-    }
-
-    // Both scans hold four entries of a word at once against the rules, each in its 56 bits; where a number must carry, even and odd entries
-    // are taken apart. An entry is right when it is 0, or its quantity reaches the minimum (at least 1) and its limit the cap at most.
-    // Neither stops at a fault.
-
-    /// @param cursor memory pointer to the entry's header
-    /// @param next memory pointer behind the entry
-    /// @return seen all words, joined
-    /// @return faults not 0 if an entry breaks a rule or a word has bits where nothing stands
-    /// @return lock a bid's largest cost `sum ceil(q * limit / 1000)`
-    function _scanBid(Scan memory scan, uint256 cursor, uint256 next) private pure returns (uint256 seen, uint256 faults, uint256 lock) {
-        assembly ("memory-safe") {
-            for { let word := add(cursor, 0x20) } lt(word, next) { word := add(word, 0x20) } {
-                let x := mload(word)
-                seen := or(seen, x)
-                // bit 56 of an even or odd entry: above the cap; or not 0 and, by bit 24 of the sum, below the minimum
-                let low := not(add(and(x, mload(add(scan, 0x20))), mload(add(scan, 0x60))))
-                let half := and(x, mload(scan))
-                faults := or(faults, or(and(add(half, mload(scan)), shl(32, low)), not(sub(mload(add(scan, 0x40)), half))))
-                half := and(shr(56, x), mload(scan))
-                faults := or(faults, or(and(add(half, mload(scan)), shr(24, low)), not(sub(mload(add(scan, 0x40)), half))))
-                lock := add(lock, div(add(mul(and(x, 0xffffff), and(shr(24, x), 0xffffffff)), 999), 1000))
-                lock := add(lock, div(add(mul(and(shr(56, x), 0xffffff), and(shr(80, x), 0xffffffff)), 999), 1000))
-                lock := add(lock, div(add(mul(and(shr(112, x), 0xffffff), and(shr(136, x), 0xffffffff)), 999), 1000))
-                lock := add(lock, div(add(mul(and(shr(168, x), 0xffffff), and(shr(192, x), 0xffffffff)), 999), 1000))
-            }
-        }
-        faults = (faults & (EVEN << 56)) | (seen >> 224);
-        if (scan.overhang != 0) faults |= _overhang(scan, cursor, next);
-    }
-
-    /// @return seen all words, joined
-    /// @return faults as above
-    /// @return lock an offer's collateral by the price cap
-    function _scanOffer(Scan memory scan, uint256 cursor, uint256 next, Rules memory rules)
-        private
-        pure
-        returns (uint256 seen, uint256 faults, uint256 lock)
-    {
-        assembly ("memory-safe") {
-            for { let word := add(cursor, 0x20) } lt(word, next) { word := add(word, 0x20) } {
-                let x := mload(word)
-                seen := or(seen, x)
-                lock := add(lock, and(x, mload(add(scan, 0x20)))) // four sums
-                // bit 56 of an even or odd entry: above the cap; or not 0 and, by bit 24 of the sum, below the minimum
-                let low := not(add(and(x, mload(add(scan, 0x20))), mload(add(scan, 0x60))))
-                let half := and(x, mload(scan))
-                faults := or(faults, or(and(add(half, mload(scan)), shl(32, low)), not(sub(mload(add(scan, 0x40)), half))))
-                half := and(shr(56, x), mload(scan))
-                faults := or(faults, or(and(add(half, mload(scan)), shr(24, low)), not(sub(mload(add(scan, 0x40)), half))))
-            }
-        }
-        faults = (faults & (EVEN << 56)) | (seen >> 224);
-        if (scan.overhang != 0) faults |= _overhang(scan, cursor, next);
-        unchecked {
-            uint256 total = (lock & M56) + ((lock >> 56) & M56) + ((lock >> 112) & M56) + (lock >> 168);
-            lock = (rules.collateralPpm * total * rules.priceCap + 999_999_999) / 1_000_000_000;
-        }
-    }
-
-    /// @dev Bits of the last words of the steps beyond the session's last interval.
-    function _overhang(Scan memory scan, uint256 cursor, uint256 next) private pure returns (uint256 bits) {
-        assembly ("memory-safe") {
-            let size := shl(5, mload(add(scan, 0x80)))
-            for { let last := add(cursor, size) } lt(last, next) { last := add(last, size) } { bits := or(bits, mload(last)) }
-            bits := and(bits, mload(add(scan, 0xc0)))
-        }
-    }
-
-    /// @dev Finds the first broken rule of an entry that has one, and reverts with it.
-    function _explain(uint256[] memory words, uint256 header, uint256 bodyLength, uint256 bodyWords, Rules memory rules) private pure {
-        for (uint256 k; k < bodyLength; ++k) {
-            uint256 body = words[header + 1 + k];
-            uint256 first = 4 * (k % bodyWords);
-            uint256 held = rules.intervals - first < 4 ? rules.intervals - first : 4;
-            if (body >> (56 * held) != 0) revert BodyPadding(header + 1 + k, body);
-            for (uint256 j = first; body != 0; ++j) {
-                uint256 quantity = body & 0xffffff;
-                uint256 limit = (body >> 24) & 0xffffffff;
-                if (quantity == 0 && limit != 0) revert LimitWithoutQuantity(header + 1 + k, j, limit);
-                if (limit > rules.priceCap) revert LimitAboveCap(header + 1 + k, j, limit, rules.priceCap);
-                if (quantity != 0 && quantity < rules.minQuantity) {
-                    revert QuantityBelowMinimum(header + 1 + k, j, quantity, rules.minQuantity);
+            uint256 bodyWords = _bodyWords(rules.intervals);
+            uint256 total;
+            for (uint256 k; k < bodyLength; ++k) {
+                uint256 body = words[header + 1 + k];
+                uint256 first = 4 * (k % bodyWords);
+                uint256 held = rules.intervals - first < 4 ? rules.intervals - first : 4;
+                if (body >> (56 * held) != 0) revert BodyPadding(header + 1 + k, body);
+                for (uint256 j = first; body != 0; ++j) {
+                    uint256 quantity = body & 0xffffff;
+                    uint256 limit = (body >> 24) & 0xffffffff;
+                    if (quantity == 0 && limit != 0) revert LimitWithoutQuantity(header + 1 + k, j, limit);
+                    if (limit > rules.priceCap) revert LimitAboveCap(header + 1 + k, j, limit, rules.priceCap);
+                    if (quantity != 0 && quantity < rules.minQuantity) {
+                        revert QuantityBelowMinimum(header + 1 + k, j, quantity, rules.minQuantity);
+                    }
+                    total += quantity;
+                    lock += (quantity * limit + 999) / 1000;
+                    body >>= 56;
                 }
-                body >>= 56;
             }
+            if (words[header] & SIDE != 0) lock = (rules.collateralPpm * total * rules.priceCap + 999_999_999) / 1_000_000_000;
         }
     }
 }

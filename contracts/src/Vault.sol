@@ -76,27 +76,35 @@ contract Vault is AccessControl, ReentrancyGuard {
     /// @param entries words `account:32 | agent:32 | lock:64 | side:1 | cancels:1 | agent pays:1`
     function lock(uint256 session, uint256 fee, uint256[] calldata entries) external onlyRole(MARKET_ROLE) {
         (uint256 pair, uint256 word) = (type(uint256).max, 0);
+        // the payer of the entries before, what it has left, and what was locked of it
+        (uint256 last, uint256 available, uint256 locked) = (type(uint256).max, 0, 0);
+        (uint256 cursor, uint256 end) = (0, 0);
+        assembly ("memory-safe") {
+            cursor := entries.offset
+            end := add(cursor, shl(5, entries.length))
+        }
         unchecked {
-            for (uint256 i; i < entries.length; ++i) {
-                uint256 entry;
+            for (; cursor != end; cursor += 32) {
+                (uint256 payer, uint256 amount) = (0, 0);
                 assembly ("memory-safe") {
-                    mstore(0, calldataload(add(entries.offset, shl(5, i)))) // or the compiler would load it again at every use
-                    entry := mload(0)
+                    let entry := calldataload(cursor)
+                    payer := and(shr(and(shr(125, entry), 32), entry), 0xffffffff) // the agent's account where the agent pays
+                    amount := and(shr(64, entry), 0xffffffffffffffff)
                 }
-                uint256 payer = (entry >> 130) & 1 == 0 ? entry & M32 : (entry >> 32) & M32;
-                if (payer >> 1 != pair) {
-                    if (pair != type(uint256).max) _balances[pair] = word;
-                    pair = payer >> 1;
-                    word = _balances[pair];
+                if (payer != last) {
+                    word = _locked(word, last, available, locked);
+                    if (payer >> 1 != pair) {
+                        if (pair != type(uint256).max) _balances[pair] = word;
+                        pair = payer >> 1;
+                        word = _balances[pair];
+                    }
+                    (last, available, locked) = (payer, (word >> _lane(payer)) & M56, 0);
                 }
-                uint256 lane = _lane(payer);
-                uint256 amount = (entry >> 64) & M64;
-                uint256 available = (word >> lane) & M56;
                 if (amount + fee > available) revert NotEnoughAvailable(payer, available, amount + fee);
-                // what is locked was available, so that neither field leaves its bits
-                word = word - ((amount + fee) << lane) + (amount << (lane + 56));
+                available -= amount + fee;
+                locked += amount;
             }
-            if (pair != type(uint256).max) _balances[pair] = word;
+            if (pair != type(uint256).max) _balances[pair] = _locked(word, last, available, locked);
         }
         if (fee != 0) escrow[session] += fee * entries.length;
     }
@@ -145,6 +153,15 @@ contract Vault is AccessControl, ReentrancyGuard {
     function balanceOf(uint256 account) public view returns (uint256 available, uint256 locked, uint256 reputation) {
         uint256 balance = _balances[account >> 1] >> _lane(account);
         return (balance & M56, (balance >> 56) & M56, (balance >> 112) & type(uint16).max);
+    }
+
+    /// @dev The word of a pair with what is left available to one of them and what is locked besides: it was available, so that neither field
+    /// leaves its bits.
+    function _locked(uint256 word, uint256 account, uint256 available, uint256 more) private pure returns (uint256) {
+        unchecked {
+            uint256 lane = _lane(account);
+            return word + ((available - ((word >> lane) & M56) + (more << 56)) << lane);
+        }
     }
 
     function _rate(uint256 word, uint256 shift, uint256 rating) private pure returns (uint256) {

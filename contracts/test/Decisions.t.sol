@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Decisions} from "../src/Decisions.sol";
-import {IMarket, State} from "../src/Protocol.sol";
+import {State} from "../src/Protocol.sol";
 import {Checked} from "./Cheats.sol";
 
 /// @title KnownSessions: a market of which Decisions asks two things
@@ -33,7 +33,7 @@ contract DecisionsTest is Checked {
     Decisions private decisions;
 
     function setUp() public {
-        decisions = new Decisions(IMarket(address(new KnownSessions(GUARDIAN))));
+        decisions = Decisions(vm.deployCode("artifacts/Decisions.json", abi.encode(new KnownSessions(GUARDIAN))));
     }
 
     function test_aLaterDecisionStandsBesideTheEarlier() public {

@@ -34,7 +34,14 @@ from market.clearing.blocks_check import check_blocks
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.slow]
 
-SOURCES = ("src/BlockClearing.sol", "src/BlockCheck.sol", "src/OrderWords.sol", "src/Protocol.sol", "src/Results.sol")
+SOURCES = (
+    "src/BlockClearing.sol",
+    "src/BlockCheck.sol",
+    "src/OrderLanes.sol",
+    "src/OrderWords.sol",
+    "src/Protocol.sol",
+    "src/Results.sol",
+)
 FAKES = "test/BlockFakes.sol"
 FINDER = 77
 DEPLOYER = bytes(keccak(b"key of deployer"))
