@@ -28,7 +28,7 @@ _M32 = (1 << 32) - 1
 _M40 = (1 << 40) - 1
 _M128 = (1 << 128) - 1
 
-_GAS_A_CALL, _GAS_A_ROW, _GAS_AN_INTERVAL, _GAS_AN_ENTRY, _GAS_A_WORD = 600_000, 1_500, 12_000, 9_000, 3_500
+_GAS_A_CALL, _GAS_A_ROW, _GAS_AN_INTERVAL, _GAS_AN_ENTRY, _GAS_A_WORD = 450_000, 1_500, 8_000, 12_000, 2_800
 
 
 @dataclass(frozen=True)

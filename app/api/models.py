@@ -131,8 +131,8 @@ class OutsideBand(Model):
 
 
 class Proposal(Model):
-    """A proposal for a block session that was the best when it came. It was checked exactly; that there is no better one is what
-    the challenge is for."""
+    """A proposal for a block session that was the best when it came. It was checked exactly; that none is better is what the
+    challenge is for."""
 
     key: Word
     account: int = Field(description="The finder, whose bond is locked while its proposal is the best.")

@@ -178,19 +178,27 @@ def _search(ctx: Context, view: sessions.SessionView, account: int, before: Bloc
     left = max(1.0, (terms.challenge_end - ctx.now()) / 3)  # two searches and the transactions have to fit
     seconds = min(settings.block_seconds, left)
     found = clear_blocks(book, seconds, settings.block_gap)
-    if bands.outside(ctx, terms, _certificates(found.solution)):
+    if strange := _strange(ctx, view, found):  # prices nearer to the usual ones may suit everybody as well
         near = [
             price if middle is None else middle
             for middle, price in zip(bands.middles(ctx, terms), found.solution.prices, strict=True)
         ]
-        inside = clear_blocks(book, seconds, settings.block_gap, near)
-        if inside.welfare >= found.welfare and not bands.outside(ctx, terms, _certificates(inside.solution)):
-            found = inside
+        nearer = clear_blocks(book, seconds, settings.block_gap, near)
+        if nearer.welfare >= found.welfare and _strange(ctx, view, nearer) <= strange:
+            found = nearer
     if not found.complete and not any(found.solution.volumes):
         raise _refused(terms.session, "a proposal with trade", f"none within {seconds:g} s", "got no proposal", SECONDS)
     if before is not None and found.welfare <= int(before.welfare):
+        before.gap, before.complete = min(before.gap, found.gap), before.complete or found.complete
+        with ctx.database.session() as db:
+            db.add(before)
         return before
     return _keep(ctx, view, account, found)
+
+
+def _strange(ctx: Context, view: sessions.SessionView, found: BlockResult) -> int:
+    """How many prices lie outside the guard's bands."""
+    return len(bands.outside(ctx, view.terms, _certificates(found.solution)))
 
 
 def _keep(ctx: Context, view: sessions.SessionView, account: int, found: BlockResult) -> BlockDraft:

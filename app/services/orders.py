@@ -145,9 +145,9 @@ def _check(ctx: Context, signed: SignedBatch) -> None:
     try:
         entries = list(decode_entries(batch.words, len(terms.intervals)))
     except EncodingError as error:
-        raise Refused(
-            "The words are not schedule orders of this session.", field="words", expected=str(error), got=""
-        ) from error
+        named = str(error).partition(":")[0]
+        field = named if named in ("min_fill_ppm", "parent") else "words"
+        raise Refused("The words are not schedule orders of this session.", field=field, expected=str(error), got="") from error
     _check_entries(ctx, view, entries, signer)
     if ctx.chain.code(signer):
         return  # ERC-1271: only the contract wallet can say, and the simulation asks it
