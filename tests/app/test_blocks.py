@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,7 +29,8 @@ from contracts.deploy import deploy
 from contracts.encoding import ScheduleOrder, Step
 from contracts.refusals import ContractRefusal
 from contracts.units import SessionState, Side
-from market.clearing.blocks import search
+from market.clearing.blocks import BlockResult, nothing, search
+from market.clearing.blocks_check import check_blocks
 from market.clearing.proposed import block_book
 from settlement.replay import replay
 
@@ -339,6 +341,32 @@ def test_a_pass_that_was_interrupted_goes_on(day: Blocks, monkeypatch: pytest.Mo
     monkeypatch.setattr(client, "encode_commit", real_accept)
     runner.run_due(ctx)
     assert day.shown()["state"] == "Cleared" and not client.progress(1).uncommitted
+
+
+def test_a_search_that_ran_out_of_time_is_made_again_when_asked(day: Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, ctx, client = day.house, day.house.ctx, day.house.ctx.client
+    four_blocks(day)
+    day.to("gate_close")
+    book, poor = without_whole(day)
+    real = blocks.clear_blocks
+    monkeypatch.setattr(blocks, "clear_blocks", lambda book, *_: nothing(book))
+    document = day.refused("proposal")
+    assert document["errors"][0]["field"] == "WATTPROOF_BLOCK_SECONDS", "no trade is no finding"
+    welfare = check_blocks(book, poor).welfare
+    assert welfare > 0
+    found = BlockResult(poor, welfare, 2 * welfare, 2 * welfare, False)
+    monkeypatch.setattr(blocks, "clear_blocks", lambda *_: found)
+    runner.run_due(ctx)
+    (first,) = json.loads(command(house, "proposals", "1", "--json"))
+    assert (first["volume_wh"], first["gap"], first["complete"]) == (2_400, 0.5, False)
+    assert runner.run_due(ctx) == [], "the background searches once"
+    assert house.api.post("/sessions/1/proposal")["done"] == ["session 1: the best proposal is this marketplace's"]
+    monkeypatch.setattr(blocks, "clear_blocks", real)
+    (said,) = house.api.post("/sessions/1/proposal")["done"]
+    assert "proposed 5100 Wh" in said
+    assert [p["account"] for p in day.shown()["proposals"]] == [day.account] * 2
+    balance = client.balance(day.account)
+    assert (balance.available, balance.locked) == (2 * BOND, BOND), "outbidding oneself moves no money"
 
 
 def test_prices_stay_in_the_band_where_they_can(narrow: House) -> None:
