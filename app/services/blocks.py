@@ -83,6 +83,7 @@ def propose(ctx: Context, session_id: int, *, again: bool = True) -> list[str]:
     With `again` a search that ran out of time is made once more, and it is said why nothing is proposed. Raises `Refused` where
     the session takes no proposals, or this process cannot make one.
     """
+    ctx.send_again()  # a call that a reorganisation took back must not be made a second time
     view = sessions.view(ctx, session_id)
     _require_challenge(ctx, view)
     account = _own_account(ctx)

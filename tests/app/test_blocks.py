@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -81,17 +82,27 @@ NARROW = {"guard history": 1, "guard k": 1, "guard floor": 0, "guard floor ppm":
 def narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A market with a narrow guard."""
     monkeypatch.setattr(deployed, "deploy", partial(deploy, parameters=NARROW))
-    settings = Settings(data_dir=tmp_path / "var", chain="tester", database_url=None, operator_token=None, guardian_token=None)
+    with house_on("tester", tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def house_on(chain: str, folder: Path) -> Iterator[House]:
+    settings = Settings(data_dir=folder / "var", chain=chain, database_url=None, operator_token=None, guardian_token=None)
     ctx = build(settings, start_time=start_time(), persist=False)
     try:
         with running(ctx) as url, Api(url, ctx.operator_token) as api, Api(url) as anyone:
-            yield House(ctx, url, api, anyone, tmp_path)
+            yield House(ctx, url, api, anyone, folder)
     finally:
         ctx.close()
 
 
 @pytest.fixture
 def day(house: House) -> Blocks:
+    return blocks_day(house)
+
+
+def blocks_day(house: House) -> Blocks:
     community, session = market(house, "home-03", "home-04", "home-06", mode="block", intervals=HOURS)
     account = house.api.post("/accounts", {"owner": house.ctx.address("operator")})["index"]
     house.api.post("/dev/faucet", {"account": account, "amount": 3 * BOND})
@@ -412,6 +423,34 @@ def test_prices_stay_in_the_band_where_they_can(narrow: House) -> None:
         guardian.post("/sessions/3/review/release", {"reason": "it was scarce"})
     assert narrow.api.get("/sessions/3")["state"] == "Cleared" and not client.progress(3).uncommitted
     assert [replaying.replay_session(client, n) for n in (1, 2, 3)] == ["identical"] * 3
+
+
+@pytest.mark.needs("key", "anvil")
+def test_a_proposal_that_a_reorganisation_takes_back_is_made_again(tmp_path: Path) -> None:
+    with house_on("anvil", tmp_path) as house:
+        day, ctx = blocks_day(house), house.ctx
+        *_, agent = four_blocks(day)
+        day.to("gate_close")
+        hand_in(day, agent, *without_whole(day))
+        runner.run_due(ctx)
+
+        def finders() -> list[int]:
+            return [p["account"] for p in day.shown()["proposals"]]
+
+        assert finders() == [agent.account, day.account]
+        for depth, left, again in (
+            (1, [agent.account], [agent.account, day.account]),
+            (3, [], [day.account]),  # with the block that stands for the lost one; the other's is gone for good
+        ):
+            ctx.chain._rpc("anvil_reorg", depth, [])  # type: ignore[attr-defined]
+            ctx.chain._rpc("anvil_dropAllTransactions")  # type: ignore[attr-defined]
+            assert finders() == left
+            runner.run_due(ctx)
+            assert finders() == again
+            assert runner.run_due(ctx) == []
+        assert ctx.client.balance(day.account).locked == BOND
+        with ctx.database.session() as db:
+            assert db.exec(select(Outbox.status).where(Outbox.kind == "propose")).all() == ["confirmed"]
 
 
 def test_a_search_belongs_to_the_log_it_was_made_for(day: Blocks) -> None:
