@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from app.commands import contracts, guardian, market, member, meter, replacement, surveillance, zk
+from app.commands import block, contracts, guardian, market, member, meter, replacement, surveillance, zk
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, add_completion=False)
 db_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
@@ -22,6 +22,7 @@ app.add_typer(contracts.app, name="contracts")
 app.add_typer(db_app, name="db")
 session_app.add_typer(guardian.app)
 session_app.add_typer(replacement.app)
+session_app.add_typer(block.app)
 app.add_typer(session_app, name="session")
 app.add_typer(meter.app, name="meter")
 app.add_typer(member.app, name="member")
@@ -129,11 +130,14 @@ def replay(
 
     Example: wattproof replay 1 --rpc http://127.0.0.1:8545 --deployment deployment.json
     """
-    from app.services.replaying import reader, replay_session
+    from app.services.replaying import reader, replay_session, reservation
     from app.settings import Settings
 
     with err.status("replaying: proofs are verified again in Python"), reader(Settings(), rpc, deployment) as client:
         verdict = replay_session(client, session)
+        limits = reservation(client, session)
+    if limits is not None:
+        err.print(limits, highlight=False)
     print(json.dumps({"session": session, "replay": verdict}) if as_json else verdict)
     if verdict != "identical":
         raise typer.Exit(1)

@@ -114,6 +114,41 @@ class Promise(SQLModel, table=True):
     transaction: str
 
 
+class Proposal(SQLModel, table=True):
+    """A proposal for a block session that was the best when it came, in chain order. `welfare` (Wh times micro-euro per kWh) is
+    decimal. The accepted one is the session's result."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    key: str
+    account: int
+    welfare: str
+    certificate: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    table: list[str] = Field(sa_column=Column("words", JSON, nullable=False))
+    accepted: bool = False
+    transaction: str
+
+
+class BlockDraft(SQLModel, table=True):
+    """What a search of this process found for a block session whose order log had the hash `log`, proposed or not, so that a
+    pass that was interrupted goes on with the same words. `gap` is the part of the bound that may be missing; `complete`:
+    the search came to its end."""
+
+    __table_args__ = (UniqueConstraint("session", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    session: int = Field(index=True)
+    key: str
+    log: str
+    account: int
+    words_a_call: int
+    certificate: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    table: list[str] = Field(sa_column=Column("words", JSON, nullable=False))
+    welfare: str
+    gap: float
+    complete: bool
+
+
 class Submission(SQLModel, table=True):
     """A signed batch of orders handed to the API. The outbox carries it; (signer, nonce) makes a repeat harmless."""
 

@@ -24,6 +24,7 @@ from app.database import (
     Meta,
     MeterKey,
     Promise,
+    Proposal,
     Reading,
     Replaced,
     SettledRow,
@@ -38,7 +39,8 @@ from contracts.units import Side
 log = logging.getLogger(__name__)
 
 _REBUILT = (
-    LogBatch, Promise, DeliveryRecord, Exemption, Decision, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow,
+    LogBatch, Proposal, Promise, DeliveryRecord, Exemption, Decision, Replaced, SettledRow, MarketSession, MeterKey, Account,
+    ZoneRow,
 )  # fmt: skip
 """Tables that hold nothing but what the chain says."""
 
@@ -223,6 +225,25 @@ def _orders(db: Session, event: events.Orders, log: Log) -> None:
 def _cleared(db: Session, event: events.Cleared, _: Log) -> None:
     session = _session(db, event.session)
     session.certificate = _hex(event.certificate)
+    key = event.key.hex()
+    latest = select(Proposal).where(Proposal.session == event.session, Proposal.key == key).order_by(col(Proposal.id).desc())
+    if (proposal := db.exec(latest).first()) is not None:  # of a block session
+        proposal.accepted = True
+        db.add(proposal)
+
+
+def _proposed(db: Session, event: events.Proposed, log: Log) -> None:
+    db.add(
+        Proposal(
+            session=event.session,
+            key=event.key.hex(),
+            account=event.account,
+            welfare=str(event.welfare),
+            certificate=_hex(event.certificate),
+            table=_hex(event.table),
+            transaction=log.transaction,
+        )
+    )
 
 
 def _excluded(db: Session, event: events.Excluded, _: Log) -> None:
@@ -358,6 +379,7 @@ _HANDLERS: dict[type[Any], Callable[[Session, Any, Log], None]] = {
     events.KeySuspended: _suspended,
     events.SessionOpened: _opened,
     events.Orders: _orders,
+    events.Proposed: _proposed,
     events.Cleared: _cleared,
     events.Excluded: _excluded,
     events.Released: _released,

@@ -78,6 +78,18 @@ class Settings(BaseSettings):
         GAS_A_CALL, ge=1_000_000, description="Gas that one transaction of a clearing may take; a long log takes several."
     )
 
+    block_account: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="The operator's account that locks the bonds of its proposals for block sessions; with 0 this process "
+        "proposes nothing, and accepts the best of others.",
+    )
+    block_seconds: float = Field(
+        45.0, gt=0, le=3600, description="Seconds that the search for a proposal may take, twice where prices leave the band."
+    )
+    block_gap: float = Field(1e-4, ge=0, lt=1, description="Relative gap at which a proposal counts as the best there is.")
+
     replace_failing: bool = Field(
         True, description="Whether reserves take over, cheapest first, as soon as a member's records show that it fails."
     )

@@ -18,6 +18,7 @@ from contracts.encoding import (
     hint_words,
     row_size,
     row_words,
+    words_for,
 )
 from contracts.orderlog import OrderLog
 from contracts.units import MAX_PRICE, PPM, Side
@@ -26,6 +27,8 @@ _M31 = (1 << 31) - 1
 _M32 = (1 << 32) - 1
 _M40 = (1 << 40) - 1
 _M128 = (1 << 128) - 1
+
+_GAS_A_CALL, _GAS_A_ROW, _GAS_AN_INTERVAL, _GAS_AN_ENTRY, _GAS_A_WORD = 450_000, 1_500, 8_000, 12_000, 2_800
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,20 @@ def proposal(book: BlockBook, solution: BlockSolution, log: OrderLog, account: i
     if not calls:
         calls, logs = [BlockCall((), (), ())], [reached]
     return Proposal(account, tuple(solution.certificate()), tuple(solution.table(book)), tuple(logs), tuple(calls))
+
+
+def words_a_call(intervals: int, rows: int, gas: int) -> int:
+    """How many words of the log one call of `propose` may take so that it stays below `gas`, by an estimate that errs upwards
+    (tests/contracts/test_block_gas.py); `rows` is the length of the table, which every call carries.
+
+    Raises `EncodingError` where table and certificate alone are too much for a call.
+    """
+    size = 1 + words_for(intervals, 4)
+    fixed = _GAS_A_CALL + _GAS_A_ROW * rows + _GAS_AN_INTERVAL * intervals
+    most = (gas - fixed) * size // (_GAS_AN_ENTRY + _GAS_A_WORD * size)
+    if most < size:
+        raise EncodingError(f"table: expected a call of {gas} gas to hold it, {rows} rows need {fixed}")
+    return most
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,22 @@ class MeterState:
     """Bit k is day `day - 14 + k`."""
 
 
+@dataclass(frozen=True, slots=True)
+class BestProposal:
+    """The best proposal so far for a block session."""
+
+    key: bytes
+    certificate_hash: bytes
+    welfare: int
+    """Wh times micro-euro per kWh."""
+    account: int
+    groups: int
+    outside: bool
+    """Whether its prices lay outside the price guard's band when it was proposed."""
+    bonded: bool
+    """Whether its bond is locked."""
+
+
 class MarketClient(ModeCalls):
     """Sends and reads on one chain. Writes take the sender's key, wait for the receipt and raise `ContractRefusal`."""
 
@@ -280,6 +296,23 @@ class MarketClient(ModeCalls):
     def guarded_volume(self) -> int:
         """Wh from which on a price counts for the guard."""
         return int(self._view("PriceGuard", "minVolume"))
+
+    def best_proposal(self, session: int) -> BestProposal | None:
+        """What a block session would be cleared by if its challenge ended now."""
+        found = BestProposal(*self._view("BlockClearing", "best", session))
+        return found if any(found.key) else None
+
+    def proposal_state(self, session: int, key: bytes) -> bytes:
+        """Hash of the state that the pass of a proposal has reached; zero before its first call and after its last."""
+        return bytes(self._view("BlockClearing", "stateHash", session, key))
+
+    def block_bond(self) -> int:
+        """Micro-euro that a block proposal locks."""
+        return int(self._view("BlockClearing", "bond"))
+
+    def block_improvement(self) -> int:
+        """By how much of the best welfare a block proposal must be better, ppm."""
+        return int(self._view("BlockClearing", "minImprovementPpm"))
 
     def settled(self, session: int, group: int, row: int) -> bool:
         return bool(self._view("Settlement", "settled", session, group, row))

@@ -3,6 +3,9 @@
 Nothing is taken on trust but the log itself: the book is rebuilt from the batches, the clearing computed and checked anew,
 replacements are made again, every proof is verified again with an independent verifier, every statement computed anew; each
 result is compared with what the contracts said.
+
+A block session's result is the best proposal that anybody made: that it is feasible, worth what was announced and no worse than
+another that was announced is checked; that none better exists is what its challenge was for, and nobody can check it here.
 """
 
 from __future__ import annotations
@@ -10,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from contracts.block_words import BlockSolution
 from contracts.deliveries import Entry
-from contracts.encoding import extend_log, hash_words
-from contracts.units import Side
+from contracts.encoding import EncodingError, extend_log, hash_words
+from contracts.units import Mode, Side
 from market.clearing.engine import AnyClearing, check, clear
-from market.orders import book_from_log
+from market.clearing.proposed import ProposedClearing, block_book, proposed
+from market.errors import OrderError
+from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms
 from oracle.baseline import admissible_days
 from settlement.records import records_of
@@ -62,6 +68,8 @@ class SessionLog:
     exempted    per account a bit per interval of the day that the guardian exempted
     excluded    orders (account, side) that the guardian excluded before the clearing was accepted
     takeovers   replacements in chain order
+    table       of a block session the accepted proposal's; welfares are those announced, the accepted one's last (Wh times
+                micro-euro per kWh)
     intake_paid micro-euro of the intake fees that somebody got for the clearing
     rounding    what Settled announced; None before
     """
@@ -82,6 +90,8 @@ class SessionLog:
     excluded: Sequence[tuple[int, Side]] = ()
     takeovers: Sequence[Takeover] = ()
     intake_paid: int = 0
+    table: tuple[int, ...] = ()
+    welfares: Sequence[int] = ()
 
 
 Verify = Callable[[int, tuple[int, int, int], tuple[int, ...]], bool]
@@ -108,12 +118,21 @@ def _differences(log: SessionLog, verify: Verify) -> Iterator[str]:
             yield "clearing: there is none, yet something was promised, recorded or paid"
         return
     book = book_from_log(terms, log.batches, log.excluded)
-    clearing = clear(book, log.sold_before)
-    if tuple(clearing.certificate_words) != log.certificate:
-        yield f"clearing: computed {_hex(clearing.certificate_words)}, the contract accepted {_hex(log.certificate)}"
-    verdict = check(book, clearing, log.sold_before)
-    if not verdict.accepted:
-        yield f"clearing: the independent checker refuses it: {verdict}"
+    clearing: AnyClearing
+    if terms.mode is Mode.BLOCK:
+        try:
+            clearing = _proposed(log, log.certificate, book)
+        except (OrderError, EncodingError) as error:
+            yield f"clearing: {error}"
+            return
+        yield from _welfares(log, clearing)
+    else:
+        clearing = clear(book, log.sold_before)
+        if tuple(clearing.certificate_words) != log.certificate:
+            yield f"clearing: computed {_hex(clearing.certificate_words)}, the contract accepted {_hex(log.certificate)}"
+        verdict = check(book, clearing, log.sold_before)
+        if not verdict.accepted:
+            yield f"clearing: the independent checker refuses it: {verdict}"
     try:
         amended = amend(terms, clearing.certificates, clearing.rows, from_words(log.rules), log.takeovers)
     except ReplacementError as error:
@@ -122,6 +141,24 @@ def _differences(log: SessionLog, verify: Verify) -> Iterator[str]:
     yield from _promises(log, clearing, amended)
     yield from _proofs(log, verify)
     yield from _payments(log, clearing, amended, terms.intake_fee * len(book.orders) - log.intake_paid)
+
+
+def _proposed(log: SessionLog, certificate: tuple[int, ...], book: OrderBook) -> ProposedClearing:
+    """What the accepted proposal comes to; raises `OrderError` or `EncodingError` where the contract should have refused it."""
+    solution = BlockSolution.from_words(certificate, log.table)
+    if tuple(solution.certificate()) != certificate:
+        raise OrderError("certificate", _hex(solution.certificate()), _hex(certificate))
+    table = solution.table(block_book(book, log.sold_before))
+    if tuple(table) != log.table:
+        raise OrderError("table", _hex(table), _hex(log.table))
+    return proposed(book, solution, log.sold_before)
+
+
+def _welfares(log: SessionLog, clearing: ProposedClearing) -> Iterator[str]:
+    if list(log.welfares[-1:]) != [clearing.welfare]:
+        yield f"clearing: its welfare is {clearing.welfare}, announced were {list(log.welfares)}"
+    elif max(log.welfares) > clearing.welfare:
+        yield f"clearing: a proposal worth {max(log.welfares)} was announced, one worth {clearing.welfare} accepted"
 
 
 def _promises(log: SessionLog, clearing: AnyClearing, amended: Amended) -> Iterator[str]:

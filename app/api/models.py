@@ -74,6 +74,7 @@ class SessionSummary(Model):
     fee_ppm: int = Field(description="Part of what sellers earn that goes to `fee_account`.")
     fee_account: int | None
     intake_fee: int = Field(description="Micro-euro that every entry costs, to whom the one who completes the clearing names.")
+    challenge_end: datetime | None = Field(description="Until when proposals for a block session are taken; else null.")
     orders: int = Field(description="Live schedule orders.")
     entries: int = Field(description="(interval, quantity, price) entries of the live orders.")
     volume_wh: int | None
@@ -129,8 +130,32 @@ class OutsideBand(Model):
     high: int
 
 
+class Proposal(Model):
+    """A proposal for a block session that was the best when it came. It was checked exactly; that none is better is what the
+    challenge is for."""
+
+    key: Word
+    account: int = Field(description="The finder, whose bond is locked while its proposal is the best.")
+    welfare: int = Field(description="Limits less limits of what is filled, micro-euro rounded down.")
+    volume_wh: int
+    gap: float | None = Field(description="Part of the welfare that may be missing, 0 to 1, where this marketplace found it.")
+    complete: bool | None = Field(description="Whether that search came to its end.")
+    best: bool
+    accepted: bool
+    inside_band: bool = Field(description="Whether its prices lie in the price guard's bands as these are now.")
+    outside: list[OutsideBand]
+    tx: str
+
+
+class ProposalList(Model):
+    """In chain order: the last is the best."""
+
+    items: list[Proposal]
+
+
 class SessionDetail(SessionSummary):
     cleared: list[Cleared]
+    proposals: list[Proposal] = Field(description="Of a block session, in chain order; else empty.")
     outside: list[OutsideBand] = Field(description="Why the session is under review, as the bands are now; else empty.")
     transactions: list[Transaction]
     settlement: SettlementTotals | None
@@ -164,6 +189,13 @@ class StepModel(Model):
     limits: list[int]
 
 
+class Parent(Model):
+    """The live order without which a block is not accepted."""
+
+    account: int
+    side: Literal["bid", "offer"]
+
+
 class Order(Model):
     position: int
     account: int
@@ -171,6 +203,8 @@ class Order(Model):
     agent: int | None = Field(description="The account whose owner signed for this one.")
     payer: int = Field(description="The account whose money is locked: the account or its agent.")
     side: Literal["bid", "offer"]
+    min_fill_ppm: int = Field(description="Least part of a block that is taken, ppm; 0 but in block sessions.")
+    parent: Parent | None
     reserve: bool = Field(description="An offer of which what is not filled may take the place of a member that fails.")
     live: bool
     cancels: bool
@@ -374,7 +408,7 @@ class NewSession(Model):
     zone: Annotated[int, Field(gt=0, lt=2**16)] = 1
     kind: Literal["electrical", "thermal", "comfort"] = "electrical"
     direction: Literal["UP", "DOWN"] = "UP"
-    mode: Literal["competitive", "cooperative"] = "competitive"
+    mode: Literal["competitive", "cooperative", "block"] = "competitive"
     date: Date
     intervals: Annotated[list[Annotated[int, Field(ge=0, lt=96)]], Field(min_length=1, max_length=96)]
     gate_open: datetime
@@ -390,6 +424,11 @@ class NewSession(Model):
     intake_fee: (
         Annotated[int, Field(ge=0, le=1_000_000, description="Micro-euro an entry; the settings' without one.")] | None
     ) = None
+    challenge_end: datetime | None = Field(
+        None,
+        description="Block sessions only: until when proposals are taken, after the gate closes and before delivery starts. "
+        "Without one an hour after the gate, or halfway to delivery.",
+    )
     rules: str = Field("default", description="Name of a rule set in settlement/rules.")
 
 

@@ -10,7 +10,7 @@ from app.api.ids import SessionId, ZoneId
 from app.api.sessions import show_session
 from app.api.times import seconds
 from app.errors import Refused
-from app.services import clearing, proving, sessions, settling, surveillance
+from app.services import blocks, clearing, proving, sessions, settling, surveillance
 from contracts.units import Direction, Kind, Mode
 
 router = APIRouter(tags=["operator"], dependencies=OPERATOR)
@@ -48,14 +48,23 @@ def open_session(ctx: Ctx, new: models.NewSession) -> models.SessionDetail:
             fee_ppm=new.fee_ppm,
             fee_account=new.fee_account,
             intake_fee=new.intake_fee,
+            challenge_end=seconds("challenge_end", new.challenge_end) if new.challenge_end is not None else None,
             rules=new.rules,
         )
     return show_session(ctx, session_id)
 
 
+@router.post("/sessions/{session_id}/proposal")
+def propose(ctx: Ctx, session_id: SessionId) -> models.Done:
+    """Searches for a better proposal for a closed block session and hands it in."""
+    with ctx.working:
+        return models.Done(done=blocks.propose(ctx, session_id))
+
+
 @router.post("/sessions/{session_id}/clearing")
 def clear(ctx: Ctx, session_id: SessionId) -> models.Done:
-    """Clears a closed session and commits its promises; whatever the surveillance finds in it is told first."""
+    """Clears a closed session, a block session by its best proposal, and commits its promises; whatever the surveillance finds
+    in it is told first."""
     with ctx.working:
         return models.Done(done=[*surveillance.screen_due(ctx), *clearing.clear_session(ctx, session_id)])
 

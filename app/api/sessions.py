@@ -15,7 +15,7 @@ from app.api.ids import OrderId, SessionId
 from app.api.times import at
 from app.context import Context
 from app.database import DeliveryProof, DeliveryRecord, Outbox
-from app.services import accounts, guarding, orders, sessions, settling
+from app.services import accounts, bands, blocks, guarding, orders, sessions, settling
 from contracts.clearing_words import CooperativeCertificate
 from contracts.encoding import IntervalCertificate
 from contracts.units import SessionState, Side
@@ -47,10 +47,8 @@ def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
     return models.SessionDetail(
         **_summary(view).model_dump(),
         cleared=cleared,
-        outside=[
-            models.OutsideBand(intervals=list(o.intervals), price=o.price, low=o.low, high=o.high)
-            for o in guarding.outside(ctx, view)
-        ],
+        proposals=_proposals(ctx, view),
+        outside=_outside(guarding.outside(ctx, view)),
         transactions=[
             models.Transaction(
                 kind=row.kind,
@@ -64,6 +62,12 @@ def show_session(ctx: Ctx, session_id: SessionId) -> models.SessionDetail:
         settlement=_totals(ctx, view),
         proofs=_proof_count(ctx, view, recorded.keys()),
     )
+
+
+@router.get("/sessions/{session_id}/proposals")
+def list_proposals(ctx: Ctx, session_id: SessionId) -> models.ProposalList:
+    """Proposals for a block session in chain order, each better than the one before."""
+    return models.ProposalList(items=_proposals(ctx, sessions.view(ctx, session_id)))
 
 
 @router.get("/sessions/{session_id}/book")
@@ -110,6 +114,8 @@ def list_orders(ctx: Ctx, session_id: SessionId) -> models.OrderPage:
                 agent=order.agent or None,
                 payer=order.payer,
                 side="offer" if order.side is Side.OFFER else "bid",
+                min_fill_ppm=order.min_fill_ppm,
+                parent=_parent(order.parent),
                 reserve=order.reserve,
                 live=view.book.counts(position) and not order.cancels,
                 cancels=order.cancels,
@@ -277,6 +283,33 @@ def _cleared(interval: int, c: IntervalCertificate | CooperativeCertificate) -> 
     return models.Cleared(interval=interval, price=c.price, lo=c.lo, hi=c.hi, share=None, volume_wh=c.volume)
 
 
+def _parent(parent: tuple[int, Side] | None) -> models.Parent | None:
+    return None if parent is None else models.Parent(account=parent[0], side="offer" if parent[1] is Side.OFFER else "bid")
+
+
+def _outside(found: Sequence[bands.Outside]) -> list[models.OutsideBand]:
+    return [models.OutsideBand(intervals=list(o.intervals), price=o.price, low=o.low, high=o.high) for o in found]
+
+
+def _proposals(ctx: Context, view: sessions.SessionView) -> list[models.Proposal]:
+    return [
+        models.Proposal(
+            key="0x" + one.key,
+            account=one.account,
+            welfare=one.welfare // 1000,
+            volume_wh=one.volume,
+            gap=one.gap,
+            complete=one.complete,
+            best=one.best,
+            accepted=one.accepted,
+            inside_band=not one.outside,
+            outside=_outside(one.outside),
+            tx=one.transaction,
+        )
+        for one in blocks.proposals(ctx, view)
+    ]
+
+
 def _submitted(value: orders.Submitted) -> models.Submitted:
     return models.Submitted(id=value.id, status=value.status, tx=value.tx, positions=value.positions, message=value.message)
 
@@ -334,6 +367,7 @@ def _summary(view: sessions.SessionView) -> models.SessionSummary:
         fee_ppm=terms.fee_ppm,
         fee_account=terms.fee_account or None,
         intake_fee=terms.intake_fee,
+        challenge_end=at(terms.challenge_end) if terms.challenge_end else None,
         orders=len(live),
         entries=sum(order.entries for _, order in view.book.live),
         volume_wh=sum(c.volume for c in view.certificates) if view.certificates is not None else None,

@@ -12,7 +12,6 @@ from typing import Any
 from app.context import Context
 from app.demo.client import Api, ApiError
 from app.demo.community import Community, word_terms
-from app.services import clearing as clearings
 from app.services import sessions
 from contracts.calls import Call, ClearingPass
 from contracts.deliveries import Entry, ProofBatch, decode_delivery, delivery_words
@@ -57,7 +56,7 @@ def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
     view = sessions.view(ctx, session["id"])
     clearing = clear(view.book, view.sold_before)
     certificate = list(clearing.certificates)
-    part = ClearingPass.whole(clearings.order_log(view), clearing.certificate_words)
+    part = ClearingPass.whole(view.order_log, clearing.certificate_words)
 
     def altered(**change: int) -> Call:
         bad = [replace(certificate[0], **change), *certificate[1:]]

@@ -10,30 +10,34 @@ from collections.abc import Iterator
 
 from app.context import Context
 from app.errors import Refused
-from app.services import sessions
+from app.services import blocks, sessions
 from contracts.calls import Call, ClearingPass
 from contracts.clearing_words import plan_chunks
 from contracts.encoding import extend_log, groups_of
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog
 from contracts.units import Mode, SessionState
-from market.clearing.engine import CLEARED_FROM_LOG, AnyClearing, check, clear
+from market.clearing.engine import AnyClearing, check, clear
 
 
 def clear_session(ctx: Context, session_id: int) -> list[str]:
     """Clears a closed session (or one under review, without the orders that the guardian has excluded) and commits every group
-    of result rows; returns what was done."""
+    of result rows; returns what was done. A block session is cleared by the best proposal, once its challenge is over."""
     view = sessions.view(ctx, session_id)
-    if view.terms.mode not in CLEARED_FROM_LOG:
+    if view.terms.mode not in sessions.SERVED:
         raise Refused(
-            f"The result of session {session_id} does not follow from its orders alone.",
+            f"Session {session_id} takes no orders and is not cleared here.",
             status=409,
             field="session",
-            expected="a session of mode " + " or ".join(mode.name.lower() for mode in CLEARED_FROM_LOG),
+            expected="a session of mode " + " or ".join(mode.name.lower() for mode in sessions.SERVED),
             got=view.terms.mode.name.lower(),
         )
     done: list[str] = []
-    if view.state is SessionState.CLOSED or (view.state is SessionState.UNDER_REVIEW and view.book.excluded):
+    if view.terms.mode is Mode.BLOCK:
+        if view.state is SessionState.CLOSED:
+            done += blocks.accept(ctx, view)
+            view = sessions.view(ctx, session_id)
+    elif view.state is SessionState.CLOSED or (view.state is SessionState.UNDER_REVIEW and view.book.excluded):
         clearing = clear(view.book, view.sold_before)
         verdict = check(view.book, clearing, view.sold_before)
         if not verdict.accepted:
@@ -63,14 +67,9 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
     return done
 
 
-def order_log(view: sessions.SessionView) -> OrderLog:
-    """The session's log as `clear` takes it again."""
-    return OrderLog.of([[int(word, 16) for word in batch.words] for batch in view.batches], len(view.terms.intervals))
-
-
 def calls(ctx: Context, view: sessions.SessionView, clearing: AnyClearing) -> Iterator[Call]:
     """The calls that are left until the clearing is accepted, each to be sent before the next is asked for."""
-    log = order_log(view)
+    log = view.order_log
     makers = [(account, side) for account, side, _ in view.book.rows]
     whole = ClearingPass.whole(log, clearing.certificate_words, clearing.level_words, ctx.settings.clearing_account)
     whole = whole._replace(excluded=view.book.excluded_words())

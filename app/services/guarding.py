@@ -4,53 +4,21 @@ exemptions. And why a session is under review."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.context import Context
 from app.database import MarketSession, known
 from app.errors import Refused
-from app.services import clearing, sessions, unwinding
+from app.services import bands, clearing, sessions, unwinding
 from contracts.encoding import GROUP_ROWS, IntervalCertificate, ResultRow, excluded_words, groups_of
 from contracts.units import Mode, SessionState, Side
-from market import guard
 from settlement.statements import IntervalResult
 
 ROLE = "guardian"
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """A price outside the guard's band: an interval's, or the mean of an hour where `intervals` are several. Micro-euro per
-    kWh, both ends of the band included."""
-
-    intervals: tuple[int, ...]
-    price: int
-    low: int
-    high: int
-
-
-def outside(ctx: Context, view: sessions.SessionView) -> list[Outside]:
+def outside(ctx: Context, view: sessions.SessionView) -> list[bands.Outside]:
     """Why a session is under review: its prices that lie outside their bands, as these are now. Empty in any other state."""
-    if view.state is not SessionState.UNDER_REVIEW:
-        return []
-    terms = view.terms
-    least, day_intervals = ctx.client.guarded_volume(), terms.zone.intervals
-    product = guard.product_of(terms.zone.number, int(terms.kind), int(terms.direction), int(terms.mode))
-    by_hour: dict[int, dict[int, tuple[int, int]]] = {}
-    for t, result in zip(terms.intervals, _results(ctx, view), strict=True):
-        if result.price is not None and result.volume:
-            by_hour.setdefault(t * guard.HOURS // day_intervals, {})[t] = (result.price, result.volume)
-    found = []
-    for hour, results in by_hour.items():
-        band = ctx.client.band(product, guard.hour_type(terms.zone.is_working_day(terms.day), hour))
-        volume = sum(volume for _, volume in results.values())
-        if band is None or volume < least:
-            continue
-        limits = guard.Band(*band)
-        prices: dict[tuple[int, ...], int] = {(t,): price for t, (price, volume) in results.items() if volume >= least}
-        prices.setdefault(tuple(results), sum(price * volume for price, volume in results.values()) // volume)
-        found += [Outside(ts, price, *band) for ts, price in prices.items() if not limits.holds(price)]
-    return found
+    return bands.outside(ctx, view.terms, _results(ctx, view)) if view.state is SessionState.UNDER_REVIEW else []
 
 
 def release(ctx: Context, session_id: int, reason: str) -> list[str]:

@@ -7,6 +7,7 @@ batch to the contract without this service.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -144,9 +145,9 @@ def _check(ctx: Context, signed: SignedBatch) -> None:
     try:
         entries = list(decode_entries(batch.words, len(terms.intervals)))
     except EncodingError as error:
-        raise Refused(
-            "The words are not schedule orders of this session.", field="words", expected=str(error), got=""
-        ) from error
+        named = str(error).partition(":")[0]
+        field = named if named in ("min_fill_ppm", "parent") else "words"
+        raise Refused("The words are not schedule orders of this session.", field=field, expected=str(error), got="") from error
     _check_entries(ctx, view, entries, signer)
     if ctx.chain.code(signer):
         return  # ERC-1271: only the contract wallet can say, and the simulation asks it
@@ -167,11 +168,14 @@ def _check(ctx: Context, signed: SignedBatch) -> None:
 
 def _check_entries(ctx: Context, view: sessions.SessionView, entries: list[LoggedOrder], signer: str) -> None:
     needed: Counter[int] = Counter()
+    payers = {(order.account, order.side): order.payer for _, order in view.book.live}
+    payers |= {(entry.order.account, entry.order.side): entry.order.payer for entry in entries if not entry.order.cancels}
     sides: dict[str, set[Side]] = {}
     for entry in entries:
         order = entry.order
         _check_signer(ctx, order, signer)
         _check_order(ctx, view, order, sides)
+        _check_parent(order, payers)
         lock = order.lock(view.terms.price_cap, view.terms.collateral_ppm)
         if entry.lock != lock:
             raise Refused(
@@ -232,6 +236,22 @@ def _check_order(ctx: Context, view: sessions.SessionView, order: ScheduleOrder,
         taken.add(order.side)
     if order.side is Side.OFFER and not order.cancels:
         _require_history(ctx, view, order.account)
+
+
+def _check_parent(order: ScheduleOrder, payers: Mapping[tuple[int, Side], int]) -> None:
+    """Refuses a block that could not be accepted as things stand; the contract would take it. `payers` are those of live
+    orders, this batch's included, so that blocks can name each other in one batch."""
+    if order.parent is None:
+        return
+    account, side = order.parent
+    payer = payers.get(order.parent)
+    if payer != order.payer:
+        raise Refused(
+            f"The order of account {order.account} could not be accepted with this parent.",
+            field="parent",
+            expected=f"a live order of the session that account {order.payer} pays for",
+            got=f"the {side.name.lower()} of account {account}, " + ("not live" if payer is None else f"paid by {payer}"),
+        )
 
 
 def _require_history(ctx: Context, view: sessions.SessionView, account: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.deployed import proving_key
 from app.errors import Refused
+from app.services.sessions import SERVED
 from app.settings import Settings
 from contracts import events
 from contracts.chain import Chain, ChainError, Log, open_chain
@@ -19,9 +20,8 @@ from contracts.deploy import Deployment
 from contracts.deploy import verify as verify_deployment
 from contracts.encoding import decode_excluded
 from contracts.sessions import Terms
-from contracts.units import SessionState, Side
+from contracts.units import Mode, SessionState, Side
 from market.bookfile import written
-from market.clearing.engine import CLEARED_FROM_LOG
 from market.orders import book_from_log
 from market.session import SessionTerms, Zone
 from settlement.replacement import Takeover
@@ -83,6 +83,16 @@ def exported(client: MarketClient, session_id: int) -> str:
     return written(book_from_log(log.terms, log.batches, log.excluded), log.sold_before, why)
 
 
+def reservation(client: MarketClient, session_id: int) -> str | None:
+    """What "identical" does not say of a session."""
+    if client.terms(session_id).mode is not Mode.BLOCK:
+        return None
+    return (
+        "The accepted proposal was checked and is no worse than any other that was made; that there is no better one was for "
+        "the challenge to show, and is not checked."
+    )
+
+
 def session_log(client: MarketClient, session_id: int) -> SessionLog:
     """Everything that the chain logged about a session."""
     everything = list(client.events())
@@ -92,12 +102,12 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
             f"There is no session {session_id}.", status=404, field="session", expected="a known session", got=str(session_id)
         )
     terms = _terms(opened, everything)
-    if terms.mode not in CLEARED_FROM_LOG:
+    if terms.mode not in SERVED:
         raise Refused(
-            f"The result of session {session_id} does not follow from its orders alone and is not replayed.",
+            f"Session {session_id} takes no orders and is not replayed.",
             status=409,
             field="session",
-            expected="a session of mode " + " or ".join(mode.name.lower() for mode in CLEARED_FROM_LOG),
+            expected="a session of mode " + " or ".join(mode.name.lower() for mode in SERVED),
             got=terms.mode.name.lower(),
         )
     own = [(log, e) for log, e in everything if getattr(e, "session", None) == session_id]
@@ -105,6 +115,7 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
     certificate, excluded = _accepted(own)
     if client.state(session_id) is SessionState.CANCELLED:
         certificate = None  # a clearing that was under review came to nothing
+    proposals = _proposals(own)
     return SessionLog(
         chain_id=client.chain.chain_id,
         terms=terms,
@@ -124,6 +135,8 @@ def session_log(client: MarketClient, session_id: int) -> SessionLog:
             Takeover(e.account, e.reserve, e.intervals, e.extra, e.consented) for _, e in own if isinstance(e, events.Replaced)
         ],
         intake_paid=sum(e.amount for _, e in own if isinstance(e, events.IntakeFeesPaid)),
+        table=proposals[-1].table if proposals else (),
+        welfares=[proposal.welfare for proposal in proposals],
     )
 
 
@@ -151,6 +164,14 @@ def _accepted(own: Logged) -> tuple[tuple[int, ...] | None, list[tuple[int, Side
         elif isinstance(e, events.Cleared):
             certificate, excluded = e.certificate, known
     return certificate, excluded
+
+
+def _proposals(own: Logged) -> list[events.Proposed]:
+    """Proposals of a block session in chain order, the accepted one last."""
+    made = [e for _, e in own if isinstance(e, events.Proposed)]
+    accepted = next((e.key for _, e in own if isinstance(e, events.Cleared)), None)
+    last = max((place for place, e in enumerate(made) if e.key == accepted), default=len(made) - 1)
+    return [*made[:last], *made[last + 1 :], *made[last : last + 1]]
 
 
 def _exempted(own: Logged) -> dict[int, int]:

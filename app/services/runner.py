@@ -8,9 +8,8 @@ import time
 
 from app.context import Context
 from app.errors import told
-from app.services import clearing, forks, proving, replacing, sessions, settling, surveillance, unwinding
-from contracts.units import SessionState
-from market.clearing.engine import CLEARED_FROM_LOG
+from app.services import blocks, clearing, forks, proving, replacing, sessions, settling, surveillance, unwinding
+from contracts.units import Mode, SessionState
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +57,10 @@ def _serve(ctx: Context, session_id: int) -> list[str]:
     if state not in WITH_WORK:
         return []
     view = sessions.view(ctx, session_id)
-    if view.terms.mode not in CLEARED_FROM_LOG:
+    if view.terms.mode not in sessions.SERVED:
         return []
+    if view.terms.mode is Mode.BLOCK and state is SessionState.CLOSED and not blocks.acceptable(ctx, view):
+        return blocks.propose_due(ctx, view)
     if state is SessionState.UNDER_REVIEW and not view.book.excluded:
         return []  # the guardian's to decide
     if state in (SessionState.CLOSED, SessionState.UNDER_REVIEW):

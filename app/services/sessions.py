@@ -10,20 +10,30 @@ from functools import cached_property
 from sqlmodel import col, select
 
 from app.context import Context
-from app.database import DeliveryRecord, Exemption, LogBatch, MarketSession, Replaced, known
+from app.database import BlockDraft, DeliveryRecord, Exemption, LogBatch, MarketSession, Proposal, Replaced, known
 from app.errors import Refused
+from contracts.block_words import BlockSolution
 from contracts.clearing_words import CooperativeCertificate, cooperative_certificates
 from contracts.deliveries import Entry
 from contracts.encoding import IntervalCertificate, ResultRow, decode_excluded
 from contracts.events import SessionOpened
+from contracts.orderlog import OrderLog
 from contracts.sessions import SessionRequest
 from contracts.units import Direction, Kind, Mode, SessionState, Side
 from market.clearing.engine import CLEARED_FROM_LOG, AnyClearing, clear
+from market.clearing.proposed import proposed
 from market.orders import OrderBook, book_from_log
 from market.session import SessionTerms, Zone
 from settlement import rules as rule_sets
 from settlement.records import Record, records_of
 from settlement.replacement import Amended, Takeover, amend
+
+SERVED = (*CLEARED_FROM_LOG, Mode.BLOCK)
+"""Modes whose sessions this marketplace opens, clears and settles."""
+
+CHALLENGE_S = 3600
+"""Seconds after the gate closes in which proposals for a block session are taken, unless its terms say otherwise or delivery
+starts within twice that."""
 
 EPOCH = date(1970, 1, 1).toordinal()
 
@@ -55,15 +65,25 @@ class SessionView:
     """Intake fees that nobody was paid, micro-euro."""
     takeovers: tuple[Takeover, ...]
     """Replacements in chain order."""
+    accepted: BlockSolution | None = None
+    """What the accepted proposal of a block session says."""
 
     @cached_property
     def clearing(self) -> AnyClearing | None:
-        """The engine's own result over the log; None until the contract has accepted a certificate, and where a result does
-        not follow from the log. Under review it is the one with all orders: one without some is accepted inside the band."""
+        """The engine's own result over the log, or what a block session's accepted proposal comes to; None until the contract
+        has accepted a certificate, and for requests. Under review it is the one with all orders: one without some is accepted
+        inside the band."""
         if self.certificates is None:
             return None
+        if self.accepted is not None:
+            return proposed(self.book, self.accepted, self.sold_before)
         book = OrderBook(self.terms, self.book.orders) if self.state is SessionState.UNDER_REVIEW else self.book
         return clear(book, self.sold_before)
+
+    @property
+    def order_log(self) -> OrderLog:
+        """The session's log as the contracts take it again."""
+        return OrderLog.of([[int(word, 16) for word in batch.words] for batch in self.batches], len(self.terms.intervals))
 
     @cached_property
     def amended(self) -> Amended | None:
@@ -109,19 +129,23 @@ def open_session(
     fee_ppm: int | None = None,
     fee_account: int | None = None,
     intake_fee: int | None = None,
+    challenge_end: int | None = None,
 ) -> int:
-    """Opens a session on chain and returns its id. Fees that are not given are the settings'."""
+    """Opens a session on chain and returns its id. Fees that are not given are the settings', a block session's challenge
+    ends `CHALLENGE_S` after the gate closes, or halfway to delivery."""
     if rules not in rule_sets.shipped():
         raise Refused(f"There is no rule set {rules}.", field="rules", expected=f"one of {rule_sets.shipped()}", got=rules)
     rule_set = rule_sets.load(rules)
-    if mode not in CLEARED_FROM_LOG:
+    if mode not in SERVED:
         raise Refused(
-            "The operator opens sessions that are cleared from their order log.",
+            "The operator opens sessions that take orders.",
             field="mode",
-            expected=" or ".join(known.name.lower() for known in CLEARED_FROM_LOG),
+            expected=" or ".join(known.name.lower() for known in SERVED),
             got=mode.name.lower(),
         )
     settings = ctx.settings
+    if challenge_end is None:
+        challenge_end = _challenge_end(ctx.zone(zone), day, mask, gate_close) if mode is Mode.BLOCK else 0
     terms = SessionTerms(  # raises what the contract would refuse, with the field's name
         session=1,
         zone=ctx.zone(zone),
@@ -142,6 +166,7 @@ def open_session(
         fee_ppm=settings.fee_ppm if fee_ppm is None else fee_ppm,
         fee_account=settings.fee_account if fee_account is None else fee_account,
         intake_fee=settings.intake_fee if intake_fee is None else intake_fee,
+        challenge_end=challenge_end,
     )
     request = SessionRequest(
         zone,
@@ -160,6 +185,7 @@ def open_session(
         terms.fee_ppm,
         terms.fee_account,
         terms.intake_fee,
+        terms.challenge_end,
     )
     row = ctx.send("open", "operator", ctx.client.encode_open_session(request, rule_set.words()))
     assert row.transaction is not None
@@ -170,6 +196,12 @@ def open_session(
         row.session = opened  # so that the session's list of transactions begins with its opening
         db.merge(row)
     return opened
+
+
+def _challenge_end(zone: Zone, day: int, mask: int, gate_close: int) -> int:
+    """Half of the time until delivery at most: a guardian may have to look at what comes of the challenge."""
+    first = min((mask & -mask).bit_length() - 1, zone.intervals)
+    return gate_close + min(CHALLENGE_S, max(0, zone.interval_start(day, first) - gate_close) // 2)
 
 
 def all_ids(ctx: Context) -> list[int]:
@@ -185,13 +217,17 @@ def view(ctx: Context, session_id: int) -> SessionView:
         row = known(db.get(MarketSession, session_id), "session", session_id)
         batches = tuple(db.exec(select(LogBatch).where(LogBatch.session == session_id).order_by(col(LogBatch.first))).all())
         replaced = db.exec(select(Replaced).where(Replaced.session == session_id).order_by(col(Replaced.id))).all()
+        chosen = db.exec(select(Proposal).where(Proposal.session == session_id, col(Proposal.accepted))).first()
     terms = terms_of(ctx.zone(int(row.terms["zone"])), row.terms)
     excluded = decode_excluded([int(word, 16) for word in row.excluded])
     book = book_from_log(terms, [[int(word, 16) for word in batch.words] for batch in batches], excluded)
     state = ctx.client.state(session_id)
     certificates = None
     # A clearing that was under review when its session was cancelled came to nothing.
-    if row.certificate is not None and terms.mode in CLEARED_FROM_LOG and state is not SessionState.CANCELLED:
+    accepted = None
+    if row.certificate is not None and terms.mode in SERVED and state is not SessionState.CANCELLED:
+        if chosen is not None:
+            accepted = solution_of(chosen)
         certificates = certificates_of(terms.mode, [int(word, 16) for word in row.certificate])
     return SessionView(
         terms=terms,
@@ -204,7 +240,13 @@ def view(ctx: Context, session_id: int) -> SessionView:
         rounding=row.rounding,
         intake_held=terms.intake_fee * len(book.orders) - row.intake_paid,
         takeovers=tuple(Takeover(r.account, r.reserve, int(r.intervals, 16), r.extra, r.consented) for r in replaced),
+        accepted=accepted,
     )
+
+
+def solution_of(row: Proposal | BlockDraft) -> BlockSolution:
+    """What the stored words of a proposal say."""
+    return BlockSolution.from_words([int(word, 16) for word in row.certificate], [int(word, 16) for word in row.table])
 
 
 def terms_of(zone: Zone, stored: dict[str, object]) -> SessionTerms:

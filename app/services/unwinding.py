@@ -1,9 +1,9 @@
-"""Gives a cancelled session's locks back and frees its intervals: what anyone may do, and somebody has to."""
+"""Gives a cancelled session's locks and bonds back and frees its intervals: what anyone may do, and somebody has to."""
 
 from __future__ import annotations
 
 from app.context import Context
-from app.services import sessions
+from app.services import blocks, sessions
 from contracts.encoding import extend_log
 from contracts.units import SessionState
 
@@ -21,6 +21,7 @@ def unwind_session(ctx: Context, session_id: int) -> list[str]:
     hashes = [bytes(32)]
     for words in batches:
         hashes.append(extend_log(hashes[-1], words))
+    done += blocks.reclaim(ctx, view)
     held = ctx.client.log(session_id)
     for number in reversed(range(len(batches))):
         if hashes[number + 1] == held:

@@ -178,7 +178,7 @@ def test_sessions_that_cannot_be_are_refused_with_the_field(house: House) -> Non
         (body(gate_open=body()["gate_close"]), "gate_close"),
         (body(proof_deadline=body()["gate_close"]), "proof_deadline"),
         (body(rules="generous"), "rules"),
-        (body(mode="block"), "mode"),
+        (body(mode="request"), "mode"),
         (body(zone=7), "zone"),
         (body(price_cap=-1), "price_cap"),
         (body(gate_open="2017-07-11T12:00:00"), "gate_open"),

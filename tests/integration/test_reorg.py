@@ -28,6 +28,7 @@ from app.database import (
     MeterKey,
     Outbox,
     Promise,
+    Proposal,
     Reading,
     Replaced,
     SettledRow,
@@ -48,7 +49,9 @@ from zk.eddsa import PrivateKey
 
 pytestmark = [pytest.mark.needs("key", "anvil"), pytest.mark.slow]
 
-REBUILT = (LogBatch, Promise, DeliveryRecord, Exemption, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow)
+REBUILT = (
+    LogBatch, Proposal, Promise, DeliveryRecord, Exemption, Replaced, SettledRow, MarketSession, MeterKey, Account, ZoneRow,
+)  # fmt: skip
 DEPTH = 5
 
 
