@@ -115,9 +115,8 @@ class BuyerStatement:
 
 @dataclass(frozen=True)
 class SessionStatement:
-    """All rows of one session that `settle` takes: sellers with fills, live reserves, and buyers with a cost (fills at price 0
-    leave nothing to settle). Micro-euro per session interval: `refunds`, `roundings`, and `extras`, what replacements moved
-    from locks to the escrow."""
+    """All rows of one session that `settle` takes: sellers and buyers with fills, whatever these cost, and live reserves.
+    Micro-euro per session interval: `refunds`, `roundings`, and `extras`, what replacements moved from locks to the escrow."""
 
     sellers: tuple[SellerStatement, ...]
     buyers: tuple[BuyerStatement, ...]
@@ -184,7 +183,7 @@ def settle(
             worth[index[line.interval]] += line.earned + line.unpaid
     bids = [(position, row) for position, row in enumerate(rows) if row.live and row.side is Side.BID]
     bought = [sum(_gross(certificates[j], row, j) for _, row in bids) for j in range(len(certificates))]
-    buyers = tuple(_buyer(terms, certificates, row, position, refunds, bought) for position, row in bids if row.cost)
+    buyers = tuple(_buyer(terms, certificates, row, position, refunds, bought) for position, row in bids if any(row.fills))
     # Per interval: what buyers paid beyond what the promises were worth, and what of the refunds the shares did not reach.
     added = list(extras) or [0] * len(certificates)
     left = [refund - value + extra for refund, value, extra in zip(refunds, worth, added, strict=True)]
@@ -258,10 +257,10 @@ def _buyer(
         if not fill:
             continue
         gross = _gross(certificate, row, j)
-        if row.gross is None:
+        if row.gross is None or not bought[j]:
             refund = refunds[j] * fill // certificate.volume
         else:
-            refund = refunds[j] * gross // bought[j] if bought[j] else 0
+            refund = refunds[j] * gross // bought[j]
         lines.append(BuyerLine(interval, fill, gross // fill, ceil_div(gross, 1000), refund))
     cost = sum(line.cost for line in lines)
     if cost != row.cost:

@@ -375,7 +375,7 @@ contract Settlement {
                 uint256 place = _lane(places, i);
                 uint256 header = _word(place);
                 if (!_sells(place, header, context.fillWords)) {
-                    if (header & (LIVE | SIDE) == LIVE && (header >> 128) & M64 != 0) {
+                    if (_buys(place, header, context.fillWords)) {
                         revert SellersFirst(context.session, context.sellersLeft);
                     }
                     revert RowNotToSettle(context.session, context.group, i);
@@ -417,7 +417,16 @@ contract Settlement {
     /// @dev Whether a row is a live offer with fills or a live reserve.
     function _sells(uint256 place, uint256 header, uint256 fillWords) private pure returns (bool) {
         if (header & (LIVE | SIDE) != LIVE | SIDE) return false;
-        if (header & RESERVE != 0) return true;
+        return header & RESERVE != 0 || _filled(place, fillWords);
+    }
+
+    /// @dev Whether a row is a live bid with fills, whatever they cost.
+    function _buys(uint256 place, uint256 header, uint256 fillWords) private pure returns (bool) {
+        return header & (LIVE | SIDE) == LIVE && _filled(place, fillWords);
+    }
+
+    /// @dev Whether a row has a fill in any interval.
+    function _filled(uint256 place, uint256 fillWords) private pure returns (bool) {
         unchecked {
             for (uint256 k; k < fillWords; ++k) {
                 place += 32;
@@ -755,7 +764,7 @@ contract Settlement {
                 if ((which >> i) & 1 == 0) continue;
                 uint256 header = _word(places[i]);
                 uint256 cost = (header >> 128) & M64;
-                if (header & (LIVE | SIDE) != LIVE || cost == 0) revert RowNotToSettle(context.session, context.group, i);
+                if (!_buys(places[i], header, context.fillWords)) revert RowNotToSettle(context.session, context.group, i);
                 uint256 refund = header & PRICED == 0 ? _share(context, places[i]) : _pricedShare(context, places[i]);
                 uint256 payer = (header >> 32) & M32;
                 if (refund != 0) _move(context, payer | (refund << 96));
@@ -786,15 +795,28 @@ contract Settlement {
         }
     }
 
-    /// @dev Likewise by what it pays, in sessions where every row has its own prices.
+    /// @dev Likewise by what it pays, in sessions where every row has its own prices; by its fills where no buyer pays anything.
     function _pricedShare(Context memory context, uint256 place) private pure returns (uint256 refund) {
         _spread(context, place);
         (uint256 here, uint256 number) = (context.table, context.terms.intervals);
         unchecked {
-            for (uint256 end = here + INTERVAL * number; here < end; here += INTERVAL) {
-                assembly ("memory-safe") {
-                    refund := add(refund, div(mul(mload(add(here, REFUND)), mload(add(here, GROSS))), mload(add(here, BOUGHT))))
+            uint256 fills;
+            for (uint256 j; j < number; ++j) {
+                if (j & 7 == 0) {
+                    place += 32;
+                    fills = _word(place);
                 }
+                assembly ("memory-safe") {
+                    let part := mload(add(here, GROSS))
+                    let all := mload(add(here, BOUGHT))
+                    if iszero(all) {
+                        part := and(fills, 0xffffffff)
+                        all := mload(add(here, VOLUME))
+                    }
+                    refund := add(refund, div(mul(mload(add(here, REFUND)), part), all))
+                }
+                fills >>= 32;
+                here += INTERVAL;
             }
         }
     }

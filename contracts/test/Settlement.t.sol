@@ -77,7 +77,7 @@ contract SettlementTest is Settling {
         for (uint256 t; t < 24; ++t) if ((mask >> t) & 1 == 1) spots.push(t);
         uint256 k = spots.length;
         (refunds, volumes, bought) = (new uint256[](k), new uint256[](k), new uint256[](k));
-        for (uint256 j; j < k; ++j) prices.push(dice.roll(0, 500_000));
+        for (uint256 j; j < k; ++j) prices.push(dice.once(6) ? 0 : dice.roll(0, 500_000));
         uint256 number = dice.roll(1, 5);
         for (uint256 i; i < number; ++i) _seller(dice, i + 1);
         number = dice.roll(1, 4);
@@ -118,9 +118,11 @@ contract SettlementTest is Settling {
             made.fills[j] = fill;
             made.gross[j] = fill * prices[j];
             if (made.priced) made.gross[j] += fill * dice.roll(0, 1000);
-            if (agreed.mode == 0 && made.priced) paidIn += (made.gross[j] - fill * prices[j] + 999) / 1000;
+            // what buyers do not pay comes from the lock of whom the seller replaced; at a price of 0 they pay nothing
+            uint256 paid = agreed.mode == 0 ? fill * prices[j] : prices[j] == 0 ? 0 : made.gross[j];
+            if (made.priced) paidIn += (made.gross[j] - paid + 999) / 1000;
             volumes[j] += fill;
-            bought[j] += made.gross[j];
+            bought[j] += paid;
             collateral += made.gross[j];
             int256 sign = agreed.direction == 0 ? int256(1) : -1;
             int256 given = dice.once(3) ? int256(dice.roll(0, 6000)) - 3000 : int256(fill * dice.roll(900, 1100) / 1000);
@@ -154,6 +156,7 @@ contract SettlementTest is Settling {
                 worth -= buyers[i].gross[j];
             }
             made.fills[j] = free * part / 1000;
+            if (made.fills[j] == 0) continue;
             made.gross[j] = agreed.mode == 1 ? worth * part / 1000 : made.fills[j] * prices[j];
             made.cost += (made.gross[j] + 999) / 1000;
         }
@@ -198,7 +201,12 @@ contract SettlementTest is Settling {
         );
         _pack(made.fills, 32);
         if (agreed.mode == 1) _pack(made.gross, 64);
-        return made.cost != 0;
+        return _fills(made);
+    }
+
+    function _fills(Buyer storage made) private view returns (bool) {
+        for (uint256 j; j < made.fills.length; ++j) if (made.fills[j] != 0) return true;
+        return false;
     }
 
     function _pack(uint256[] storage values, uint256 size) private {
@@ -268,8 +276,9 @@ contract SettlementTest is Settling {
         }
         for (uint256 i; i < buyers.length; ++i) {
             for (uint256 j; j < spots.length; ++j) {
-                (uint256 part, uint256 all) =
-                    agreed.mode == 1 ? (buyers[i].gross[j], bought[j]) : (buyers[i].fills[j], volumes[j]);
+                (uint256 part, uint256 all) = agreed.mode == 1 && bought[j] != 0
+                    ? (buyers[i].gross[j], bought[j])
+                    : (buyers[i].fills[j], volumes[j]);
                 if (all != 0) buyers[i].refund += refunds[j] * part / all;
             }
         }
@@ -307,7 +316,7 @@ contract SettlementTest is Settling {
         for (uint256 i; i < picks.length; ++i) packed[i / 8] |= picks[i] << (32 * (i % 8));
         settlement.settle(SESSION, 0, (1 << sellers.length) - 1, allRows, certificate, pinned, batches, packed);
         uint256 which;
-        for (uint256 i; i < buyers.length; ++i) if (buyers[i].cost != 0) which |= 1 << (sellers.length + i);
+        for (uint256 i; i < buyers.length; ++i) if (_fills(buyers[i])) which |= 1 << (sellers.length + i);
         if (which == 0) return;
         settlement.settle(SESSION, 0, which, allRows, certificate, pinned, new uint256[][](0), new uint256[](0));
     }
@@ -340,7 +349,7 @@ contract SettlementTest is Settling {
         same(paid, fees, "fees");
         for (uint256 i; i < buyers.length; ++i) {
             (uint256 available,,) = vault.balanceOf(buyers[i].account);
-            same(available, 1 + (buyers[i].cost == 0 ? 0 : buyers[i].refund), "buyer");
+            same(available, 1 + buyers[i].refund, "buyer");
             start += buyers[i].cost + 1;
             held += available;
         }
@@ -425,8 +434,8 @@ contract SettlementTest is Settling {
         batches[0][1] -= 1;
         vm.warp(agreed.proofDeadline + 1);
         this.settle(2, 0);
-        // a bid that costs nothing has nothing to get back
-        allRows[4] = 4 | (4 << 32) | (2 << 192);
+        // a bid without fills has no part in what comes back
+        allRows[5] = 0;
         market.amend(SESSION, 0, hash(allRows));
         _refuses(Settlement.RowNotToSettle.selector, 4, NONE);
     }
