@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {Progress, Terms} from "../src/Protocol.sol";
 import {Settlement} from "../src/Settlement.sol";
+import {SettlementRecords} from "../src/SettlementRecords.sol";
+import {SettlementRows} from "../src/SettlementRows.sol";
 import {Dice} from "./Cheats.sol";
 import {Settling} from "./Settling.sol";
 
@@ -406,31 +408,31 @@ contract SettlementTest is Settling {
 
     function test_every_way_to_settle_wrongly_is_refused() external {
         _small();
-        _refuses(Settlement.RowOutOfRange.selector, 0, 1);
-        _refuses(Settlement.RowOutOfRange.selector, 8, 1);
+        _refuses(SettlementRows.RowOutOfRange.selector, 0, 1);
+        _refuses(SettlementRows.RowOutOfRange.selector, 8, 1);
         _refuses(Settlement.SellersFirst.selector, 4, 1);
         _refuses(Settlement.SellerNotFinal.selector, 2, 0);
-        _refuses(Settlement.PicksIncomplete.selector, 1, NONE);
-        _refuses(Settlement.PicksIncomplete.selector, 1, 8);
-        _refuses(Settlement.RecordsLeftOut.selector, 1, 1 << 64);
-        _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 32));
-        _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 48));
-        _refuses(Settlement.PickOverlaps.selector, 1, 2);
-        _refuses(Settlement.PickOfOtherAccount.selector, 2, 1);
-        _refuses(Settlement.PicksLeftOver.selector, 1, 1 | (1 << 64));
+        _refuses(SettlementRecords.PicksIncomplete.selector, 1, NONE);
+        _refuses(SettlementRecords.PicksIncomplete.selector, 1, 8);
+        _refuses(SettlementRecords.RecordsLeftOut.selector, 1, 1 << 64);
+        _refuses(SettlementRecords.PickOutOfRange.selector, 1, 1 | (1 << 32));
+        _refuses(SettlementRecords.PickOutOfRange.selector, 1, 1 | (1 << 48));
+        _refuses(SettlementRecords.PickOverlaps.selector, 1, 2);
+        _refuses(SettlementRecords.PickOfOtherAccount.selector, 2, 1);
+        _refuses(SettlementRecords.PicksLeftOver.selector, 1, 1 | (1 << 64));
         this.settle(1, 1);
         _refuses(Settlement.RowsAlreadySettled.selector, 1, 1);
         allRows[1] += 1;
-        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        _refuses(SettlementRows.SuppliedDataMismatch.selector, 2, 1);
         allRows[1] -= 1;
         certificate[0] += 1;
-        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        _refuses(SettlementRows.SuppliedDataMismatch.selector, 2, 1);
         certificate[0] -= 1;
         pinned[1] += 1;
-        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        _refuses(SettlementRows.SuppliedDataMismatch.selector, 2, 1);
         pinned[1] -= 1;
         batches[0][1] += 1;
-        _refuses(Settlement.BatchNotProven.selector, 2, 1);
+        _refuses(SettlementRecords.BatchNotProven.selector, 2, 1);
         batches[0][1] -= 1;
         vm.warp(agreed.proofDeadline + 1);
         this.settle(2, 0);
@@ -472,7 +474,7 @@ contract SettlementTest is Settling {
         this.exempt(0, 0);
         refused(Settlement.RowNotToSettle.selector);
         this.exempt(2, 1);
-        refused(Settlement.RowOutOfRange.selector);
+        refused(SettlementRows.RowOutOfRange.selector);
         this.exempt(3, 1);
         this.settle(1, 1);
         refused(Settlement.RowsAlreadySettled.selector);
