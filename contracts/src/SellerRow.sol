@@ -155,10 +155,9 @@ library SellerRow {
                 }
                 for (uint256 i = j; behind != 0; ++i) {
                     if (behind & (1 << 31) != 0) {
-                        uint256 fill = fills & M32;
-                        uint256 gross = row.grossAt == 0 ? fill * table.priceOf(i) : SettlementRows.gross(row.grossAt, i);
+                        uint256 gross = row.grossAt == 0 ? (fills & M32) * table.priceOf(i) : SettlementRows.gross(row.grossAt, i);
                         uint256 lane = delivered & M32;
-                        _fall(row, curves, table.refundAt(i), i, fill, gross, lane > base ? lane - base : 0);
+                        _fall(row, curves, table.refundAt(i), i, fills & M32, gross, lane > base ? lane - base : 0);
                     }
                     (fills, behind, delivered) = (fills >> 32, behind >> 32, delivered >> 32);
                 }

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {OrderWords} from "./OrderWords.sol";
-import {IMarket, IVault, Progress, Terms} from "./Protocol.sol";
+import {IMarket, IResults, IVault, Progress, Terms} from "./Protocol.sol";
 import {RuleSet} from "./RuleSet.sol";
 import {SellerRow} from "./SellerRow.sol";
 import {SettlementRecords} from "./SettlementRecords.sol";
@@ -58,6 +58,7 @@ contract Settlement {
         uint256 session;
         uint256 group; // the first
         uint256 sellersLeft;
+        uint256 feePpm;
         uint256 fees;
         bool exemptions;
         uint256[] moves;
@@ -66,6 +67,7 @@ contract Settlement {
         RuleSet.Curves curves;
         SettlementRecords.Records records;
         SettlementTable.Table table;
+        IResults results;
         Terms terms;
     }
 
@@ -94,9 +96,8 @@ contract Settlement {
     ) external {
         Context memory context = _context(session, certificate, rules);
         context.group = group;
-        uint256[] memory places =
-            SettlementRows.locate(market.resultsOf(context.terms.mode), session, group, context.terms.intervals, rows);
-        if (which == 0 || (places.length < 256 && which >> places.length != 0)) {
+        uint256[] memory places = SettlementRows.locate(context.results, session, group, context.terms.intervals, rows);
+        if (which == 0 || (places.length < SettlementRows.MAX_ROWS && which >> places.length != 0)) {
             revert SettlementRows.RowOutOfRange(which, places.length);
         }
         context.records.open(session, context.terms, batches);
@@ -182,11 +183,13 @@ contract Settlement {
         Progress memory progress = market.progress(session);
         if (!progress.cleared || progress.uncommitted != 0) revert GroupsUncommitted(session, progress.uncommitted);
         Terms memory terms = market.terms(session);
-        if (OrderWords.hash(certificate) != market.resultsOf(terms.mode).certificateHash(session)) {
+        context.results = market.resultsOf(terms.mode);
+        if (OrderWords.hash(certificate) != context.results.certificateHash(session)) {
             revert SettlementRows.SuppliedDataMismatch(session, "certificate");
         }
         if (OrderWords.hash(rules) != terms.rulesHash) revert SettlementRows.SuppliedDataMismatch(session, "rules");
         (context.session, context.terms, context.sellersLeft) = (session, terms, progress.sellersLeft);
+        context.feePpm = terms.feePpm;
         context.curves = RuleSet.load(rules);
         context.table.open(terms);
     }
@@ -272,18 +275,20 @@ contract Settlement {
     /// @dev The moves of a row: money to the payer, whose neighbouring rows share a move, the rating to the account.
     function _pay(Context memory context, SellerRow.Seller memory row, uint256 payer) private pure returns (uint256) {
         unchecked {
-            uint256 rating = row.rating;
-            uint256 fee = row.earned * context.terms.feePpm / PPM;
-            context.fees += fee;
-            uint256 money = (row.lock << 32) | ((row.earned - fee + row.left) << 96);
-            if (payer == row.account) {
+            (uint256 account, uint256 rating, uint256 earned) = (row.account, row.rating, row.earned);
+            (uint256 lock, uint256 left, uint256 fee) = (row.lock, row.left, 0);
+            if (context.feePpm != 0) {
+                fee = earned * context.feePpm / PPM;
+                context.fees += fee;
+            }
+            uint256 money = (lock << 32) | ((earned - fee + left) << 96);
+            if (payer == account) {
                 _move(context, payer | money | (rating << 160));
             } else {
                 _pay(context, payer, money);
-                if (rating != 0) _move(context, row.account | (rating << 160));
+                if (rating != 0) _move(context, account | (rating << 160));
             }
-            money = (row.earned << 64) | (row.unpaid << 120) | ((row.lock - row.left) << 176);
-            return row.account | (payer << 32) | money | (rating << 232);
+            return account | (payer << 32) | (earned << 64) | (row.unpaid << 120) | ((lock - left) << 176) | (rating << 232);
         }
     }
 

@@ -72,7 +72,9 @@ contract SettlementTest is Settling {
     function _make(Dice.State memory dice) private {
         build(24);
         pinned = dice.once(3) ? _otherRules() : rules();
-        uint256 mask = dice.once(3) ? (1 << 24) - 1 : dice.roll(1, (1 << 24) - 1);
+        uint256 mask = (1 << 24) - 1;
+        if (dice.once(3)) mask = dice.roll(1, mask);
+        else if (dice.once(2)) mask = ((1 << dice.roll(1, 12)) - 1) << dice.roll(0, 12);
         agreed = terms(dice.once(3) ? 1 : 0, dice.roll(0, 1), mask, pinned);
         agreed.feePpm = dice.once(2) ? uint24(dice.roll(0, 100_000)) : 0;
         agreed.feeAccount = uint32(FEE_ACCOUNT);
