@@ -146,7 +146,7 @@ class SessionStatement:
     def balanced(self) -> bool:
         """Whether all accounts' changes and the rounding come to zero; the rounding was summed without looking at accounts."""
         changes = sum(seller.change for seller in self.sellers) + sum(buyer.change for buyer in self.buyers)
-        return changes + self.fees + self.rounding == sum(self.extras) and all(rounding >= 0 for rounding in self.roundings)
+        return changes + self.fees + self.rounding == sum(self.extras) and self.rounding >= 0
 
 
 def settle(
@@ -253,6 +253,7 @@ def _buyer(
     bought: Sequence[int],
 ) -> BuyerStatement:
     lines = []
+    bound = row.lock
     for j, (interval, certificate, fill) in enumerate(zip(terms.intervals, certificates, row.fills, strict=True)):
         if not fill:
             continue
@@ -261,7 +262,9 @@ def _buyer(
             refund = refunds[j] * fill // certificate.volume
         else:
             refund = refunds[j] * gross // bought[j]
-        lines.append(BuyerLine(interval, fill, gross // fill, ceil_div(gross, 1000), refund))
+        cost = min(ceil_div(gross, 1000), bound)  # a block's ceilings together may exceed its lock, which is all that it pays
+        bound -= cost
+        lines.append(BuyerLine(interval, fill, gross // fill, cost, refund))
     cost = sum(line.cost for line in lines)
     if cost != row.cost:
         raise FieldError("rows.cost", f"{cost} micro-euro, the cost of row {position}'s fills", row.cost)

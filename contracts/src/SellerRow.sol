@@ -8,6 +8,7 @@ import {SettlementTable} from "./SettlementTable.sol";
 /// @title SellerRow: what one seller earns, leaves unpaid and forfeits
 /// @notice docs/protocol.md section 10. Who delivers at least its fill under plain curves earns its gross, which is most of what there is to
 /// settle: eight intervals are looked at and paid at once. Intervals that fall short go through the curves one by one.
+/// The compiler inlines no function that may return early; such a function has the stack for itself, which here is worth its call.
 library SellerRow {
     using SettlementTable for SettlementTable.Table;
 
@@ -64,7 +65,7 @@ library SellerRow {
     function _inFull(SettlementTable.Table memory table, uint256 place) private pure returns (uint256 earned, uint256 any) {
         (uint256 prices, uint256 lanes, uint256 end) = (table.prices, table.lanes, place + 32 * table.words);
         (uint256 bases, uint256 thousand) = (table.bases, table.thousand);
-        if (prices == 0) return (0, 0); // not inlined, see RuleSet.interval
+        if (prices == 0) return (0, 0); // not inlined, see SellerRow
         assembly ("memory-safe") {
             for {} lt(place, end) {
                 prices := add(prices, 0x100)
@@ -105,7 +106,7 @@ library SellerRow {
     /// @dev Takes every interval with a fill as behind.
     function _all(SettlementTable.Table memory table, uint256 place) private pure returns (uint256 any) {
         (uint256 lanes, uint256 end) = (table.lanes, place + 32 * table.words);
-        if (lanes == 0) return 0; // not inlined, see RuleSet.interval
+        if (lanes == 0) return 0; // not inlined, see SellerRow
         assembly ("memory-safe") {
             for {} lt(place, end) { lanes := add(lanes, 0x40) } {
                 place := add(place, 0x20)
@@ -122,7 +123,7 @@ library SellerRow {
     function _worthOfGross(SettlementTable.Table memory table, uint256 grossAt) private pure returns (uint256 earned) {
         (uint256 behind, uint256 end) = (table.lanes + 32, table.lanes + 64 * table.words);
         uint256 last = (table.intervals + 3) / 4; // words of gross that there are
-        if (last == 0) return 0; // not inlined, see RuleSet.interval
+        if (last == 0) return 0; // not inlined, see SellerRow
         assembly ("memory-safe") {
             last := add(grossAt, shl(5, last))
             for {} lt(behind, end) { behind := add(behind, 0x40) } {
@@ -143,7 +144,7 @@ library SellerRow {
     /// @dev The intervals that are behind, by the curves, and the rating.
     function _earnRest(Seller memory row, SettlementTable.Table memory table, RuleSet.Curves memory curves) private pure {
         (uint256 place, uint256 lanes, uint256 base, uint256 last) = (row.place, table.lanes, table.base, 8 * table.words);
-        if (last == 0) return; // not inlined, see RuleSet.interval
+        if (last == 0) return; // not inlined, see SellerRow
         (row.promised, row.short) = (SettlementRows.sum(place, table.words), 0);
         unchecked {
             for (uint256 j; j < last; j += 8) {
@@ -178,7 +179,7 @@ library SellerRow {
         uint256 gross,
         uint256 delivered
     ) private pure {
-        if (fill == 0) return; // not inlined, see RuleSet.interval
+        if (fill == 0) return; // not inlined, see SellerRow
         (uint256 earned, uint256 unpaid, uint256 penalty) = RuleSet.interval(curves, fill, gross, delivered);
         assembly ("memory-safe") {
             // the row: 0x60 exempted, 0xa0 left, 0xe0 earned, 0x100 unpaid, 0x120 promised, 0x140 short

@@ -181,7 +181,8 @@ contract Settlement {
         returns (Context memory context)
     {
         Progress memory progress = market.progress(session);
-        if (!progress.cleared || progress.uncommitted != 0) revert GroupsUncommitted(session, progress.uncommitted);
+        if (!progress.cleared) revert NotCleared(session);
+        if (progress.uncommitted != 0) revert GroupsUncommitted(session, progress.uncommitted);
         Terms memory terms = market.terms(session);
         context.results = market.resultsOf(terms.mode);
         if (OrderWords.hash(certificate) != context.results.certificateHash(session)) {
@@ -235,6 +236,7 @@ contract Settlement {
         view
         returns (uint256)
     {
+        if (place == 0) return 0; // not inlined, see SellerRow
         SettlementTable.Table memory table = context.table;
         uint256 header = SettlementRows.wordAt(place);
         uint256 seen = SettlementRows.fills(place, table.words);
@@ -332,7 +334,8 @@ contract Settlement {
                 if (refund != 0) _move(context, ((header >> 32) & M32) | (refund << 96));
                 assembly ("memory-safe") {
                     // account, payer and cost as they stand in the header
-                    let result := or(and(header, 0xffffffffffffffff), or(shl(64, and(shr(128, header), 0xffffffffffffffff)), shl(128, refund)))
+                    let result := or(and(header, 0xffffffffffffffff), shl(64, and(shr(128, header), 0xffffffffffffffff)))
+                    result := or(result, shl(128, refund))
                     count := add(count, 1)
                     mstore(add(told, shl(5, count)), result)
                 }

@@ -53,7 +53,7 @@ library SettlementRows {
         pure
         returns (uint256 count, uint256 next)
     {
-        if (from == rows.length) return (before, from); // not inlined, see RuleSet.interval
+        if (from == rows.length) return (before, from); // not inlined, see SellerRow
         assembly ("memory-safe") {
             let rowBytes := shl(5, add(1, shr(3, add(intervals, 7))))
             let four := shl(5, shr(2, add(intervals, 3)))

@@ -110,7 +110,8 @@ library SettlementTable {
                 uint256 added;
                 assembly ("memory-safe") {
                     let spot := add(refunds, shl(7, k))
-                    added := or(or(mload(spot), shl(56, mload(add(spot, 0x20)))), or(shl(112, mload(add(spot, 0x40))), shl(168, mload(add(spot, 0x60)))))
+                    added := or(mload(spot), shl(56, mload(add(spot, 0x20))))
+                    added := or(added, or(shl(112, mload(add(spot, 0x40))), shl(168, mload(add(spot, 0x60)))))
                 }
                 if (added != 0) stored[k] += added;
             }
@@ -215,7 +216,7 @@ library SettlementTable {
     /// @notice A buyer's share of what sellers left, by its fills, rounded down per interval.
     function share(Table memory table, uint256 place) internal pure returns (uint256 refund) {
         (uint256 spot, uint256 words) = (table.refunds, table.words);
-        if (words == 0) return 0; // not inlined, see RuleSet.interval
+        if (words == 0) return 0; // not inlined, see SellerRow
         assembly ("memory-safe") {
             // a fill of 0 has a share of 0, and division by a volume of 0 gives 0
             for { let end := add(place, shl(5, words)) } lt(place, end) {} {

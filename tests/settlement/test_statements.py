@@ -249,6 +249,21 @@ def test_what_a_dear_reserve_leaves_at_a_price_of_0_is_the_buyers_by_fills(price
     assert statement.balanced
 
 
+def test_a_block_pays_no_more_than_its_lock() -> None:
+    terms, cleared = session()
+    certificates = tuple(
+        replace(one, lo=price, hi=price, volume=1) for one, price in zip(cleared.certificates, (999, 1001), strict=True)
+    )
+    rows = (
+        replace(cleared.rows[0], fills=(1, 1)),
+        replace(cleared.rows[1], fills=(1, 1), lock=2, cost=2),  # limits of 1000 twice; ceilings of 1 and 2
+        replace(cleared.rows[2], fills=(0, 0), cost=0),
+    )
+    statement = settle(terms, certificates, rows, {}, load())
+    assert [[line.cost for line in buyer.lines] for buyer in statement.buyers] == [[1, 1]]
+    assert statement.balanced
+
+
 def test_other_rules_than_the_pinned_ones_are_refused() -> None:
     terms, cleared = session()
     with pytest.raises(FieldError, match="rules"):
