@@ -115,9 +115,8 @@ class BuyerStatement:
 
 @dataclass(frozen=True)
 class SessionStatement:
-    """All rows of one session that `settle` takes: sellers with fills, live reserves, and buyers with a cost (fills at price 0
-    leave nothing to settle). Micro-euro per session interval: `refunds`, `roundings`, and `extras`, what replacements moved
-    from locks to the escrow."""
+    """All rows of one session that `settle` takes: sellers and buyers with fills, whatever these cost, and live reserves.
+    Micro-euro per session interval: `refunds`, `roundings`, and `extras`, what replacements moved from locks to the escrow."""
 
     sellers: tuple[SellerStatement, ...]
     buyers: tuple[BuyerStatement, ...]
@@ -147,7 +146,7 @@ class SessionStatement:
     def balanced(self) -> bool:
         """Whether all accounts' changes and the rounding come to zero; the rounding was summed without looking at accounts."""
         changes = sum(seller.change for seller in self.sellers) + sum(buyer.change for buyer in self.buyers)
-        return changes + self.fees + self.rounding == sum(self.extras) and all(rounding >= 0 for rounding in self.roundings)
+        return changes + self.fees + self.rounding == sum(self.extras) and self.rounding >= 0
 
 
 def settle(
@@ -184,7 +183,7 @@ def settle(
             worth[index[line.interval]] += line.earned + line.unpaid
     bids = [(position, row) for position, row in enumerate(rows) if row.live and row.side is Side.BID]
     bought = [sum(_gross(certificates[j], row, j) for _, row in bids) for j in range(len(certificates))]
-    buyers = tuple(_buyer(terms, certificates, row, position, refunds, bought) for position, row in bids if row.cost)
+    buyers = tuple(_buyer(terms, certificates, row, position, refunds, bought) for position, row in bids if any(row.fills))
     # Per interval: what buyers paid beyond what the promises were worth, and what of the refunds the shares did not reach.
     added = list(extras) or [0] * len(certificates)
     left = [refund - value + extra for refund, value, extra in zip(refunds, worth, added, strict=True)]
@@ -254,15 +253,18 @@ def _buyer(
     bought: Sequence[int],
 ) -> BuyerStatement:
     lines = []
+    bound = row.lock
     for j, (interval, certificate, fill) in enumerate(zip(terms.intervals, certificates, row.fills, strict=True)):
         if not fill:
             continue
         gross = _gross(certificate, row, j)
-        if row.gross is None:
+        if row.gross is None or not bought[j]:
             refund = refunds[j] * fill // certificate.volume
         else:
-            refund = refunds[j] * gross // bought[j] if bought[j] else 0
-        lines.append(BuyerLine(interval, fill, gross // fill, ceil_div(gross, 1000), refund))
+            refund = refunds[j] * gross // bought[j]
+        cost = min(ceil_div(gross, 1000), bound)  # a block's ceilings together may exceed its lock, which is all that it pays
+        bound -= cost
+        lines.append(BuyerLine(interval, fill, gross // fill, cost, refund))
     cost = sum(line.cost for line in lines)
     if cost != row.cost:
         raise FieldError("rows.cost", f"{cost} micro-euro, the cost of row {position}'s fills", row.cost)

@@ -69,7 +69,7 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
     def due(row: ResultRow, side: Side) -> bool:
         if not row.live or row.side is not side or (row.account, side) in finished:
             return False
-        return row.cost > 0 if side is Side.BID else any(row.fills) or row.reserves
+        return any(row.fills) or row.reserves
 
     for side in (Side.OFFER, Side.BID):
         if side is Side.BID and any(due(row, Side.OFFER) for row in view.rows):

@@ -118,7 +118,7 @@ abstract contract Results is IResults {
         vault.move(session, moves);
     }
 
-    /// @param rest the row's words behind its header
+    /// @param rest the row's words behind its header, fills first
     /// @return move what the vault has to do for the row, 0 for nothing
     /// @return holds whether it stays to be settled
     function _commitRow(uint256 session, Terms memory agreed, uint256 header, uint256[] calldata rest)
@@ -130,12 +130,20 @@ abstract contract Results is IResults {
         if (header & LIVE != 0) {
             if (header & SIDE == 0) {
                 cost = (header >> 128) & type(uint64).max;
-                holds = cost != 0;
+                holds = _fills(agreed, rest); // whatever they cost: where the price is 0, refunds are theirs all the same
             } else if (_promise(session, agreed, header & type(uint32).max, rest) || header & RESERVE != 0) {
                 return (0, true);
             }
         }
         if (credit != 0) move = ((header >> 32) & type(uint32).max) | (credit << 32) | ((credit - cost) << 96);
+    }
+
+    /// @dev Whether a row has a fill in any interval.
+    /// @param rest the row's words behind its header, fills first
+    function _fills(Terms memory agreed, uint256[] calldata rest) private pure returns (bool) {
+        uint256 words = (uint256(agreed.intervals) + 7) / 8;
+        for (uint256 k; k < words; ++k) if (rest[k] != 0) return true;
+        return false;
     }
 
     /// @dev Commits the fills of an offer, if it has any.

@@ -42,23 +42,12 @@ contract SessionHandler is MoneyActs, RequestActs, ResultActs, GuardianActs, Del
         return true;
     }
 
-    /// @dev Where buyers paid nothing there are no rows to pay them back: what a dearer reserve was to get and has not earned
-    /// stays.
-    function _unclaimed(Held storage held) private view returns (uint256 money) {
-        for (uint256 j; j < held.intervals && held.certificate.length != 0; ++j) {
-            uint256 word = held.certificate[held.mode == 0 ? j : 2 * j + 1];
-            bool nothing = held.mode == 0 ? (word & ACCOUNT) + ((word >> 32) & ACCOUNT) < 2 : word & type(uint80).max == 0;
-            if (nothing) money += settlement.refunds(held.id, j);
-        }
-    }
-
     /// @notice Reverts unless every settled session has left no more than its rounding, below two micro-euro per row and interval,
-    /// beside what was nobody's.
+    /// beside a cooperative surplus that does not share evenly and intake fees.
     function requireSmallRounding() external view {
         for (uint256 i; i < _held.length; ++i) {
             if (market.state(_held[i].id) != State.Settled) continue;
-            uint256 most = 2 * _held[i].rows.length * (_held[i].intervals + 1);
-            most += _held[i].surplus + _unclaimed(_held[i]);
+            uint256 most = 2 * _held[i].rows.length * (_held[i].intervals + 1) + _held[i].surplus;
             vm.assertLe(vault.escrow(_held[i].id), most, "money is left in the escrow");
         }
     }

@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {Progress, Terms} from "../src/Protocol.sol";
 import {Settlement} from "../src/Settlement.sol";
+import {SettlementRecords} from "../src/SettlementRecords.sol";
+import {SettlementRows} from "../src/SettlementRows.sol";
 import {Dice} from "./Cheats.sol";
 import {Settling} from "./Settling.sol";
 
@@ -70,14 +72,16 @@ contract SettlementTest is Settling {
     function _make(Dice.State memory dice) private {
         build(24);
         pinned = dice.once(3) ? _otherRules() : rules();
-        uint256 mask = dice.once(3) ? (1 << 24) - 1 : dice.roll(1, (1 << 24) - 1);
+        uint256 mask = (1 << 24) - 1;
+        if (dice.once(3)) mask = dice.roll(1, mask);
+        else if (dice.once(2)) mask = ((1 << dice.roll(1, 12)) - 1) << dice.roll(0, 12);
         agreed = terms(dice.once(3) ? 1 : 0, dice.roll(0, 1), mask, pinned);
         agreed.feePpm = dice.once(2) ? uint24(dice.roll(0, 100_000)) : 0;
         agreed.feeAccount = uint32(FEE_ACCOUNT);
         for (uint256 t; t < 24; ++t) if ((mask >> t) & 1 == 1) spots.push(t);
         uint256 k = spots.length;
         (refunds, volumes, bought) = (new uint256[](k), new uint256[](k), new uint256[](k));
-        for (uint256 j; j < k; ++j) prices.push(dice.roll(0, 500_000));
+        for (uint256 j; j < k; ++j) prices.push(dice.once(6) ? 0 : dice.roll(0, 500_000));
         uint256 number = dice.roll(1, 5);
         for (uint256 i; i < number; ++i) _seller(dice, i + 1);
         number = dice.roll(1, 4);
@@ -118,9 +122,11 @@ contract SettlementTest is Settling {
             made.fills[j] = fill;
             made.gross[j] = fill * prices[j];
             if (made.priced) made.gross[j] += fill * dice.roll(0, 1000);
-            if (agreed.mode == 0 && made.priced) paidIn += (made.gross[j] - fill * prices[j] + 999) / 1000;
+            // what buyers do not pay comes from the lock of whom the seller replaced; at a price of 0 they pay nothing
+            uint256 paid = agreed.mode == 0 ? fill * prices[j] : prices[j] == 0 ? 0 : made.gross[j];
+            if (made.priced) paidIn += (made.gross[j] - paid + 999) / 1000;
             volumes[j] += fill;
-            bought[j] += made.gross[j];
+            bought[j] += paid;
             collateral += made.gross[j];
             int256 sign = agreed.direction == 0 ? int256(1) : -1;
             int256 given = dice.once(3) ? int256(dice.roll(0, 6000)) - 3000 : int256(fill * dice.roll(900, 1100) / 1000);
@@ -154,6 +160,7 @@ contract SettlementTest is Settling {
                 worth -= buyers[i].gross[j];
             }
             made.fills[j] = free * part / 1000;
+            if (made.fills[j] == 0) continue;
             made.gross[j] = agreed.mode == 1 ? worth * part / 1000 : made.fills[j] * prices[j];
             made.cost += (made.gross[j] + 999) / 1000;
         }
@@ -198,7 +205,12 @@ contract SettlementTest is Settling {
         );
         _pack(made.fills, 32);
         if (agreed.mode == 1) _pack(made.gross, 64);
-        return made.cost != 0;
+        return _fills(made);
+    }
+
+    function _fills(Buyer storage made) private view returns (bool) {
+        for (uint256 j; j < made.fills.length; ++j) if (made.fills[j] != 0) return true;
+        return false;
     }
 
     function _pack(uint256[] storage values, uint256 size) private {
@@ -268,8 +280,9 @@ contract SettlementTest is Settling {
         }
         for (uint256 i; i < buyers.length; ++i) {
             for (uint256 j; j < spots.length; ++j) {
-                (uint256 part, uint256 all) =
-                    agreed.mode == 1 ? (buyers[i].gross[j], bought[j]) : (buyers[i].fills[j], volumes[j]);
+                (uint256 part, uint256 all) = agreed.mode == 1 && bought[j] != 0
+                    ? (buyers[i].gross[j], bought[j])
+                    : (buyers[i].fills[j], volumes[j]);
                 if (all != 0) buyers[i].refund += refunds[j] * part / all;
             }
         }
@@ -307,7 +320,7 @@ contract SettlementTest is Settling {
         for (uint256 i; i < picks.length; ++i) packed[i / 8] |= picks[i] << (32 * (i % 8));
         settlement.settle(SESSION, 0, (1 << sellers.length) - 1, allRows, certificate, pinned, batches, packed);
         uint256 which;
-        for (uint256 i; i < buyers.length; ++i) if (buyers[i].cost != 0) which |= 1 << (sellers.length + i);
+        for (uint256 i; i < buyers.length; ++i) if (_fills(buyers[i])) which |= 1 << (sellers.length + i);
         if (which == 0) return;
         settlement.settle(SESSION, 0, which, allRows, certificate, pinned, new uint256[][](0), new uint256[](0));
     }
@@ -340,7 +353,7 @@ contract SettlementTest is Settling {
         same(paid, fees, "fees");
         for (uint256 i; i < buyers.length; ++i) {
             (uint256 available,,) = vault.balanceOf(buyers[i].account);
-            same(available, 1 + (buyers[i].cost == 0 ? 0 : buyers[i].refund), "buyer");
+            same(available, 1 + buyers[i].refund, "buyer");
             start += buyers[i].cost + 1;
             held += available;
         }
@@ -397,36 +410,36 @@ contract SettlementTest is Settling {
 
     function test_every_way_to_settle_wrongly_is_refused() external {
         _small();
-        _refuses(Settlement.RowOutOfRange.selector, 0, 1);
-        _refuses(Settlement.RowOutOfRange.selector, 8, 1);
+        _refuses(SettlementRows.RowOutOfRange.selector, 0, 1);
+        _refuses(SettlementRows.RowOutOfRange.selector, 8, 1);
         _refuses(Settlement.SellersFirst.selector, 4, 1);
         _refuses(Settlement.SellerNotFinal.selector, 2, 0);
-        _refuses(Settlement.PicksIncomplete.selector, 1, NONE);
-        _refuses(Settlement.PicksIncomplete.selector, 1, 8);
-        _refuses(Settlement.RecordsLeftOut.selector, 1, 1 << 64);
-        _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 32));
-        _refuses(Settlement.PickOutOfRange.selector, 1, 1 | (1 << 48));
-        _refuses(Settlement.PickOverlaps.selector, 1, 2);
-        _refuses(Settlement.PickOfOtherAccount.selector, 2, 1);
-        _refuses(Settlement.PicksLeftOver.selector, 1, 1 | (1 << 64));
+        _refuses(SettlementRecords.PicksIncomplete.selector, 1, NONE);
+        _refuses(SettlementRecords.PicksIncomplete.selector, 1, 8);
+        _refuses(SettlementRecords.RecordsLeftOut.selector, 1, 1 << 64);
+        _refuses(SettlementRecords.PickOutOfRange.selector, 1, 1 | (1 << 32));
+        _refuses(SettlementRecords.PickOutOfRange.selector, 1, 1 | (1 << 48));
+        _refuses(SettlementRecords.PickOverlaps.selector, 1, 2);
+        _refuses(SettlementRecords.PickOfOtherAccount.selector, 2, 1);
+        _refuses(SettlementRecords.PicksLeftOver.selector, 1, 1 | (1 << 64));
         this.settle(1, 1);
         _refuses(Settlement.RowsAlreadySettled.selector, 1, 1);
         allRows[1] += 1;
-        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        _refuses(SettlementRows.SuppliedDataMismatch.selector, 2, 1);
         allRows[1] -= 1;
         certificate[0] += 1;
-        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        _refuses(SettlementRows.SuppliedDataMismatch.selector, 2, 1);
         certificate[0] -= 1;
         pinned[1] += 1;
-        _refuses(Settlement.SuppliedDataMismatch.selector, 2, 1);
+        _refuses(SettlementRows.SuppliedDataMismatch.selector, 2, 1);
         pinned[1] -= 1;
         batches[0][1] += 1;
-        _refuses(Settlement.BatchNotProven.selector, 2, 1);
+        _refuses(SettlementRecords.BatchNotProven.selector, 2, 1);
         batches[0][1] -= 1;
         vm.warp(agreed.proofDeadline + 1);
         this.settle(2, 0);
-        // a bid that costs nothing has nothing to get back
-        allRows[4] = 4 | (4 << 32) | (2 << 192);
+        // a bid without fills has no part in what comes back
+        allRows[5] = 0;
         market.amend(SESSION, 0, hash(allRows));
         _refuses(Settlement.RowNotToSettle.selector, 4, NONE);
     }
@@ -463,7 +476,7 @@ contract SettlementTest is Settling {
         this.exempt(0, 0);
         refused(Settlement.RowNotToSettle.selector);
         this.exempt(2, 1);
-        refused(Settlement.RowOutOfRange.selector);
+        refused(SettlementRows.RowOutOfRange.selector);
         this.exempt(3, 1);
         this.settle(1, 1);
         refused(Settlement.RowsAlreadySettled.selector);

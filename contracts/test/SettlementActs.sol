@@ -81,7 +81,7 @@ abstract contract SettlementActs is Stage {
         uint256 at_;
         for (uint256 i; i < number; ++i) {
             call.places[i] = at_;
-            if ((sellers ? _sells(call.part, at_, held.intervals) : _buys(call.part, at_)) && !dice.once(4)) {
+            if ((sellers ? _sells(call.part, at_, held.intervals) : _buys(call.part, at_, held.intervals)) && !dice.once(4)) {
                 bool settled = settlement.settled(held.id, call.group + i / 16, i % 16);
                 bytes4 why = sellers ? _notFinal(held, call, at_) : bytes4(0);
                 if ((!settled && why == 0) || odd) {

@@ -252,7 +252,8 @@ abstract contract Stage is World {
         return (rows[from] >> 195) & 1 == 1 || _filled(rows, from, intervals_) != 0;
     }
 
-    function _buys(uint256[] memory rows, uint256 from) internal pure returns (bool) {
-        return (rows[from] >> 192) & 3 == 2 && _costIn(rows[from]) != 0;
+    /// @dev So do live bids with fills.
+    function _buys(uint256[] memory rows, uint256 from, uint256 intervals_) internal pure returns (bool) {
+        return (rows[from] >> 192) & 3 == 2 && _filled(rows, from, intervals_) != 0;
     }
 }

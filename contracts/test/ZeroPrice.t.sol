@@ -7,7 +7,7 @@ import {Replacement} from "../src/Replacement.sol";
 import {Books} from "./Books.sol";
 import {World} from "./World.sol";
 
-/// @title ZeroPrice: where more is offered for nothing than is wanted, buyers pay nothing and have no rows to settle
+/// @title ZeroPrice: where more is offered for nothing than is wanted, buyers pay nothing and still get what failing sellers leave
 contract ZeroPriceTest is World {
     uint256 private constant KEY = 0xa11a;
 
@@ -21,9 +21,8 @@ contract ZeroPriceTest is World {
         _order(3, 1, 100_000, 7, true);
     }
 
-    /// @dev What the reserve was to get beyond the price, and what it forfeits, stays in the escrow: section 10 has rows
-    /// for bids with a cost alone.
-    function test_what_a_failing_reserve_leaves_is_nobodys() external {
+    /// @dev What the reserve was to get beyond the price, and what it forfeits.
+    function test_what_a_failing_reserve_leaves_is_the_buyers() external {
         SessionRequest memory wanted = request(20, 1 << 10);
         wanted.priceCap = uint32(Books.TOP);
         uint256 session = open(wanted);
@@ -45,13 +44,18 @@ contract ZeroPriceTest is World {
         clearing.clear(session, pass);
         uint256[] memory rows = Books.rows(orders, cleared);
         clearing.commit(session, 0, rows);
-        same(market.progress(session).buyersLeft, 0, "no buyer row");
+        same(market.progress(session).buyersLeft, 1, "a row without a cost");
         _replace(session, rows, cleared.certificate);
         vm.warp(wanted.proofDeadline + 1);
         rows = _replaced(rows);
         settlement.settle(session, 0, 4, rows, cleared.certificate, rules(), new uint256[][](0), new uint256[](1));
+        same(vault.escrow(session), 700 + 350, "100 kWh at 7, and half of it as penalty");
+        (uint256 before,,) = vault.balanceOf(1);
+        settlement.settle(session, 0, 1, rows, cleared.certificate, rules(), new uint256[][](0), new uint256[](0));
+        (uint256 available,,) = vault.balanceOf(1);
+        same(available - before, 700 + 350, "the buyer's");
+        same(vault.escrow(session), 0, "nothing stays");
         same(uint256(market.state(session)), uint256(State.Settled), "settled");
-        same(vault.escrow(session), 700 + 350, "nobody's: 100 kWh at 7, and half of it as penalty");
     }
 
     function _order(uint256 account, uint256 side, uint256 quantity, uint256 limit, bool reserve) private {

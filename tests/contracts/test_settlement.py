@@ -126,7 +126,7 @@ class Traded:
 
     def buyers(self, group: int) -> list[int]:
         rows = self.book.rows[16 * group : 16 * group + 16]
-        return [i for i, row in enumerate(rows) if row.live and row.cost]
+        return [i for i, row in enumerate(rows) if row.live and row.side is Side.BID and any(row.fills)]
 
     def call(self, group: int, which: list[int]) -> Call:
         """Settles rows of one group, with everything that belongs to them."""

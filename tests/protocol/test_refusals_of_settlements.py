@@ -106,7 +106,7 @@ def test_buyers_before_sellers(people: Market, sold: tuple[int, Clearing]) -> No
 
 def test_settling_before_all_groups_are_committed(people: Market, closed: int) -> None:
     clearing = people.engine(closed)
-    assert people.refuses(settle(people, closed, clearing, 1)).error_name == "GroupsUncommitted"
+    assert people.refuses(settle(people, closed, clearing, 1)).error_name == "NotCleared"
     people.client.send(key_of("anyone"), people.encode_clear(closed, clearing.certificate_words))
     people.chain.advance_to(people.terms(closed).proof_deadline + 1)
     assert people.refuses(settle(people, closed, clearing, 1)).error_name == "GroupsUncommitted"

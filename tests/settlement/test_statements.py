@@ -212,14 +212,55 @@ def test_a_lock_that_does_not_reach_takes_earlier_intervals_first() -> None:
     assert not statement.sellers[0].final
 
 
-def test_what_was_bought_for_nothing_needs_no_settlement() -> None:
+def test_what_was_bought_for_nothing_has_a_row_all_the_same() -> None:
     terms = terms_for(1 << 18, load())
     orders = (ScheduleOrder(1, Side.OFFER, (Step((1000,), (0,)),)), ScheduleOrder(2, Side.BID, (Step((600,), (0,)),)))
     cleared = clear(OrderBook(terms, orders))
     assert [row.fills for row in cleared.rows] == [(600,), (600,)]
     statement = settle(terms, cleared.certificates, cleared.rows, {}, load())
-    assert statement.buyers == ()
+    assert [(buyer.account, buyer.cost, buyer.refund) for buyer in statement.buyers] == [(2, 0, 0)]
     assert [seller.change for seller in statement.sellers] == [0]
+    assert statement.balanced
+
+
+@pytest.mark.parametrize("priced", [False, True])
+def test_what_a_dear_reserve_leaves_at_a_price_of_0_is_the_buyers_by_fills(priced: bool) -> None:
+    terms = terms_for(0b11 << 18, load())
+    orders = (
+        ScheduleOrder(1, Side.OFFER, (Step((1000, 1000), (0, 0)),), reserve=True),
+        ScheduleOrder(2, Side.BID, (Step((300, 600), (0, 120_000)),)),
+        ScheduleOrder(3, Side.BID, (Step((100, 200), (0, 120_000)),)),
+    )
+    cleared = clear(OrderBook(terms, orders))
+    certificates = (replace(cleared.certificates[0], lo=0, hi=0), replace(cleared.certificates[1], lo=60_000, hi=60_000))
+    costs, extra = (0, 36_000, 12_000), 400 * 50_000 // 1000
+    grosses = ((400 * 50_000, 800 * 60_000), (0, 600 * 60_000), (0, 200 * 60_000))
+    rows = tuple(
+        replace(row, cost=cost, gross=gross if priced or row.side is Side.OFFER else None)
+        for row, cost, gross in zip(cleared.rows, costs, grosses, strict=True)
+    )
+    statement = settle(terms, certificates, rows, {}, load(), extras=(extra, 0))
+    (seller,) = statement.sellers
+    assert statement.refunds == (extra + seller.lines[0].penalty, 48_000 + seller.lines[1].penalty)
+    for buyer, fill in zip(statement.buyers, (300, 100), strict=True):
+        assert buyer.lines[0].refund == statement.refunds[0] * fill // 400
+        assert buyer.lines[1].refund == statement.refunds[1] * 2 * fill // 800
+    assert statement.rounding == 0
+    assert statement.balanced
+
+
+def test_a_block_pays_no_more_than_its_lock() -> None:
+    terms, cleared = session()
+    certificates = tuple(
+        replace(one, lo=price, hi=price, volume=1) for one, price in zip(cleared.certificates, (999, 1001), strict=True)
+    )
+    rows = (
+        replace(cleared.rows[0], fills=(1, 1)),
+        replace(cleared.rows[1], fills=(1, 1), lock=2, cost=2),  # limits of 1000 twice; ceilings of 1 and 2
+        replace(cleared.rows[2], fills=(0, 0), cost=0),
+    )
+    statement = settle(terms, certificates, rows, {}, load())
+    assert [[line.cost for line in buyer.lines] for buyer in statement.buyers] == [[1, 1]]
     assert statement.balanced
 
 
