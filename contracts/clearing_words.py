@@ -319,7 +319,7 @@ class _Gas:
         return _Gas(self.execution * times, self.floor * times)
 
 
-_LEVEL = _Gas(720, 660)
+_LEVEL = _Gas(950, 680)
 _REST = _Gas(512 + 150, 1_280)
 
 

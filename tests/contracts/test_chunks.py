@@ -163,13 +163,31 @@ def test_whoever_starts_wrong_blocks_nobody(world: World, mode: Mode) -> None:
     cut.finished()
 
 
+def test_a_call_carries_hashes_up_to_the_next_mark(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contracts.orderlog.MARK_EVERY", 8)
+    cut = Cut(world, Mode.COMPETITIVE, seed=4, days=70)
+    client, session, batches = world.client, cut.session, len(cut.log.batches)
+    assert (batches, len(cut.whole.marks)) == (21, 2)
+    state: tuple[int, ...] = ()
+    for first, end, left in ((0, 3, 5), (3, 8, 0), (8, 12, 4), (12, 18, 3)):
+        part = cut.part(first, end, state)
+        assert len(part.rest) == left
+        if part.rest:
+            assert cut.refused(client.encode_clear(session, part._replace(rest=part.rest[:-1]))) == "LogMismatch"
+        client.send(world.operator, client.encode_clear(session, part))
+        assert client.state(session) is SessionState.CLOSED, "a mark is not the log's end"
+        state = cut.twin(end)
+    client.clear(world.operator, session, cut.part(18, batches, state))
+    cut.finished()
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_plan_leads_through(world: World, mode: Mode) -> None:
     """What `plan_chunks` divides stays below its target, and its last call completes."""
     cut = Cut(world, mode, seed=3, days=60 + int(mode))
     client, session = world.client, cut.session
     cooperative = mode is Mode.COOPERATIVE
-    target = 750_000
+    target = 800_000
     plan = plan_chunks(
         cut.log.batches,
         cut.log.intervals,
