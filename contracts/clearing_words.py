@@ -258,6 +258,7 @@ def plan_chunks(
     *,
     cooperative: bool = False,
     live_rows: int,
+    sold: bool = False,
     levels: int = 0,
     first: int = 0,
     level: int = 0,
@@ -266,11 +267,12 @@ def plan_chunks(
     """Divides the batches of a log from `first` on, and the `levels` words of levels from `level` on, into calls of at most
     `target` gas each, by an estimate that errs upwards.
 
-    `live_rows` is the length of the live table, which every call carries. Raises `CallTooLarge` where a batch, a level or the
+    `live_rows` is the length of the live table, which every call carries; with `sold` somebody has sold an interval of the
+    session before, so that every offer's account is asked. Raises `CallTooLarge` where a batch, a level or the
     conditions at the end do not fit a call by themselves.
     """
     reserves = any(header >> 131 & 1 for batch in batches for header in _headers(batch, intervals))
-    measured = [_batch_gas(batch, intervals, cooperative) for batch in batches]
+    measured = [_batch_gas(batch, intervals, cooperative, sold) for batch in batches]
     # The price guard looks at, and keeps, a price for each hour; a day has 24.
     closing = _Gas(150_000 + 4_000 * intervals + 60_000 * min(intervals, 24), 0)
     chunks: list[Chunk] = []
@@ -328,11 +330,13 @@ def _rest(batches: int, end: int) -> int:
     return min(batches, words_for(end, MARK_EVERY) * MARK_EVERY) - end
 
 
-def _batch_gas(batch: Sequence[int], intervals: int, cooperative: bool) -> _Gas:
+def _batch_gas(batch: Sequence[int], intervals: int, cooperative: bool, sold: bool) -> _Gas:
     """Upper estimate of what a batch adds to a call, from contracts/test/ClearingGas.t.sol."""
-    number = sum(1 for _ in _headers(batch, intervals))
+    headers = list(_headers(batch, intervals))
+    number, offers = len(headers), sum(header >> 255 for header in headers)
     nonzero = sum(32 - word.to_bytes(32, "big").count(0) for word in batch)
     execution = 134 * len(batch) + 12 * nonzero + 3_100 * number + (2_500 if cooperative else 650) * (len(batch) - number)
+    execution += (3_500 + 100 * intervals) * offers * sold
     return _Gas(execution, 320 * len(batch) + 30 * nonzero + 150 * number)
 
 

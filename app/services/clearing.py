@@ -99,6 +99,7 @@ def _plan(
             log.intervals,
             cooperative=cooperative,
             live_rows=len(view.book.rows),
+            sold=bool(view.sold_before),
             levels=len(levels),
             first=first,
             level=level,

@@ -217,6 +217,18 @@ def test_large_sums_are_exact(volume: int) -> None:
     assert certificate.buyers == certificate.volume * (TOP - TOP // 2)
 
 
+def test_bids_at_nothing_do_not_overflow_a_level() -> None:
+    """More than 2^40 Wh are asked for at a limit of 0, which locks nothing; 5 Wh are traded."""
+    largest = (1 << 24) - 1
+    bids = [ScheduleOrder(i + 1, Side.BID, (Step((largest,), (0,)),) * 4) for i in range(16_385)]
+    offer = ScheduleOrder(20_000, Side.OFFER, (Step((5,), (0,)),))
+    cleared = clear(book_of([*bids, offer], 1, Mode.COOPERATIVE))
+    ((level,),) = cleared.levels
+    assert level.bids == 4 * largest * len(bids) > 1 << 40
+    assert cleared.volume == 5
+    assert decode_levels(cleared.level_words) == cleared.levels
+
+
 def test_words_go_there_and_back() -> None:
     certificate = CooperativeCertificate(5, 6, 7, 8, 9, 10, 11, 12)
     assert cooperative_certificates(certificate.words()) == (certificate,)
