@@ -340,59 +340,43 @@ library CooperativeCheck {
         pure
         returns (uint256 next, uint256 met)
     {
-        uint256 first;
-        uint256 end;
         assembly ("memory-safe") {
-            first := levels.offset
-            end := add(first, shl(5, levels.length))
-        }
-        assembly ("memory-safe") {
-            next := add(first, shl(5, cursor))
+            next := add(levels.offset, shl(5, cursor))
             mstore(0, key)
-            let bids := mload(checked)
-            let bidPrint := mload(add(checked, 0x20))
-            let gap := sub(mload(add(checked, 0x40)), bids) // offers less bids
-            let offerPrint := mload(add(checked, 0x60))
-            let least := mload(add(checked, 0x80))
             let floor := mload(add(checked, 0xa0))
-            for {} lt(next, end) {} {
+            for { let end := add(levels.offset, shl(5, levels.length)) } lt(next, end) {} {
                 let word := calldataload(next)
-                mstore(0x20, and(word, 0xffffffff))
-                let b := and(shr(32, word), 0xffffffffffffffff)
-                let o := and(shr(96, word), 0xffffffffffffffff)
+                let price := and(word, 0xffffffff)
+                let bids := and(shr(32, word), 0xffffffffffffffff)
+                let offers := and(shr(96, word), 0xffffffffffffffff)
                 // Beyond bit 160 is nothing; prices ascend; a level has a quantity, or is the interval's only one.
-                if or(shr(161, word), lt(mload(0x20), floor)) {
+                if or(
+                    or(shr(161, word), lt(price, floor)),
+                    and(iszero(or(bids, offers)), or(gt(floor, 0), iszero(eq(word, shl(160, 1)))))
+                ) {
                     met := 2 // WRONG
                     break
                 }
-                if iszero(or(b, o)) {
-                    if or(gt(floor, 0), iszero(eq(word, shl(160, 1)))) {
-                        met := 2 // WRONG
-                        break
-                    }
-                }
-                if slt(gap, least) { least := gap }
-                floor := add(mload(0x20), 1)
-                let h := and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff)
-                bids := add(bids, b)
-                bidPrint := add(bidPrint, mul(b, h))
-                gap := sub(add(gap, o), b)
-                offerPrint := add(offerPrint, mul(o, h))
+                floor := add(price, 1)
+                let here := sub(mload(add(checked, 0x40)), mload(checked))
+                if slt(here, mload(add(checked, 0x80))) { mstore(add(checked, 0x80), here) }
+                mstore(0x20, price)
+                price := and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff)
+                mstore(checked, add(mload(checked), bids))
+                mstore(add(checked, 0x20), add(mload(add(checked, 0x20)), mul(bids, price)))
+                mstore(add(checked, 0x40), add(mload(add(checked, 0x40)), offers))
+                mstore(add(checked, 0x60), add(mload(add(checked, 0x60)), mul(offers, price)))
                 next := add(next, 0x20)
                 if shr(160, word) {
                     // beyond the last price
-                    if slt(gap, least) { least := gap }
+                    here := sub(mload(add(checked, 0x40)), mload(checked))
+                    if slt(here, mload(add(checked, 0x80))) { mstore(add(checked, 0x80), here) }
                     met := 1 // ENDS
                     break
                 }
             }
-            mstore(checked, bids)
-            mstore(add(checked, 0x20), bidPrint)
-            mstore(add(checked, 0x40), add(gap, bids))
-            mstore(add(checked, 0x60), offerPrint)
-            mstore(add(checked, 0x80), least)
             mstore(add(checked, 0xa0), floor)
-            next := shr(5, sub(next, first))
+            next := shr(5, sub(next, levels.offset))
         }
     }
 }
