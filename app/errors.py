@@ -28,9 +28,11 @@ class Refused(Exception):
 
 
 def told(error: BaseException) -> str:
-    """An unexpected error for the log: its type and where it came from. Not its message, which could carry readings or keys."""
+    """An unexpected error for the log: its type, what fields were refused, and where it came from. Not its message, which could
+    carry readings or keys."""
     frames = traceback.extract_tb(error.__traceback__)[::-1]
     ours = [frame for frame in frames if "site-packages" not in frame.filename]
-    return f"{type(error).__name__} at " + " < ".join(
+    fields = f" ({', '.join(wrong.field for wrong in error.errors)})" if isinstance(error, Refused) and error.errors else ""
+    return f"{type(error).__name__}{fields} at " + " < ".join(
         f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in ours or frames
     )

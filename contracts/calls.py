@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from eth_hash.auto import keccak
 
 from contracts.artifacts import Function, load
+from contracts.clearing_words import Chunk, chain_hash
 from contracts.deliveries import ProofBatch
 from contracts.deploy import Deployment
 from contracts.encoding import hash_words
@@ -29,10 +30,12 @@ class ClearingPass(NamedTuple):
     """One call of `clear`, in the order of the contract's struct (docs/protocol.md section 7)."""
 
     certificate: Sequence[int]
-    levels: Sequence[int]
-    """Cooperative sessions only."""
+    levels_hash: bytes
+    """Of all levels of a cooperative session (`contracts.clearing_words.chain_hash`), zero otherwise."""
     live: Sequence[int]
     excluded: Sequence[int]
+    marks: Sequence[bytes]
+    """Hashes of a long log at places between its beginning and its end."""
     state: Sequence[int]
     """What the call before left; empty at first."""
     sizes: Sequence[int]
@@ -40,7 +43,11 @@ class ClearingPass(NamedTuple):
     words: Sequence[int]
     hints: Sequence[int]
     rest: Sequence[bytes]
-    """Hashes of the words of every batch that comes after these."""
+    """Hashes of the words of every batch that comes after these, up to a mark or to the end."""
+    levels: Sequence[int]
+    """The next levels, once every batch is taken."""
+    levels_left: bytes
+    """Hash of the levels that come after them."""
     beneficiary: int
     """The account that the intake fees go to with the last call; 0 for nobody's."""
 
@@ -48,12 +55,29 @@ class ClearingPass(NamedTuple):
     def whole(cls, log: OrderLog, certificate: Sequence[int], levels: Sequence[int] = (), beneficiary: int = 0) -> ClearingPass:
         """All of a log at once, nothing excluded."""
         live, hints = log.table()
-        return cls(certificate, levels, live, (), (), log.sizes, log.words, hints, (), beneficiary)
+        nothing, all_levels = chain_hash(()), chain_hash(levels)
+        return cls(
+            certificate, all_levels, live, (), log.marks(), (), log.sizes, log.words, hints, (), levels, nothing, beneficiary
+        )
+
+    def part(self, log: OrderLog, chunk: Chunk, state: Sequence[int], levels: Sequence[int] = ()) -> ClearingPass:
+        """The call of one chunk, which goes on from `state`; `levels` are all of the session's."""
+        now = OrderLog(log.batches[chunk.first : chunk.end], log.intervals)
+        return self._replace(
+            state=state,
+            sizes=now.sizes,
+            words=now.words,
+            hints=now.hints(sorted(log.live())),
+            rest=log.rest(chunk.end),
+            levels=levels[chunk.level : chunk.level_end],
+            levels_left=chain_hash(levels[chunk.level_end :]),
+        )
 
     def key(self, log: bytes) -> bytes:
         """What the contract keeps this clearing of a log with the hash `log` under."""
-        claimed = (self.certificate, self.levels, self.live, self.excluded)
-        return bytes(keccak(b"".join(map(hash_words, claimed)) + log))
+        live, excluded = hash_words(self.live), hash_words(self.excluded)
+        claimed = (hash_words(self.certificate), self.levels_hash, live, excluded, keccak(b"".join(self.marks)), log)
+        return bytes(keccak(b"".join(claimed)))
 
 
 class Call(NamedTuple):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contracts.encoding import entry_size, extend_log, groups_of, hash_words, hint_words, live_words
+from contracts.encoding import entry_size, extend_log, groups_of, hash_words, hint_words, live_words, words_for
 from contracts.units import Side
 
 __all__ = ["OrderLog", "groups_of"]
+
+MARK_EVERY = 512
+"""Batches between two marks of a long log, so that a call need not carry the hashes of all that remain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,19 @@ class OrderLog:
     def hashes(self) -> list[bytes]:
         """The hash of the words of every batch."""
         return [hash_words(batch) for batch in self.batches]
+
+    def marks(self) -> list[bytes]:
+        """The log's hash after every `MARK_EVERY` batches, of a log that is longer than that."""
+        found, log = [], bytes(32)
+        for number, batch in enumerate(self.batches):
+            if number and not number % MARK_EVERY:
+                found.append(log)
+            log = extend_log(log, batch)
+        return found
+
+    def rest(self, end: int) -> list[bytes]:
+        """The hashes of the words of the batches from `end` on, up to the next mark."""
+        return [hash_words(batch) for batch in self.batches[end : words_for(end, MARK_EVERY) * MARK_EVERY]]
 
     def table(self) -> tuple[list[int], list[int]]:
         """Words of the live table and of the hints."""

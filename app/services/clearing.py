@@ -6,13 +6,13 @@ that was interrupted, here or by anybody, goes on where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.context import Context
 from app.errors import Refused
 from app.services import blocks, sessions
 from contracts.calls import Call, ClearingPass
-from contracts.clearing_words import plan_chunks
+from contracts.clearing_words import CallTooLarge, Chunk, PassState, chain_hash, plan_chunks
 from contracts.encoding import extend_log, groups_of
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog
@@ -70,36 +70,67 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
 def calls(ctx: Context, view: sessions.SessionView, clearing: AnyClearing) -> Iterator[Call]:
     """The calls that are left until the clearing is accepted, each to be sent before the next is asked for."""
     log = view.order_log
-    makers = [(account, side) for account, side, _ in view.book.rows]
-    whole = ClearingPass.whole(log, clearing.certificate_words, clearing.level_words, ctx.settings.clearing_account)
+    levels = clearing.level_words
+    whole = ClearingPass.whole(log, clearing.certificate_words, levels, ctx.settings.clearing_account)
     whole = whole._replace(excluded=view.book.excluded_words())
     session, key = view.terms.session, whole.key(log.hash())
     state = _left(ctx, session, key)
-    chunks = plan_chunks(
-        log.batches,
-        log.intervals,
-        cooperative=view.terms.mode is Mode.COOPERATIVE,
-        live_rows=len(makers),
-        levels=len(whole.levels),
-        first=_batches_taken(log, state),
-        target=ctx.settings.clearing_gas,
-    )
-    for number, chunk in enumerate(chunks):
+    for number, chunk in enumerate(_plan(ctx, view, log, levels, state)):
         if number:
             state = _left(ctx, session, key)
-        now = OrderLog(log.batches[chunk.first : chunk.end], log.intervals)
-        rest = OrderLog(log.batches[chunk.end :], log.intervals).hashes()
-        part = whole._replace(state=state, sizes=now.sizes, words=now.words, hints=now.hints(makers), rest=rest)
+        part = whole.part(log, chunk, state, levels)
         yield ctx.client.encode_clear(session, part) if chunk.completes else ctx.client.encode_take(session, part)
 
 
-def _batches_taken(log: OrderLog, state: tuple[int, ...]) -> int:
-    """How many batches the calls that left `state` have taken."""
-    taken, reached = 0, bytes(32)
-    while state and reached != state[0].to_bytes(32, "big"):
-        reached = extend_log(reached, log.batches[taken])
+def _plan(
+    ctx: Context, view: sessions.SessionView, log: OrderLog, levels: Sequence[int], state: tuple[int, ...]
+) -> list[Chunk]:
+    """What each call has to take from `state` on, within the gas that the settings give."""
+    cooperative, first, level = view.terms.mode is Mode.COOPERATIVE, 0, 0
+    if state:
+        reached = PassState.from_words(state, log.intervals, cooperative=cooperative)
+        first = _batches_taken(log, reached.log)
+        level = _levels_checked(levels, reached.levels.left) if reached.levels else 0
+    target = ctx.settings.clearing_gas
+    try:
+        return plan_chunks(
+            log.batches,
+            log.intervals,
+            cooperative=cooperative,
+            live_rows=len(view.book.rows),
+            sold=bool(view.sold_before),
+            levels=len(levels),
+            first=first,
+            level=level,
+            target=target,
+        )
+    except CallTooLarge as error:
+        raise Refused(
+            f"Session {view.terms.session} cannot be cleared with {target} gas a transaction: {error.field} alone needs "
+            f"{error.needed}.",
+            status=409,
+            field="clearing_gas",
+            expected=f"at least {error.needed}",
+            got=str(target),
+        ) from None
+
+
+def _batches_taken(log: OrderLog, reached: bytes) -> int:
+    """How many batches of the log have the hash `reached`."""
+    taken, so_far = 0, bytes(32)
+    while so_far != reached:
+        so_far = extend_log(so_far, log.batches[taken])
         taken += 1
     return taken
+
+
+def _levels_checked(levels: Sequence[int], left: bytes) -> int:
+    """How many levels are before those with the hash `left`."""
+    checked, hash_ = len(levels), chain_hash(())
+    while hash_ != left:
+        checked -= 1
+        hash_ = chain_hash(levels[checked : checked + 1], hash_)
+    return checked
 
 
 def _left(ctx: Context, session_id: int, key: bytes) -> tuple[int, ...]:

@@ -33,6 +33,7 @@ contract Clearing is Results {
     error LogMismatch(uint256 session, bytes32 log, bytes32 supplied);
     error NothingTaken(uint256 session);
     error LevelsNotWanted(uint256 session);
+    error LevelsTooEarly(uint256 session);
     error CertificateMismatch(uint256 session, bytes32 expected);
     error ExcludedMismatch(uint256 session, bytes32 expected);
     error ExcludedAlready(uint256 session);
@@ -49,19 +50,19 @@ contract Clearing is Results {
         _;
     }
 
-    /// @notice Takes the next batches of a session's log for one claimed result, and with the last of them accepts it, if it
-    /// is the right one; by anyone, between gate close and delivery. A call that stops before the end leaves its state to
-    /// whoever goes on.
+    /// @notice Takes the next batches of a session's log for one claimed result, then the next levels, and with the last of
+    /// them accepts it, if it is the right one; by anyone, between gate close and delivery. A call that stops before the end
+    /// leaves its state to whoever goes on.
     function clear(uint256 session, Pass calldata pass) external {
-        (Terms memory agreed, ClearingPass.Frame memory frame) = _run(session, pass);
-        if (pass.rest.length == 0) _complete(session, agreed, frame, pass);
+        (Terms memory agreed, ClearingPass.Frame memory frame, bool whole) = _run(session, pass);
+        if (whole && pass.levelsLeft == 0) _complete(session, agreed, frame, pass);
         else _leave(session, frame, pass);
     }
 
-    /// @notice Takes batches as `clear` does, and never completes: where the last batch and the conditions at the end are too
-    /// much for one call, `clear` without batches follows.
+    /// @notice Does as `clear`, and never completes: where the last batch and the conditions at the end are too much for one
+    /// call, `clear` without batches follows.
     function take(uint256 session, Pass calldata pass) external {
-        (, ClearingPass.Frame memory frame) = _run(session, pass);
+        (, ClearingPass.Frame memory frame,) = _run(session, pass);
         _leave(session, frame, pass);
     }
 
@@ -103,31 +104,45 @@ contract Clearing is Results {
     }
 
     /// @notice Names a result: its words and the log that it is of.
+    /// @param levels hash of the levels, as in Pass
     function keyOf(
         uint256[] calldata certificate,
-        uint256[] calldata levels,
+        bytes32 levels,
         uint256[] calldata live,
         uint256[] calldata excluded,
+        bytes32[] calldata marks,
         bytes32 log
     ) public pure returns (bytes32) {
         return keccak256(
             abi.encode(
-                OrderWords.hash(certificate), OrderWords.hash(levels), OrderWords.hash(live), OrderWords.hash(excluded), log
+                OrderWords.hash(certificate),
+                levels,
+                OrderWords.hash(live),
+                OrderWords.hash(excluded),
+                keccak256(abi.encodePacked(marks)),
+                log
             )
         );
     }
 
-    /// @dev The pass over the batches that are given, from the state that the call before left.
-    function _run(uint256 session, Pass calldata pass) private returns (Terms memory agreed, ClearingPass.Frame memory frame) {
+    /// @dev The pass over the batches and levels that are given, from the state that the call before left; `whole` tells
+    /// whether every batch of the log has been taken.
+    function _run(uint256 session, Pass calldata pass)
+        private
+        returns (Terms memory agreed, ClearingPass.Frame memory frame, bool whole)
+    {
         _requireState(session, pass.excluded.length == 0 ? State.Closed : State.UnderReview);
         if (pass.excluded.length != 0 && OrderWords.hash(pass.excluded) != excludedHash[session]) {
             revert ExcludedMismatch(session, excludedHash[session]);
         }
         agreed = market.terms(session);
         if (agreed.mode > uint256(Mode.Cooperative)) revert ModeNotCleared(session, agreed.mode);
-        if (agreed.mode == uint256(Mode.Competitive) && pass.levels.length != 0) revert LevelsNotWanted(session);
+        frame.cooperative = agreed.mode == uint256(Mode.Cooperative);
+        if (!frame.cooperative && (pass.levels.length != 0 || pass.levelsHash | pass.levelsLeft != 0)) {
+            revert LevelsNotWanted(session);
+        }
         bytes32 log = market.log(session);
-        frame.key = keyOf(pass.certificate, pass.levels, pass.live, pass.excluded, log);
+        frame.key = keyOf(pass.certificate, pass.levelsHash, pass.live, pass.excluded, pass.marks, log);
         bytes32 known = stateHash[session][frame.key];
         if (known != (pass.state.length == 0 ? bytes32(0) : OrderWords.hash(pass.state))) {
             revert StateMismatch(session, frame.key, known);
@@ -135,23 +150,27 @@ contract Clearing is Results {
         frame.intervals = agreed.intervals;
         frame.mask = agreed.mask;
         frame.day = agreed.day;
-        frame.cooperative = agreed.mode == uint256(Mode.Cooperative);
         frame.accounts = accounts;
         frame.anySold = accounts.soldInZone(agreed.zone, agreed.day) & agreed.mask != 0;
         ClearingPass.run(frame, pass, _groups[session][frame.key]);
-        _requireLog(session, log, frame.log, pass.rest);
+        _requireLog(session, log, frame.log, pass);
+        whole = frame.log == log;
+        if (!whole && pass.levels.length != 0) revert LevelsTooEarly(session);
+        if (frame.cooperative) ClearingPass.check(frame, pass);
     }
 
     function _leave(uint256 session, ClearingPass.Frame memory frame, Pass calldata pass) private {
-        if (pass.sizes.length == 0) revert NothingTaken(session);
+        if (pass.sizes.length == 0 && pass.levels.length == 0) revert NothingTaken(session);
         uint256[] memory state = ClearingPass.save(frame);
         stateHash[session][frame.key] = keccak256(abi.encodePacked(state));
         emit ClearingContinued(session, frame.key, state);
     }
 
-    /// @dev Reverts unless the session's log is what has been taken and then the batches of the hashes `rest`. As this holds
-    /// in every call, no chunk of wrong words can get between the right ones.
-    function _requireLog(uint256 session, bytes32 log, bytes32 taken, bytes32[] calldata rest) private pure {
+    /// @dev Reverts unless what has been taken and then the batches of the hashes `rest` make the session's log, or its
+    /// beginning up to a mark. As this holds in every call, no chunk of wrong words can get between the right ones; with marks
+    /// that are not the log's a result never gets to the log's end, and these are in its key.
+    function _requireLog(uint256 session, bytes32 log, bytes32 taken, Pass calldata pass) private pure {
+        bytes32[] calldata rest = pass.rest;
         for (uint256 i; i < rest.length; ++i) {
             bytes32 next = rest[i];
             assembly ("memory-safe") {
@@ -160,7 +179,11 @@ contract Clearing is Results {
                 taken := keccak256(0, 0x40)
             }
         }
-        if (taken != log) revert LogMismatch(session, log, taken);
+        if (taken == log) return;
+        for (uint256 i; i < pass.marks.length; ++i) {
+            if (taken == pass.marks[i]) return;
+        }
+        revert LogMismatch(session, log, taken);
     }
 
     function _complete(uint256 session, Terms memory agreed, ClearingPass.Frame memory frame, Pass calldata pass) private {

@@ -9,14 +9,17 @@ import {IAccounts} from "./Protocol.sol";
 /// @notice What `clear` takes: the claimed result, where an earlier call stopped, and the batches of the log that come next.
 struct Pass {
     uint256[] certificate; // one word an interval, two in a cooperative session
-    uint256[] levels; // of a cooperative session; otherwise empty
+    bytes32 levelsHash; // of all levels of a cooperative session (CooperativeCheck); otherwise 0
     uint256[] live; // the live entries, `position:31 | side:1 | account:32`, four a word, ascending by (account, side)
     uint256[] excluded; // `account:32 | side:1`, ascending by (account, side): what the guardian excluded
+    bytes32[] marks; // of a long log: its hash at places between beginning and end
     uint256[] state; // of ClearingContinued; empty at first
     uint256[] sizes; // lengths of the next batches in words
     uint256[] words; // the next batches
     uint256[] hints; // each of their entries' row in `live`, 32 bits, eight a word
-    bytes32[] rest; // hashes of the words of every batch that remains after them
+    bytes32[] rest; // hashes of the words of every batch after them, up to a mark or to the end
+    uint256[] levels; // the next levels, once every batch is taken
+    bytes32 levelsLeft; // hash of the levels after them
     uint256 beneficiary; // account that gets the intake fees
 }
 
@@ -35,6 +38,7 @@ library ClearingPass {
         bool anySold; // somebody has sold one of the intervals already
         IAccounts accounts;
         bytes32 key;
+        CooperativeCheck.Levels levels; // how far they are checked
         bytes32 log; // hash of the log so far
         uint256 entries; // of the log so far
         uint256 hits; // rows of the live table that were met
@@ -98,6 +102,12 @@ library ClearingPass {
         }
     }
 
+    /// @notice Checks the next levels of a cooperative session; those of a complete log, as without its last entries they
+    /// would not match.
+    function check(Frame memory frame, Pass calldata pass) internal pure {
+        CooperativeCheck.check(frame.records, pass.certificate, pass.levels, pass.levelsLeft, frame.key, frame.levels);
+    }
+
     /// @notice The conditions that are known when the log is complete, and the hash of the last group.
     /// @return number of groups
     function close(Frame memory frame, Pass calldata pass, mapping(uint256 group => bytes32) storage groups)
@@ -105,7 +115,7 @@ library ClearingPass {
         returns (uint256)
     {
         if (frame.hits != frame.liveRows) revert LiveRowsUnused(frame.hits, frame.liveRows);
-        if (frame.cooperative) CooperativeCheck.close(frame.records, pass.certificate, pass.levels, frame.key);
+        if (frame.cooperative) CooperativeCheck.close(frame.levels, frame.intervals);
         else ClearingCheck.close(frame.records, pass.certificate);
         if (frame.entries % GROUP_ROWS != 0) _store(frame, groups, frame.entries / GROUP_ROWS);
         return (frame.entries + GROUP_ROWS - 1) / GROUP_ROWS;
@@ -119,7 +129,7 @@ library ClearingPass {
             state = new uint256[](fixedWords + open);
             state[0] = uint256(frame.log);
             state[1] = frame.entries | (frame.hits << 32) | ((frame.entries / GROUP_ROWS) << 64) | (open << 96);
-            if (frame.cooperative) CooperativeCheck.save(frame.records, frame.intervals, state);
+            if (frame.cooperative) CooperativeCheck.save(frame.records, frame.intervals, frame.levels, state);
             else ClearingCheck.save(frame.records, frame.intervals, state);
             for (uint256 i; i < open; ++i) {
                 uint256 slot = frame.buffer + 32 * i;
@@ -148,7 +158,7 @@ library ClearingPass {
                 frame.liveRows = _checkedRows(pass.live);
             }
             frame.records = frame.cooperative
-                ? CooperativeCheck.open(pass.certificate, state, intervals)
+                ? CooperativeCheck.open(pass.certificate, state, intervals, pass.levelsHash, frame.levels)
                 : ClearingCheck.open(pass.certificate, state, intervals);
             // A row is at most header, fills, gross and four steps.
             frame.buffer = _allocate(GROUP_ROWS * 32 * (1 + (intervals + 7) / 8 + 5 * ((intervals + 3) / 4)));
@@ -162,7 +172,8 @@ library ClearingPass {
 
     function _stateWords(Frame memory frame) private pure returns (uint256) {
         unchecked {
-            return 2 + 2 * frame.intervals * (frame.cooperative ? CooperativeCheck.SAVED : 1);
+            if (frame.cooperative) return CooperativeCheck.HEAD + 2 * frame.intervals * CooperativeCheck.SAVED;
+            return 2 + 2 * frame.intervals;
         }
     }
 

@@ -9,7 +9,11 @@ pragma solidity 0.8.37;
 /// the levels and over the log. If levels and book differ, with D(p) Wh at price p, a non-zero D(p'), then `sum D(p) h(p) =
 /// 0` asks of h(p') to be one number that the others fix: by chance, 2^-128 a key. Whoever wants to choose D for a known h
 /// has to change levels or orders, and with them the key. (Were the log not in the key, a last order could be fitted to
-/// levels that were written before, by lattice reduction.) Quantities have 40 bits at most, so that no sum wraps.
+/// levels that were written before, by lattice reduction.) Quantities have 64 bits at most and prices 32, so that no sum
+/// wraps.
+///
+/// The key holds the levels as a chain from the last to the first, `keccak(level, those behind it)`, so that a call may check
+/// as many of the next ones as it likes, and no other words: it shows the hash of those that it leaves.
 library CooperativeCheck {
     uint256 private constant MAX_PRICE = type(uint32).max;
     uint256 private constant MAX_VOLUME = type(uint40).max;
@@ -18,8 +22,25 @@ library CooperativeCheck {
     // (Wh still to share), paying (Wh filled at a price above 0), gross (sum of fill * own price), fingerprint. Bids come
     // first.
     uint256 private constant RECORD = 0xe0;
-    /// @notice Words of the state a record takes.
+    /// @notice Words of the state a record takes, and words before the records.
     uint256 internal constant SAVED = 3;
+    uint256 internal constant HEAD = 10;
+
+    // What `_sum` meets.
+    uint256 private constant ENDS = 1; // an interval's last level
+    uint256 private constant WRONG = 2; // a level that may not stand there
+
+    /// @notice How far the levels are checked. The first six are sums over the interval that has been begun.
+    struct Levels {
+        uint256 bids; // Wh
+        uint256 bidPrint; // their fingerprint
+        uint256 offers;
+        uint256 offerPrint;
+        uint256 least; // least `S<(x) - B<(x)` so far, at most 0, two's complement: `B>=(x) + S<(x) = B + S<(x) - B<(x)`
+        uint256 floor; // least price that the next level may have, 0 before the first
+        uint256 interval;
+        uint256 left; // hash of the levels that are left
+    }
 
     error CertificateLength(uint256 length, uint256 expected);
     error CertificateBits(uint256 interval);
@@ -31,21 +52,31 @@ library CooperativeCheck {
     error GrossNotMet(uint256 interval, uint256 side, uint256 gross);
     error SurplusNotShared(uint256 interval, uint256 buyers, uint256 sellers);
     error LevelsIncomplete(uint256 interval);
+    error LevelsMismatch(bytes32 expected, bytes32 supplied);
     error LevelsLeft(uint256 used, uint256 length);
     error LevelOrder(uint256 level, uint256 word);
     error LevelsNotOfBook(uint256 interval, uint256 side);
     error VolumeNotLargest(uint256 interval, uint256 volume, uint256 largest);
 
     /// @notice Lays out the records of both sides.
-    /// @param saved the state that an earlier chunk left, empty at first; records from its third word on
+    /// @param saved the state that an earlier chunk left, empty at first; from its third word on `checked`, then the records
+    /// @param checked how far the levels are; written here
     /// @return records memory pointer
-    function open(uint256[] calldata certificate, uint256[] calldata saved, uint256 intervals)
-        internal
-        pure
-        returns (uint256 records)
-    {
+    function open(
+        uint256[] calldata certificate,
+        uint256[] calldata saved,
+        uint256 intervals,
+        bytes32 levels,
+        Levels memory checked
+    ) internal pure returns (uint256 records) {
         if (certificate.length != 2 * intervals) revert CertificateLength(certificate.length, 2 * intervals);
         unchecked {
+            checked.left = uint256(levels);
+            if (saved.length != 0) {
+                assembly ("memory-safe") {
+                    calldatacopy(checked, add(saved.offset, 0x40), 0x100)
+                }
+            }
             uint256 size = 2 * RECORD * intervals;
             assembly ("memory-safe") {
                 records := mload(0x40)
@@ -69,7 +100,8 @@ library CooperativeCheck {
         unchecked {
             (uint256 first, uint256 gross, uint256 print) = (rest << 40, 0, 0);
             if (saved.length != 0) {
-                (first, gross, print) = (saved[2 + SAVED * k], saved[3 + SAVED * k], saved[4 + SAVED * k]);
+                uint256 place = HEAD + SAVED * k;
+                (first, gross, print) = (saved[place], saved[place + 1], saved[place + 2]);
             }
             uint256 slot = records + RECORD * k;
             assembly ("memory-safe") {
@@ -84,15 +116,19 @@ library CooperativeCheck {
         }
     }
 
-    /// @notice Writes the records to `state` from its third word on.
-    function save(uint256 records, uint256 intervals, uint256[] memory state) internal pure {
+    /// @notice Writes `checked` and the records to `state` from its third word on.
+    function save(uint256 records, uint256 intervals, Levels memory checked, uint256[] memory state) internal pure {
         unchecked {
+            assembly ("memory-safe") {
+                mcopy(add(state, 0x60), checked, 0x100)
+            }
             for (uint256 k; k < 2 * intervals; ++k) {
                 (uint256 filled, uint256 rest, uint256 paying, uint256 gross, uint256 print) = _read(records, k);
                 if (filled > MAX_VOLUME) revert VolumeTooLarge(k % intervals, k / intervals, filled);
-                state[2 + SAVED * k] = filled | (rest << 40) | (paying << 80);
-                state[3 + SAVED * k] = gross;
-                state[4 + SAVED * k] = print;
+                uint256 place = HEAD + SAVED * k;
+                state[place] = filled | (rest << 40) | (paying << 80);
+                state[place + 1] = gross;
+                state[place + 2] = print;
             }
         }
     }
@@ -211,17 +247,54 @@ library CooperativeCheck {
         }
     }
 
-    /// @notice The conditions that are known after the last entry.
-    function close(uint256 records, uint256[] calldata certificate, uint256[] calldata levels, bytes32 key) internal pure {
+    /// @notice Holds the next levels against the fingerprints of the entries, and what the certificate says of an interval
+    /// against the records and all of its levels.
+    /// @param left hash of the levels that come after them
+    function check(
+        uint256 records,
+        uint256[] calldata certificate,
+        uint256[] calldata levels,
+        bytes32 left,
+        bytes32 key,
+        Levels memory checked
+    ) internal pure {
         unchecked {
+            bytes32 supplied = _chain(levels, left);
+            if (uint256(supplied) != checked.left) revert LevelsMismatch(bytes32(checked.left), supplied);
+            checked.left = uint256(left);
             uint256 intervals = certificate.length / 2;
             uint256 cursor;
-            for (uint256 j; j < intervals; ++j) {
-                cursor = _levels(records, intervals, j, levels, cursor, key, (certificate[2 * j] >> 64) & MAX_VOLUME);
+            while (cursor < levels.length) {
+                uint256 j = checked.interval;
+                if (j == intervals) revert LevelsLeft(cursor, levels.length);
+                uint256 met;
+                (cursor, met) = _sum(levels, cursor, key, checked);
+                if (met == WRONG) revert LevelOrder(cursor, levels[cursor]);
+                if (met != ENDS) break;
+                _requireLevels(records, intervals, j, checked, (certificate[2 * j] >> 64) & MAX_VOLUME);
                 _interval(records, intervals, j, certificate[2 * j], certificate[2 * j + 1]);
+                (checked.bids, checked.bidPrint, checked.offers, checked.offerPrint) = (0, 0, 0, 0);
+                (checked.least, checked.floor, checked.interval) = (0, 0, j + 1);
             }
-            if (cursor != levels.length) revert LevelsLeft(cursor, levels.length);
         }
+    }
+
+    /// @notice Reverts unless the levels of every interval have been checked.
+    function close(Levels memory checked, uint256 intervals) internal pure {
+        if (checked.interval != intervals) revert LevelsIncomplete(checked.interval);
+    }
+
+    /// @dev The hash of `levels` and those behind them, of which it is `left`.
+    function _chain(uint256[] calldata levels, bytes32 left) private pure returns (bytes32) {
+        assembly ("memory-safe") {
+            for { let cursor := add(levels.offset, shl(5, levels.length)) } gt(cursor, levels.offset) {} {
+                cursor := sub(cursor, 0x20)
+                mstore(0, calldataload(cursor))
+                mstore(0x20, left)
+                left := keccak256(0, 0x40)
+            }
+        }
+        return left;
     }
 
     function _interval(uint256 records, uint256 intervals, uint256 j, uint256 word, uint256 sums) private pure {
@@ -247,82 +320,63 @@ library CooperativeCheck {
         }
     }
 
-    /// @dev Holds the levels of interval j, from `cursor` on, against the fingerprints of the entries, and `volume` against
-    /// the levels.
-    /// @return The first level of the next interval.
-    function _levels(
-        uint256 records,
-        uint256 intervals,
-        uint256 j,
-        uint256[] calldata levels,
-        uint256 cursor,
-        bytes32 key,
-        uint256 volume
-    ) private pure returns (uint256) {
+    /// @dev Holds the levels of interval j against the fingerprints of the entries, and `volume` against the levels.
+    function _requireLevels(uint256 records, uint256 intervals, uint256 j, Levels memory checked, uint256 volume) private pure {
         unchecked {
-            uint256 first;
-            uint256 end;
-            assembly ("memory-safe") {
-                first := add(levels.offset, shl(5, cursor))
-                end := add(levels.offset, shl(5, levels.length))
-            }
-            uint256[5] memory sums;
-            uint256 next = _sum(first, end, key, sums);
-            if (next == 0) revert LevelsIncomplete(j);
-            if (next & 1 != 0) {
-                cursor += (next - first) / 32;
-                revert LevelOrder(cursor, levels[cursor]);
-            }
             (,,,, uint256 print) = _read(records, j);
-            if (print != sums[1]) revert LevelsNotOfBook(j, 0);
+            if (print != checked.bidPrint) revert LevelsNotOfBook(j, 0);
             (,,,, print) = _read(records, intervals + j);
-            if (print != sums[3]) revert LevelsNotOfBook(j, 1);
-            uint256 largest = sums[0] + sums[4];
+            if (print != checked.offerPrint) revert LevelsNotOfBook(j, 1);
+            uint256 largest = checked.bids + checked.least;
             if (volume != largest) revert VolumeNotLargest(j, volume, largest);
-            return cursor + (next - first) / 32;
         }
     }
 
-    /// @dev Adds up one interval's levels, from calldata offset `cursor` to at most `end`.
-    /// @param sums bids, their fingerprint, offers, theirs; and the least `S<(x) - B<(x)` over the levels' prices x and
-    /// beyond the last, at most 0: as `B>=(x) + S<(x) = B + S<(x) - B<(x)`
-    /// @return next calldata offset behind the last level; 0 where it is missing, 1 more than the offset of one that is wrong
-    function _sum(uint256 cursor, uint256 end, bytes32 key, uint256[5] memory sums) private pure returns (uint256 next) {
+    /// @dev Adds up an interval's levels from place `cursor` on, to its last one or as far as they are supplied.
+    /// @return next the first place behind them, or the place of a wrong one
+    /// @return met ENDS, WRONG, or 0
+    function _sum(uint256[] calldata levels, uint256 cursor, bytes32 key, Levels memory checked)
+        private
+        pure
+        returns (uint256 next, uint256 met)
+    {
         assembly ("memory-safe") {
-            let first := cursor
-            let last := 0
+            next := add(levels.offset, shl(5, cursor))
             mstore(0, key)
-            for {} lt(cursor, end) {} {
-                let word := calldataload(cursor)
+            let floor := mload(add(checked, 0xa0))
+            for { let end := add(levels.offset, shl(5, levels.length)) } lt(next, end) {} {
+                let word := calldataload(next)
                 let price := and(word, 0xffffffff)
-                let bids := and(shr(32, word), 0xffffffffff)
-                let offers := and(shr(72, word), 0xffffffffff)
-                let begins := eq(cursor, first)
-                // Beyond bit 112 is nothing; prices ascend; a level has a quantity, or is the interval's only one.
+                let bids := and(shr(32, word), 0xffffffffffffffff)
+                let offers := and(shr(96, word), 0xffffffffffffffff)
+                // Beyond bit 160 is nothing; prices ascend; a level has a quantity, or is the interval's only one.
                 if or(
-                    or(shr(113, word), iszero(or(gt(price, last), begins))),
-                    and(iszero(or(bids, offers)), iszero(and(begins, eq(word, shl(112, 1)))))
+                    or(shr(161, word), lt(price, floor)),
+                    and(iszero(or(bids, offers)), or(gt(floor, 0), iszero(eq(word, shl(160, 1)))))
                 ) {
-                    next := add(cursor, 1)
+                    met := 2 // WRONG
                     break
                 }
-                last := price
-                let here := sub(mload(add(sums, 0x40)), mload(sums))
-                if slt(here, mload(add(sums, 0x80))) { mstore(add(sums, 0x80), here) }
+                floor := add(price, 1)
+                let here := sub(mload(add(checked, 0x40)), mload(checked))
+                if slt(here, mload(add(checked, 0x80))) { mstore(add(checked, 0x80), here) }
                 mstore(0x20, price)
                 price := and(keccak256(0, 0x40), 0xffffffffffffffffffffffffffffffff)
-                mstore(sums, add(mload(sums), bids))
-                mstore(add(sums, 0x20), add(mload(add(sums, 0x20)), mul(bids, price)))
-                mstore(add(sums, 0x40), add(mload(add(sums, 0x40)), offers))
-                mstore(add(sums, 0x60), add(mload(add(sums, 0x60)), mul(offers, price)))
-                cursor := add(cursor, 0x20)
-                if shr(112, word) {
-                    here := sub(mload(add(sums, 0x40)), mload(sums))
-                    if slt(here, mload(add(sums, 0x80))) { mstore(add(sums, 0x80), here) }
-                    next := cursor
+                mstore(checked, add(mload(checked), bids))
+                mstore(add(checked, 0x20), add(mload(add(checked, 0x20)), mul(bids, price)))
+                mstore(add(checked, 0x40), add(mload(add(checked, 0x40)), offers))
+                mstore(add(checked, 0x60), add(mload(add(checked, 0x60)), mul(offers, price)))
+                next := add(next, 0x20)
+                if shr(160, word) {
+                    // beyond the last price
+                    here := sub(mload(add(checked, 0x40)), mload(checked))
+                    if slt(here, mload(add(checked, 0x80))) { mstore(add(checked, 0x80), here) }
+                    met := 1 // ENDS
                     break
                 }
             }
+            mstore(add(checked, 0xa0), floor)
+            next := shr(5, sub(next, levels.offset))
         }
     }
 }

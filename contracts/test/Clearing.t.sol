@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Clearing} from "../src/Clearing.sol";
 import {Pass} from "../src/ClearingPass.sol";
+import {CooperativeCheck} from "../src/CooperativeCheck.sol";
+import {State} from "../src/Protocol.sol";
 import {Books} from "./Books.sol";
 import {Dice} from "./Cheats.sol";
 import {ClearingRoom} from "./ClearingRoom.sol";
+import {Cooperation} from "./Cooperation.sol";
 
 /// @title Clearing: what is accepted is the optimum, and nothing else is accepted, however the log is cut
 contract ClearingTest is ClearingRoom {
@@ -66,19 +70,23 @@ contract ClearingTest is ClearingRoom {
             uint256 kind = dice.roll(0, 5);
             if (kind == 0) taken.levels[place] ^= 1 << dice.roll(0, 255);
             if (kind == 1) taken.levels[place] += 1 << 32; // a Wh more
-            if (kind == 2) taken.levels[place] += 1 << 72;
+            if (kind == 2) taken.levels[place] += 1 << 96;
             if (kind == 3) taken.levels[place] += 1; // another price
-            if (kind == 4) taken.levels[place] ^= 1 << 112;
+            if (kind == 4) taken.levels[place] ^= 1 << 160;
             if (kind == 5) taken.levels = Books.join(made.levels, made.levels);
+            taken.levelsHash = made.levels.length == 0 ? bytes32(0) : Cooperation.chain(made.levels, 0);
+            vm.assertTrue(!accepts(made.session, taken), "levels of another hash pass");
+            taken.levelsHash = Cooperation.chain(taken.levels, 0);
             vm.assertTrue(!accepts(made.session, taken), "other levels pass");
         }
         if (made.levels.length < 2) return;
         // a Wh moved from one level to another, which leaves the sums as they are
         taken.levels = _copy(made.levels);
         uint256 from = dice.roll(0, made.levels.length - 1);
-        if ((made.levels[from] >> 32) & type(uint40).max == 0) return;
+        if ((made.levels[from] >> 32) & type(uint64).max == 0) return;
         taken.levels[from] -= 1 << 32;
         taken.levels[(from + 1) % made.levels.length] += 1 << 32;
+        taken.levelsHash = Cooperation.chain(taken.levels, 0);
         vm.assertTrue(!accepts(made.session, taken), "moved levels pass");
     }
 
@@ -116,6 +124,11 @@ contract ClearingTest is ClearingRoom {
         taken = whole(made);
         taken.levels = new uint256[](1);
         vm.assertTrue(!accepts(made.session, taken), "levels");
+        taken.levelsHash = Cooperation.chain(taken.levels, 0);
+        vm.assertTrue(!accepts(made.session, taken), "levels and their hash");
+        taken = whole(made);
+        taken.levelsHash = taken.levelsLeft = bytes32(uint256(1));
+        vm.assertTrue(!accepts(made.session, taken), "a hash of levels");
         taken = whole(made);
         taken.excluded = new uint256[](1);
         vm.assertTrue(!accepts(made.session, taken), "excluded");
@@ -143,7 +156,7 @@ contract ClearingTest is ClearingRoom {
         vm.assertTrue(!accepts(made.session, taken), "a batch more");
         if (made.batchEntries.length < 2) return;
         taken = pass(made, 0, made.batchEntries.length - 1, new uint256[](0));
-        taken.rest = new bytes32[](0);
+        (taken.rest, taken.marks) = (new bytes32[](0), new bytes32[](0));
         vm.assertTrue(!accepts(made.session, taken), "a batch less");
     }
 
@@ -164,6 +177,112 @@ contract ClearingTest is ClearingRoom {
         );
         vm.assertTrue(!accepts(made.session, pass(made, half, half, state)), "nothing taken");
         clearing.clear(made.session, pass(made, half, made.batchEntries.length, state));
+        holds(made);
+    }
+
+    /// @dev Level by level, whatever is wrong: the call after the interval's last level is refused at the latest.
+    function test_a_wrong_level_is_refused_wherever_it_is(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made;
+        do made = random(dice, true);
+        while (made.levels.length > 12);
+        uint256[] memory right = made.levels;
+        for (uint256 place; place < right.length; ++place) {
+            made.levels = _copy(right);
+            uint256 kind = dice.roll(0, 3);
+            if (kind == 0) made.levels[place] += 1 << 32; // a bid's Wh more
+            if (kind == 1) made.levels[place] += 1 << 96; // an offer's
+            if (kind == 2) made.levels[place] += 1; // another price
+            if (kind == 3) made.levels[place] ^= 1 << 160; // the interval's end, or not
+            uint256 refusals;
+            uint256[] memory state = new uint256[](0);
+            uint256 from = made.batchEntries.length;
+            if (from != 0) {
+                Pass memory batches = pass(made, 0, from, state);
+                (batches.levels, batches.levelsLeft) = (new uint256[](0), batches.levelsHash);
+                state = advance(made, batches);
+            }
+            for (uint256 next; next < right.length; next += 1) {
+                Pass memory taken = levelsPass(made, next, next + 1, state);
+                if (!accepts(made.session, taken)) {
+                    vm.assertTrue(next >= place, "a right level is refused");
+                    ++refusals;
+                    break;
+                }
+                vm.assertTrue(market.state(made.session) == State.Closed, "accepted");
+                state = told();
+            }
+            same(refusals, 1, "refused");
+        }
+        made.levels = right;
+        clearInChunks(dice, made);
+        holds(made);
+    }
+
+    function test_levels_come_after_the_last_batch_in_their_order(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made;
+        do made = random(dice, true);
+        while (made.batchEntries.length < 2 || made.levels.length < 3);
+        uint256 half = made.batchEntries.length / 2;
+        Pass memory early = pass(made, 0, half, new uint256[](0));
+        (early.levels, early.levelsLeft) = (made.levels, 0);
+        refused(Clearing.LevelsTooEarly.selector);
+        clearing.clear(made.session, early);
+        Pass memory batches = whole(made);
+        (batches.levels, batches.levelsLeft) = (new uint256[](0), batches.levelsHash);
+        uint256[] memory state = advance(made, batches);
+        refused(CooperativeCheck.LevelsMismatch.selector);
+        clearing.clear(made.session, levelsPass(made, 1, made.levels.length, state));
+        Pass memory taken = levelsPass(made, 0, 2, state);
+        taken.levelsLeft = 0; // as if these were all
+        refused(CooperativeCheck.LevelsMismatch.selector);
+        clearing.clear(made.session, taken);
+        refused(Clearing.NothingTaken.selector);
+        clearing.clear(made.session, levelsPass(made, 0, 0, state));
+        state = advance(made, levelsPass(made, 0, 2, state));
+        vm.assertTrue(!accepts(made.session, levelsPass(made, 0, 2, state)), "the same levels again");
+        clearing.clear(made.session, levelsPass(made, 2, made.levels.length, state));
+        holds(made);
+    }
+
+    function test_levels_that_end_early_are_refused(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = random(dice, true);
+        uint256[] memory right = made.levels;
+        uint256 number = dice.roll(0, right.length - 1);
+        made.levels = new uint256[](number);
+        for (uint256 i; i < number; ++i) made.levels[i] = right[i];
+        vm.assertTrue(!accepts(made.session, whole(made)), "fewer levels");
+        made.levels = Books.join(right, right);
+        vm.assertTrue(!accepts(made.session, whole(made)), "more levels");
+    }
+
+    /// @dev Marks that are not the log's lead nowhere: their key never gets to the log's end with other words.
+    function test_wrong_marks_let_nothing_through(uint256 seed) external {
+        Dice.State memory dice = Dice.State(seed);
+        Case memory made = _long(dice);
+        uint256 last = made.batchEntries.length;
+        Pass memory bogus = pass(made, 0, last - 1, new uint256[](0));
+        bogus.words[dice.roll(0, bogus.words.length - 1)] ^= 1 << 64; // of a lock, or of a limit
+        bogus.rest = new bytes32[](0);
+        bytes32 log;
+        uint256 from;
+        for (uint256 i; i < bogus.sizes.length; ++i) {
+            uint256[] memory words = new uint256[](bogus.sizes[i]);
+            for (uint256 k; k < words.length; ++k) words[k] = bogus.words[from + k];
+            from += words.length;
+            log = keccak256(abi.encode(log, hashOf(words)));
+        }
+        bogus.marks = new bytes32[](1);
+        bogus.marks[0] = log;
+        if (accepts(made.session, bogus)) {
+            vm.assertTrue(market.state(made.session) == State.Closed, "accepted");
+            Pass memory end = pass(made, last - 1, last, told());
+            end.marks = bogus.marks;
+            vm.assertTrue(!accepts(made.session, end), "goes on to the log's end");
+        }
+        clearInChunks(dice, made);
         holds(made);
     }
 

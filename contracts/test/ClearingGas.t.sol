@@ -6,6 +6,7 @@ import {Terms} from "../src/Protocol.sol";
 import {Books} from "./Books.sol";
 import {Dice} from "./Cheats.sol";
 import {ClearingRoom} from "./ClearingRoom.sol";
+import {Cooperation} from "./Cooperation.sol";
 
 /// @title Gas of clearing, as transactions of their own cost it at Prague rules, and that large sessions fit into chunks
 /// @notice Fakes answer for the other contracts; everything of the pass itself is counted, and calldata has its floor
@@ -55,12 +56,81 @@ contract ClearingGasTest is ClearingRoom {
         _inChunks(_book(417, 24, 417, true), 1);
     }
 
-    /// @dev The longest batch that the market takes; with as many levels, the conditions at the end take a call of their own.
-    function test_the_longest_batch_fits_a_chunk_cooperative() external {
-        Book memory book = _book(BATCH_WORDS / 7, 24, BATCH_WORDS / 7, true);
+    /// @dev 300 bidders and sellers with limits of their own in each quarter of an hour: more levels than a transaction can
+    /// carry are checked in several.
+    function test_more_levels_than_fit_a_call_are_checked_in_several() external {
+        Book memory book = _book(300, 96, 150, true);
         uint256 session = _open(book);
-        clearing.take(session, _pass(book, 0, 1, new uint256[](0)));
-        vm.assertLe(_spent("chunk"), LARGEST, "a chunk fits a block");
+        Case memory made;
+        (made.session, made.levels) = (session, book.levels);
+        uint256[] memory state = new uint256[](0);
+        for (uint256 i; i < book.hashes.length; ++i) {
+            state = advance(made, _pass(book, i, i + 1, state));
+            vm.assertLe(_spent("batches"), LARGEST, "a chunk fits a block");
+        }
+        uint256 portion = 12_000;
+        uint256 calls;
+        uint256 all;
+        for (uint256 from; from < book.levels.length; from += portion) {
+            uint256 to = from + portion < book.levels.length ? from + portion : book.levels.length;
+            Pass memory taken = _pass(book, book.hashes.length, book.hashes.length, state);
+            (taken.levels, taken.levelsLeft) = (_slice(book.levels, from, to), Cooperation.chain(book.levels, to));
+            if (to < book.levels.length) state = advance(made, taken);
+            else clearing.clear(session, taken);
+            uint256 spent = _spent("levels");
+            vm.assertLe(spent, LARGEST, "a portion fits a block");
+            (calls, all) = (calls + 1, all + spent);
+        }
+        emit Spent("number of levels", book.levels.length);
+        vm.assertTrue(calls > 1 && all > LARGEST, "more than a call");
+        (uint256 groups,,,) = market.reports(session);
+        same(groups, (book.homes + 15) / 16, "groups");
+    }
+
+    /// @dev What a batch that remains, a live entry and a level that is supplied add to a call.
+    function test_gas_of_what_a_call_carries() external {
+        Book memory book = _book(512, 1, 1, false);
+        uint256 session = _open(book);
+        Pass memory taken = _pass(book, 0, 1, new uint256[](0));
+        clearing.take(session, taken);
+        uint256 long = _spent("511 batches left");
+        taken.marks = new bytes32[](1);
+        taken.marks[0] = keccak256(abi.encode(bytes32(0), book.hashes[0]));
+        taken.rest = new bytes32[](0);
+        clearing.take(session, taken);
+        vm.assertLe(_spent("one mark"), long - 511 * 600, "a mark spares the hashes behind it");
+        Book memory many = _book(4096, 1, 2048, true);
+        session = _open(many);
+        taken = _pass(many, 0, 1, new uint256[](0));
+        clearing.take(session, taken);
+        uint256 few = _spent("2048 entries, 4096 live rows");
+        // others that enter nothing here: rows that no entry meets are refused at the end only
+        taken.live = Books.packed(8192, 64);
+        for (uint256 i; i < 4096; ++i) Books.put(taken.live, i, 64, (many.live[i / 4] >> (64 * (i % 4))) & type(uint64).max);
+        for (uint256 i = 4096; i < 8192; ++i) Books.put(taken.live, i, 64, i | ((i + 1) << 32));
+        clearing.take(session, taken);
+        emit Spent("a live row", (_spent("2048 entries, 8192 live rows") - few) / 4096);
+        accounts.setSold(5000, 1);
+        clearing.take(session, _marked(_pass(many, 0, 1, new uint256[](0))));
+        emit Spent("asking what an offer's account has sold", (_spent("1024 of them offers where somebody has sold") - few) / 1024);
+    }
+
+    /// @dev The same under another key.
+    function _marked(Pass memory taken) private pure returns (Pass memory) {
+        taken.marks = new bytes32[](1);
+        return taken;
+    }
+
+    /// @dev The longest batches that the market takes.
+    function test_the_longest_batch_fits_a_chunk_cooperative() external {
+        uint256[2] memory intervals = [uint256(24), 96];
+        for (uint256 i; i < 2; ++i) {
+            uint256 entries = BATCH_WORDS / (1 + intervals[i] / 4);
+            Book memory book = _book(entries, intervals[i], entries, true);
+            uint256 session = _open(book);
+            clearing.take(session, _pass(book, 0, 1, new uint256[](0)));
+            vm.assertLe(_spent("longest batch"), LARGEST, "a chunk fits a block");
+        }
     }
 
     function test_ten_thousand_single_intervals_fit_chunks() external {
@@ -76,6 +146,7 @@ contract ClearingGasTest is ClearingRoom {
     function _once(Book memory book) private returns (uint256) {
         uint256 session = _open(book);
         Pass memory taken = _pass(book, 0, book.hashes.length, new uint256[](0));
+        (taken.levels, taken.levelsLeft) = (book.levels, 0);
         clearing.clear(session, taken);
         return _spent(book.cooperative ? "cooperative, one call" : "competitive, one call");
     }
@@ -94,7 +165,9 @@ contract ClearingGasTest is ClearingRoom {
             vm.assertLe(_spent("chunk"), LARGEST, "a chunk fits a block");
         }
         if (book.cooperative) {
-            clearing.clear(session, _pass(book, book.hashes.length, book.hashes.length, state));
+            Pass memory taken = _pass(book, book.hashes.length, book.hashes.length, state);
+            (taken.levels, taken.levelsLeft) = (book.levels, 0);
+            clearing.clear(session, taken);
             vm.assertLe(_spent("conditions"), LARGEST, "the conditions fit a block");
         }
         (uint256 groups,,,) = market.reports(session);
@@ -123,7 +196,10 @@ contract ClearingGasTest is ClearingRoom {
         pure
         returns (Pass memory taken)
     {
-        (taken.certificate, taken.levels, taken.live, taken.state) = (book.certificate, book.levels, book.live, state);
+        (taken.certificate, taken.live, taken.state) = (book.certificate, book.live, state);
+        taken.levelsHash = Cooperation.chain(book.levels, 0);
+        (taken.levels, taken.levelsLeft) = (new uint256[](0), taken.levelsHash);
+        (taken.marks, taken.excluded) = (new bytes32[](0), new uint256[](0));
         uint256 size = 1 + Books.bodyWords(book.intervals);
         uint256 first = from * book.batch < book.homes ? from * book.batch : book.homes;
         uint256 last = to * book.batch < book.homes ? to * book.batch : book.homes;
@@ -209,10 +285,10 @@ contract ClearingGasTest is ClearingRoom {
             uint256[] memory found = new uint256[](4000);
             for (uint256 i; i < book.homes; ++i) {
                 uint256 entry = book.words[i * size + 1 + j / 4] >> (56 * (j % 4));
-                found[((entry >> 24) & Books.MAX) / 50] += (entry & 0xffffff) << (i % 2 == 0 ? 32 : 72);
+                found[((entry >> 24) & Books.MAX) / 50] += (entry & 0xffffff) << (i % 2 == 0 ? 32 : 96);
             }
             for (uint256 k; k < 4000; ++k) if (found[k] != 0) all[used++] = found[k] | (50 * k);
-            all[used - 1] |= 1 << 112;
+            all[used - 1] |= 1 << 160;
         }
         book.levels = _slice(all, 0, used);
     }

@@ -35,6 +35,7 @@ abstract contract ClearingRoom is Checked {
         Books.Order[] orders;
         uint256[] sold; // by position, bits of the session's intervals
         uint256[] batchEntries; // entries of each batch
+        uint256[] marked; // numbers of batches after which the log has a mark
         uint256[] certificate;
         uint256[] levels;
         uint256[] live;
@@ -82,6 +83,11 @@ abstract contract ClearingRoom is Checked {
         }
         made.batchEntries = new uint256[](number);
         for (uint256 i; i < number; ++i) made.batchEntries[i] = sizes[i];
+        uint256[] memory marked = new uint256[](number);
+        uint256 marks;
+        for (uint256 i = 1; i < number; ++i) if (dice.once(3)) marked[marks++] = i;
+        made.marked = new uint256[](marks);
+        for (uint256 i; i < marks; ++i) made.marked[i] = marked[i];
     }
 
     /// @dev Locks, result and table of a case of which the orders stand, and its session.
@@ -162,22 +168,35 @@ abstract contract ClearingRoom is Checked {
         }
     }
 
-    function logOf(Case memory made) internal pure returns (bytes32 log) {
-        for (uint256 i; i < made.batchEntries.length; ++i) {
+    function logOf(Case memory made) internal pure returns (bytes32) {
+        return logAfter(made, made.batchEntries.length);
+    }
+
+    function logAfter(Case memory made, uint256 batches) internal pure returns (bytes32 log) {
+        for (uint256 i; i < batches; ++i) {
             log = keccak256(abi.encode(log, keccak256(abi.encodePacked(batchWords(made, i)))));
         }
     }
 
-    /// @dev A pass over the batches `from .. to-1`.
+    /// @dev A pass over the batches `from .. to-1`, and all levels if they are the last.
     function pass(Case memory made, uint256 from, uint256 to, uint256[] memory state)
         internal
         pure
         returns (Pass memory taken)
     {
-        (taken.certificate, taken.levels, taken.live) = (made.certificate, made.levels, made.live);
+        (taken.certificate, taken.live) = (made.certificate, made.live);
+        taken.levelsHash = Cooperation.chain(made.levels, 0);
+        (taken.levels, taken.levelsLeft) = (new uint256[](0), taken.levelsHash);
+        if (to == made.batchEntries.length) (taken.levels, taken.levelsLeft) = (made.levels, 0);
+        taken.marks = new bytes32[](made.marked.length);
+        uint256 end = made.batchEntries.length;
+        for (uint256 i = made.marked.length; i != 0; --i) {
+            taken.marks[i - 1] = logAfter(made, made.marked[i - 1]);
+            if (made.marked[i - 1] >= to) end = made.marked[i - 1];
+        }
         (taken.excluded, taken.state, taken.beneficiary) = (made.excluded, state, 77);
         (taken.sizes, taken.words, taken.rest) =
-            (new uint256[](to - from), new uint256[](0), new bytes32[](made.batchEntries.length - to));
+            (new uint256[](to - from), new uint256[](0), new bytes32[](end - to));
         (uint256 first, uint256 number) = (0, 0);
         for (uint256 i; i < to; ++i) {
             if (i < from) {
@@ -193,13 +212,25 @@ abstract contract ClearingRoom is Checked {
         for (uint256 i; i < number; ++i) {
             Books.put(taken.hints, i, 32, (made.allHints[(first + i) / 8] >> (32 * ((first + i) % 8))) & type(uint32).max);
         }
-        for (uint256 i = to; i < made.batchEntries.length; ++i) {
+        for (uint256 i = to; i < end; ++i) {
             taken.rest[i - to] = keccak256(abi.encodePacked(batchWords(made, i)));
         }
     }
 
     function whole(Case memory made) internal pure returns (Pass memory) {
         return pass(made, 0, made.batchEntries.length, new uint256[](0));
+    }
+
+    /// @dev A pass over no more batches, and over the levels `from .. to-1`.
+    function levelsPass(Case memory made, uint256 from, uint256 to, uint256[] memory state)
+        internal
+        pure
+        returns (Pass memory taken)
+    {
+        taken = pass(made, made.batchEntries.length, made.batchEntries.length, state);
+        taken.levels = new uint256[](to - from);
+        for (uint256 i = from; i < to; ++i) taken.levels[i - from] = made.levels[i];
+        taken.levelsLeft = Cooperation.chain(made.levels, to);
     }
 
     /// @dev Clears in as many calls as the dice say.
@@ -210,21 +241,57 @@ abstract contract ClearingRoom is Checked {
             uint256 to = from + (made.batchEntries.length == from ? 0 : dice.roll(1, made.batchEntries.length - from));
             Pass memory taken = pass(made, from, to, state);
             ++calls;
-            if (to == made.batchEntries.length && (from == to || dice.once(2))) {
-                clearing.clear(made.session, taken);
-                return calls;
+            if (to == made.batchEntries.length) {
+                if (made.levels.length != 0 && dice.once(2)) return calls + _checkInChunks(dice, made, from, state);
+                if (from == to || dice.once(2)) {
+                    clearing.clear(made.session, taken);
+                    return calls;
+                }
             }
             state = advance(made, taken);
+            if (to == made.batchEntries.length && made.levels.length != 0) {
+                clearing.clear(made.session, levelsPass(made, made.levels.length, made.levels.length, state));
+                return calls + 1;
+            }
             from = to;
         }
     }
 
+    /// @dev Takes the batches that are left and some levels, then the other levels as the dice say.
+    function _checkInChunks(Dice.State memory dice, Case memory made, uint256 from, uint256[] memory state)
+        private
+        returns (uint256 calls)
+    {
+        uint256 next;
+        while (true) {
+            uint256 to = next + dice.roll(from < made.batchEntries.length ? 0 : 1, made.levels.length - next);
+            Pass memory taken = pass(made, from, made.batchEntries.length, state);
+            Pass memory levels = levelsPass(made, next, to, state);
+            (taken.levels, taken.levelsLeft) = (levels.levels, levels.levelsLeft);
+            ++calls;
+            if (to == made.levels.length && dice.once(2)) {
+                clearing.clear(made.session, taken);
+                return calls;
+            }
+            state = advance(made, taken);
+            (from, next) = (made.batchEntries.length, to);
+            if (next == made.levels.length) {
+                clearing.clear(made.session, levelsPass(made, next, next, state));
+                return calls;
+            }
+        }
+    }
+
     /// @dev A call that stops before the end; returns the state that it leaves.
-    function advance(Case memory made, Pass memory taken) internal returns (uint256[] memory state) {
-        Recorder recorder = Recorder(address(vm));
-        recorder.recordLogs();
+    function advance(Case memory made, Pass memory taken) internal returns (uint256[] memory) {
+        Recorder(address(vm)).recordLogs();
         clearing.take(made.session, taken);
-        Recorder.Log[] memory logs = recorder.getRecordedLogs();
+        return told();
+    }
+
+    /// @dev The state in the last event.
+    function told() internal returns (uint256[] memory state) {
+        Recorder.Log[] memory logs = Recorder(address(vm)).getRecordedLogs();
         vm.assertTrue(logs[logs.length - 1].topics[0] == Clearing.ClearingContinued.selector, "goes on");
         return abi.decode(logs[logs.length - 1].data, (uint256[]));
     }
@@ -246,6 +313,7 @@ abstract contract ClearingRoom is Checked {
     }
 
     function accepts(uint256 session, Pass memory taken) internal returns (bool) {
+        Recorder(address(vm)).recordLogs();
         try clearing.clear(session, taken) {
             return true;
         } catch {

@@ -51,9 +51,14 @@ library Cooperation {
         words = new uint256[](number == 0 ? 1 : number);
         uint256 next;
         for (uint256 p; p <= TOP; ++p) {
-            if (book[0][p] + book[1][p] != 0) words[next++] = p | (book[0][p] << 32) | (book[1][p] << 72);
+            if (book[0][p] + book[1][p] != 0) words[next++] = p | (book[0][p] << 32) | (book[1][p] << 96);
         }
-        words[words.length - 1] |= 1 << 112;
+        words[words.length - 1] |= 1 << 160;
+    }
+
+    /// @dev Hash of the levels from place `from` on, 0 behind the last.
+    function chain(uint256[] memory words, uint256 from) internal pure returns (bytes32 hash) {
+        for (uint256 i = words.length; i > from; --i) hash = keccak256(abi.encode(words[i - 1], hash));
     }
 
     function _units(

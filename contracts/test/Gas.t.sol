@@ -5,6 +5,7 @@ import {Pass} from "../src/ClearingPass.sol";
 import {Deliveries} from "../src/Deliveries.sol";
 import {Books} from "./Books.sol";
 import {Dice} from "./Cheats.sol";
+import {Cooperation} from "./Cooperation.sol";
 import {Homes} from "./Homes.sol";
 
 /// @title Gas of a session's life, as transactions of their own cost it, kept in gas-snapshot/
@@ -124,6 +125,7 @@ contract GasTest is Homes {
         Pass memory pass = passOf();
         (pass.certificate, pass.levels) = (new uint256[](48), new uint256[](0));
         for (uint256 j; j < 24; ++j) _share(pass, j);
+        pass.levelsHash = Cooperation.chain(pass.levels, 0);
         clearing.clear(session, pass);
         note("clear 100 x 24, cooperative");
     }
@@ -134,12 +136,12 @@ contract GasTest is Homes {
         (uint256 number, uint256 volume, uint256 surplus, uint256 share) = (0, 0, 0, 0);
         for (uint256 i; i < HOMES; ++i) {
             (uint256 q, uint256 limit) = (orders[i].quantities[j], orders[i].limits[j]);
-            number = _level(levels, number, limit, q << (i % 2 == 0 ? 32 : 72));
+            number = _level(levels, number, limit, q << (i % 2 == 0 ? 32 : 96));
             if (i % 2 == 0) (volume, surplus) = (volume + q, surplus + q * limit);
             else surplus -= q * limit;
         }
         share = surplus / (2 * volume);
-        levels[number - 1] |= 1 << 112;
+        levels[number - 1] |= 1 << 160;
         uint256[] memory exact = new uint256[](number);
         for (uint256 n; n < number; ++n) exact[n] = levels[n];
         pass.levels = Books.join(pass.levels, exact);

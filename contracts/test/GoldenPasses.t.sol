@@ -5,6 +5,7 @@ import {Clearing} from "../src/Clearing.sol";
 import {Pass} from "../src/ClearingPass.sol";
 import {State, Terms} from "../src/Protocol.sol";
 import {ClearingRoom, Recorder} from "./ClearingRoom.sol";
+import {Cooperation} from "./Cooperation.sol";
 
 interface Files {
     function readFile(string calldata path) external view returns (string memory);
@@ -34,7 +35,11 @@ contract GoldenPassesTest is ClearingRoom {
 
     function _check(uint256 session) private {
         Pass memory taken;
-        (taken.certificate, taken.levels) = (_words("certificate"), _words("levels"));
+        (taken.certificate, taken.levels) = (_words("certificate"), new uint256[](0));
+        uint256[] memory levels = _words("levels");
+        taken.levelsHash = taken.levelsLeft = Cooperation.chain(levels, 0);
+        vm.assertTrue(taken.levelsHash == FILES.parseJsonBytes32(_json, _path("levelsHash")), "levels");
+        taken.marks = FILES.parseJsonBytes32Array(_json, _path("marks"));
         (taken.live, taken.excluded) = (_words("live"), _words("excluded"));
         uint256[] memory sizes = _words("sizes");
         bytes32[] memory hashes = _open(session, sizes);
@@ -54,10 +59,28 @@ contract GoldenPassesTest is ClearingRoom {
             (from[0], from[1], from[2]) = (from[0] + sizes[i], from[1] + taken.hints.length, from[2] + expected.length);
         }
         (taken.sizes, taken.words, taken.hints) = (new uint256[](0), new uint256[](0), new uint256[](0));
+        _levels(session, taken, levels, from[2]);
         clearing.clear(session, taken);
         vm.assertTrue(clearing.acceptedKey(session) == FILES.parseJsonBytes32(_json, _path("key")), "key");
         bytes32[] memory groups = FILES.parseJsonBytes32Array(_json, _path("groups"));
         for (uint256 g; g < groups.length; ++g) vm.assertTrue(clearing.groupHash(session, g) == groups[g], "group");
+    }
+
+    /// @dev Checks the levels in the portions of the case, all but the last, which stays in `taken`.
+    function _levels(uint256 session, Pass memory taken, uint256[] memory levels, uint256 states) private {
+        uint256[] memory portions = _words("portions");
+        uint256 from;
+        for (uint256 i; i < portions.length; ++i) {
+            taken.levels = _slice(levels, from, portions[i]);
+            from += portions[i];
+            taken.levelsLeft = Cooperation.chain(levels, from);
+            if (i + 1 == portions.length) break;
+            uint256 size = _words("stateSizes")[_words("sizes").length + i];
+            uint256[] memory expected = _slice(_words("states"), states, size);
+            taken.state = _advance(session, taken);
+            vm.assertTrue(keccak256(abi.encode(taken.state)) == keccak256(abi.encode(expected)), "state of the levels");
+            states += size;
+        }
     }
 
     function _open(uint256 session, uint256[] memory sizes) private returns (bytes32[] memory hashes) {

@@ -95,8 +95,8 @@ abstract contract ResultActs is Stage {
         }
         for (uint256 i; i < result.levels.length; ++i) {
             uint256 level = result.levels[i];
-            uint256 quantities = ((level >> 32) & ((1 << 40) - 1)) | (((level >> 72) & ((1 << 40) - 1)) << 40);
-            result.levels[i] = (level & ~(((uint256(1) << 80) - 1) << 32)) | ((quantities * UNIT) << 32);
+            uint256 quantities = (level >> 32) & type(uint128).max; // neither of the two carries into the next
+            result.levels[i] = (level & ~(uint256(type(uint128).max) << 32)) | ((quantities * UNIT) << 32);
         }
         for (uint256 j; j < held.intervals; ++j) {
             uint256 word = result.cleared.certificate[2 * j];
@@ -109,9 +109,10 @@ abstract contract ResultActs is Stage {
 
     // ------------------------------------------------------------------------------------------------------------ passes
 
-    /// @dev A pass over the batches `from .. to-1`.
+    /// @dev A pass over the batches `from .. to-1` and no levels.
     function _passOf(Held storage held, Found memory right, uint256 from, uint256 to) private view returns (Pass memory next) {
-        (next.certificate, next.levels, next.live) = (right.certificate, right.levels, right.live);
+        (next.certificate, next.live) = (right.certificate, right.live);
+        next.levelsHash = next.levelsLeft = Cooperation.chain(right.levels, 0);
         (next.excluded, next.state) = (held.excluded, held.chunk);
         (next.sizes, next.rest) = (new uint256[](to - from), new bytes32[](held.sizes.length - to));
         (uint256 word, uint256 entries, uint256 length, uint256 number) = (0, 0, 0, 0);
@@ -147,7 +148,7 @@ abstract contract ResultActs is Stage {
         clearing.take(held.id, next);
         next.state = was;
         Pass memory other = _passOf(held, right, 0, held.sizes.length);
-        other.state = new uint256[](0);
+        (other.state, other.levels, other.levelsLeft) = (new uint256[](0), right.levels, 0);
         uint256 place = dice.roll(0, other.certificate.length - 1);
         uint256 bits = held.mode == 0 ? 184 : place % 2 == 0 ? 256 : 160;
         other.certificate = _flipped(other.certificate, place, dice.roll(0, bits - 1));
@@ -181,6 +182,7 @@ abstract contract ResultActs is Stage {
 
     function _complete(Held storage held, Found memory right, Pass memory next) private {
         bool inBand = guard.inBand(market.terms(held.id), right.prices, right.volumes);
+        (next.levels, next.levelsLeft) = (right.levels, 0);
         if (!inBand && held.excluded.length != 0) {
             refused(Clearing.PricesOutsideBand.selector);
             clearing.clear(held.id, next);

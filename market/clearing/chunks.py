@@ -6,7 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from contracts.clearing_words import CooperativeCertificate, PassState, SideRecord, fingerprint
+from contracts.clearing_words import (
+    LAST_LEVEL,
+    MAX_LEVEL,
+    CooperativeCertificate,
+    LevelSums,
+    PassState,
+    SideRecord,
+    fingerprint,
+)
 from contracts.encoding import (
     GROUP_ROWS,
     IntervalCertificate,
@@ -24,14 +32,15 @@ CUT, AT_FAR, BETWEEN = 1, 2, 4
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed result: its certificates, its key, the live entries' positions by (account, side), excluded ones too, and the
-    session's intervals of the day."""
+    """A claimed result: its certificates, its key, the live entries' positions by (account, side), excluded ones too, the
+    session's intervals of the day, and the hash of the levels of a cooperative session."""
 
     certificates: Sequence[IntervalCertificate] | Sequence[CooperativeCertificate]
     key: bytes
     live: Mapping[tuple[int, Side], int]
     excluded: frozenset[tuple[int, Side]]
     intervals: tuple[int, ...]
+    levels_hash: bytes = bytes(32)
 
     @property
     def cooperative(self) -> bool:
@@ -42,7 +51,8 @@ def begin(claim: Claim) -> PassState:
     """The state before the first batch."""
     bids = tuple(SideRecord(0, certificate.rest_bids) for certificate in claim.certificates)
     offers = tuple(SideRecord(0, certificate.rest_offers) for certificate in claim.certificates)
-    return PassState(bytes(32), 0, 0, bids + offers, ())
+    levels = LevelSums(claim.levels_hash) if claim.cooperative else None
+    return PassState(bytes(32), 0, 0, bids + offers, (), levels)
 
 
 def advance(
@@ -53,6 +63,29 @@ def advance(
     for words in batches:
         pass_.take(words)
     return pass_.left(), pass_.groups
+
+
+def check_levels(claim: Claim, state: PassState, words: Sequence[int], left: bytes) -> PassState:
+    """The state after more levels, `words`, behind which are those with the hash `left`. It holds nothing against the log: what
+    a right pass leaves is what it says."""
+    reached = state.levels
+    assert reached is not None, "only cooperative sessions have levels"
+    for word in words:
+        price, bids, offers = word & MAX_PRICE, word >> 32 & MAX_LEVEL, word >> 96 & MAX_LEVEL
+        if word & LAST_LEVEL:
+            reached = LevelSums(left, reached.interval + 1)
+            continue
+        h = fingerprint(claim.key, price)
+        reached = replace(
+            reached,
+            bids=reached.bids + bids,
+            bid_print=reached.bid_print + bids * h,
+            offers=reached.offers + offers,
+            offer_print=reached.offer_print + offers * h,
+            least=min(reached.least, reached.offers - reached.bids),
+            floor=price + 1,
+        )
+    return replace(state, levels=replace(reached, left=left))
 
 
 class _Pass:
@@ -66,7 +99,14 @@ class _Pass:
         self.groups: list[bytes] = []
 
     def left(self) -> PassState:
-        return PassState(self.log, self.entries, self.hits, tuple(self.records), tuple(self.open))
+        return replace(
+            self.state,
+            log=self.log,
+            entries=self.entries,
+            hits=self.hits,
+            records=tuple(self.records),
+            open_rows=tuple(self.open),
+        )
 
     def take(self, words: Sequence[int]) -> None:
         self.log = extend_log(self.log, words)

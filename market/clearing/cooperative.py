@@ -53,7 +53,7 @@ class CooperativeClearing(Cleared):
 def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> CooperativeClearing:
     """Clears a book. `sold` maps accounts to masks of the day's intervals that they sold before; offers take no fill there.
 
-    Raises `OrderError` where quantities or limits do not fit their words or an interval's quantities pass 2^40-1 Wh.
+    Raises `OrderError` where quantities or limits do not fit their words or an interval's volume passes 2^40-1 Wh.
     """
     orders, terms, columns = book.orders, book.terms, BookColumns.of(book)
     intervals = len(terms.intervals)
@@ -69,6 +69,8 @@ def clear(book: OrderBook, sold: Mapping[int, int] | None = None) -> Cooperative
     _best_first(filled, asked, limits, np.flatnonzero(step_bids), volume, -1)
     _best_first(filled, asked, limits, np.flatnonzero(~step_bids), volume, 1)
 
+    if volume.size and int(volume.max()) > MAX_VOLUME:
+        raise OrderError("volume", f"at most {MAX_VOLUME} Wh in an interval", int(volume.max()))
     certificates = []
     own = np.zeros_like(asked)
     for j in range(intervals):
@@ -170,8 +172,4 @@ def _levels(quantities: Integers, limits: Integers, bids: Flags) -> tuple[BookLe
         column = np.zeros(len(prices), dtype=np.int64)
         np.add.at(column, place, quantities[there] * side)
         sums.append(column.tolist())
-    levels = tuple(BookLevel(*level) for level in zip(prices.tolist(), *sums, strict=True))
-    for level in levels:
-        if max(level.bids, level.offers) > MAX_VOLUME:
-            raise OrderError("levels", f"at most {MAX_VOLUME} Wh at one limit", max(level.bids, level.offers))
-    return levels
+    return tuple(BookLevel(*level) for level in zip(prices.tolist(), *sums, strict=True))

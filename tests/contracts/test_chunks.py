@@ -9,14 +9,14 @@ import pytest
 from contracts_world import OFFSET, World, address_of, key_of, make_world, order
 
 from contracts.calls import Call, ClearingPass
-from contracts.clearing_words import Chunk, plan_chunks
+from contracts.clearing_words import Chunk, chain_hash, plan_chunks
 from contracts.encoding import batch_words, hash_words
 from contracts.events import Cleared, ClearingContinued, IntakeFeesPaid
 from contracts.orderlog import OrderLog, groups_of
 from contracts.refusals import ContractRefusal
 from contracts.units import Mode, SessionState, Side
 from market.clearing import engine
-from market.clearing.chunks import Claim, advance, begin
+from market.clearing.chunks import Claim, advance, begin, check_levels
 from market.clearing.engine import AnyClearing
 from market.orders import book_from_log
 from market.session import SessionTerms, Zone
@@ -62,26 +62,25 @@ class Cut:
         self.log: OrderLog = self.client.order_log(self.session)
         book = book_from_log(SessionTerms.of_contract(self.session, Zone(1, OFFSET, 60), terms), self.log.batches)
         self.clearing: AnyClearing = engine.clear(book)
-        self.whole = ClearingPass.whole(self.log, self.clearing.certificate_words, self.clearing.level_words)
+        self.levels = self.clearing.level_words
+        self.whole = ClearingPass.whole(self.log, self.clearing.certificate_words, self.levels, world.accounts["member 3"])
         self.key = self.whole.key(self.client.log(self.session))
-        self.claim = Claim(self.clearing.certificates, self.key, book.last, frozenset(), book.terms.intervals)
-
-    def part(self, first: int, end: int, state: tuple[int, ...]) -> ClearingPass:
-        """The pass over the batches `first .. end - 1`."""
-        batches = self.log.batches[first:end]
-        return self.whole._replace(
-            state=state,
-            sizes=[len(batch) for batch in batches],
-            words=[word for batch in batches for word in batch],
-            hints=OrderLog(batches, self.log.intervals).hints(sorted(self.log.live())),
-            rest=self.log.hashes()[end:],
-            beneficiary=self.world.accounts["member 3"],
+        self.claim = Claim(
+            self.clearing.certificates, self.key, book.last, frozenset(), book.terms.intervals, self.whole.levels_hash
         )
 
-    def twin(self, end: int) -> tuple[int, ...]:
-        """The state after the first `end` batches, from the log alone."""
+    def part(self, first: int, end: int, state: tuple[int, ...], levels: tuple[int, int] | None = None) -> ClearingPass:
+        """The pass over the batches `first .. end - 1`, and, unless told else, over all levels if these are the last."""
+        if levels is None:
+            levels = (0, len(self.levels) if end == len(self.log.batches) else 0)
+        return self.whole.part(self.log, Chunk(first, end, 0, False, *levels), state, self.levels)
+
+    def twin(self, end: int, levels: int = 0) -> tuple[int, ...]:
+        """The state after the first `end` batches and `levels` levels, from the log alone."""
         state, _ = advance(self.claim, begin(self.claim), self.log.batches[:end])
-        return tuple(state.words(cooperative=self.mode is Mode.COOPERATIVE))
+        if levels:
+            state = check_levels(self.claim, state, self.levels[:levels], chain_hash(self.levels[levels:]))
+        return tuple(state.words())
 
     def refused(self, call: Call) -> str:
         with pytest.raises(ContractRefusal) as caught:
@@ -109,7 +108,7 @@ def test_every_call_leaves_the_engine_s_state(world: World, mode: Mode) -> None:
     plan = [*(Chunk(at, at + 6, 0, False) for at in range(0, 18, 6)), Chunk(18, 21, 0, False)]
     state: tuple[int, ...] = ()
     for number, chunk in enumerate(plan):
-        part = cut.part(chunk.first, chunk.end, state)
+        part = cut.part(chunk.first, chunk.end, state, (0, 0))
         who = world.operator if number % 2 else key_of("member 0")
         receipt = client.send(who, client.encode_take(session, part))
         (event,) = [e for e in client.receipt_events(receipt) if isinstance(e, ClearingContinued)]
@@ -123,10 +122,24 @@ def test_every_call_leaves_the_engine_s_state(world: World, mode: Mode) -> None:
             gap = cut.part(chunk.end + 1, batches, state)
             assert cut.refused(client.encode_take(session, gap)) == "LogMismatch"
             assert cut.refused(client.encode_clear(session, cut.part(chunk.end, chunk.end, state))) == "NothingTaken"
+            if cut.levels:
+                early = cut.part(chunk.end, chunk.end + 1, state, (0, len(cut.levels)))
+                assert cut.refused(client.encode_clear(session, early)) == "LevelsTooEarly"
+    for level in range(0, len(cut.levels), 7):
+        level_end = min(level + 7, len(cut.levels))
+        part = cut.part(batches, batches, state, (level, level_end))
+        wrong = [word + (1 << 32) for word in part.levels]
+        assert cut.refused(client.encode_take(session, part._replace(levels=wrong))) == "LevelsMismatch"
+        receipt = client.send(key_of("member 0"), client.encode_take(session, part))
+        (event,) = [e for e in client.receipt_events(receipt) if isinstance(e, ClearingContinued)]
+        state = event.state
+        assert state == cut.twin(batches, level_end)
+        assert cut.refused(client.encode_take(session, part)) == "StateMismatch"
     assert client.state(session) is SessionState.CLOSED
     payee = world.accounts["member 3"]
     before = client.balance(payee).available
-    receipt = client.clear(world.operator, session, cut.part(batches, batches, state))
+    last = cut.part(batches, batches, state, (len(cut.levels), len(cut.levels)))
+    receipt = client.clear(world.operator, session, last)
     told = client.receipt_events(receipt)
     fees = len(cut.clearing.rows) * FEE
     assert IntakeFeesPaid(session, payee, fees) in told and client.balance(payee).available - before == fees
@@ -150,13 +163,31 @@ def test_whoever_starts_wrong_blocks_nobody(world: World, mode: Mode) -> None:
     cut.finished()
 
 
+def test_a_call_carries_hashes_up_to_the_next_mark(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contracts.orderlog.MARK_EVERY", 8)
+    cut = Cut(world, Mode.COMPETITIVE, seed=4, days=70)
+    client, session, batches = world.client, cut.session, len(cut.log.batches)
+    assert (batches, len(cut.whole.marks)) == (21, 2)
+    state: tuple[int, ...] = ()
+    for first, end, left in ((0, 3, 5), (3, 8, 0), (8, 12, 4), (12, 18, 3)):
+        part = cut.part(first, end, state)
+        assert len(part.rest) == left
+        if part.rest:
+            assert cut.refused(client.encode_clear(session, part._replace(rest=part.rest[:-1]))) == "LogMismatch"
+        client.send(world.operator, client.encode_clear(session, part))
+        assert client.state(session) is SessionState.CLOSED, "a mark is not the log's end"
+        state = cut.twin(end)
+    client.clear(world.operator, session, cut.part(18, batches, state))
+    cut.finished()
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_plan_leads_through(world: World, mode: Mode) -> None:
     """What `plan_chunks` divides stays below its target, and its last call completes."""
     cut = Cut(world, mode, seed=3, days=60 + int(mode))
     client, session = world.client, cut.session
     cooperative = mode is Mode.COOPERATIVE
-    target = 720_000
+    target = 800_000
     plan = plan_chunks(
         cut.log.batches,
         cut.log.intervals,
@@ -168,7 +199,7 @@ def test_the_plan_leads_through(world: World, mode: Mode) -> None:
     assert len(plan) > 1
     state: tuple[int, ...] = ()
     for chunk in plan:
-        part = cut.part(chunk.first, chunk.end, state)
+        part = cut.whole.part(cut.log, chunk, state, cut.levels)
         encode = client.encode_clear if chunk.completes else client.encode_take
         receipt = client.send(world.operator, encode(session, part))
         assert receipt.gas_used <= chunk.gas <= target

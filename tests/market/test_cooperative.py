@@ -14,8 +14,12 @@ from market_cooperative import brute_interval
 
 from contracts.calls import ClearingPass
 from contracts.clearing_words import (
+    CallTooLarge,
+    Chunk,
     CooperativeCertificate,
+    LevelSums,
     PassState,
+    chain_hash,
     cooperative_certificates,
     decode_levels,
     fingerprint,
@@ -26,7 +30,7 @@ from contracts.encoding import EncodingError, ScheduleOrder, Step, batch_words, 
 from contracts.orderlog import OrderLog
 from contracts.units import Mode, Side
 from market.clearing import engine
-from market.clearing.chunks import Claim, advance, begin
+from market.clearing.chunks import Claim, advance, begin, check_levels
 from market.clearing.cooperative import CooperativeClearing, clear
 from market.orders import OrderBook
 from market.session import SessionTerms
@@ -153,12 +157,12 @@ def test_any_cut_of_the_log_leaves_the_same(log: Log, data: st.DataObject) -> No
     whole = OrderLog.of(batches, len(intervals))
     full = ClearingPass.whole(whole, cleared.certificate_words, cleared.level_words)
     key = full._replace(excluded=book.excluded_words()).key(whole.hash())
-    claim = Claim(cleared.certificates, key, book.last, book.excluded, intervals)
+    claim = Claim(cleared.certificates, key, book.last, book.excluded, intervals, full.levels_hash)
     state, groups = begin(claim), []
     for batch in batches:
         state, more = advance(claim, state, [batch], sold)
         groups += more
-        words = state.words(cooperative=cooperative)
+        words = state.words()
         assert PassState.from_words(words, len(intervals), cooperative=cooperative) == state
     assert advance(claim, begin(claim), batches, sold) == (state, groups)
     if state.open_rows:
@@ -175,6 +179,19 @@ def test_any_cut_of_the_log_leaves_the_same(log: Log, data: st.DataObject) -> No
                 for level in cleared.levels[k % len(intervals)]
             ]
             assert record.print == sum(wh * fingerprint(key, price) for price, wh in sums)
+    words, at = cleared.level_words, 0
+    while at < len(words):
+        end = data.draw(st.integers(at + 1, len(words)))
+        state, at = check_levels(claim, state, words[at:end], chain_hash(words[end:])), end
+        reached = state.levels
+        assert PassState.from_words(state.words(), len(intervals), cooperative=True) == state and reached
+        if reached.floor == 0:  # between two intervals
+            assert reached == LevelSums(chain_hash(words[end:]), reached.interval)
+            assert reached.interval == sum(word >> 160 for word in words[:end])
+        else:
+            record = state.records[reached.interval]
+            assert reached.bids >= 0 and reached.bid_print <= record.print
+    assert not words or state.levels == LevelSums(bytes(32), len(intervals))
 
 
 def test_no_bid_pays_less_than_nothing_and_nothing_is_left_over() -> None:
@@ -200,25 +217,41 @@ def test_large_sums_are_exact(volume: int) -> None:
     assert certificate.buyers == certificate.volume * (TOP - TOP // 2)
 
 
+def test_bids_at_nothing_do_not_overflow_a_level() -> None:
+    """More than 2^40 Wh are asked for at a limit of 0, which locks nothing; 5 Wh are traded."""
+    largest = (1 << 24) - 1
+    bids = [ScheduleOrder(i + 1, Side.BID, (Step((largest,), (0,)),) * 4) for i in range(16_385)]
+    offer = ScheduleOrder(20_000, Side.OFFER, (Step((5,), (0,)),))
+    cleared = clear(book_of([*bids, offer], 1, Mode.COOPERATIVE))
+    ((level,),) = cleared.levels
+    assert level.bids == 4 * largest * len(bids) > 1 << 40
+    assert cleared.volume == 5
+    assert decode_levels(cleared.level_words) == cleared.levels
+
+
 def test_words_go_there_and_back() -> None:
     certificate = CooperativeCertificate(5, 6, 7, 8, 9, 10, 11, 12)
     assert cooperative_certificates(certificate.words()) == (certificate,)
     orders = [ScheduleOrder(1, Side.BID, (Step((1, 0), (4, 0)),)), ScheduleOrder(2, Side.OFFER, (Step((2, 0), (3, 0)),))]
     cleared = clear(book_of(orders, 3, Mode.COOPERATIVE))
     words = level_words(cleared.levels)
-    assert words == [3 | 2 << 72, 4 | 1 << 32 | 1 << 112, 1 << 112]
+    assert words == [3 | 2 << 96, 4 | 1 << 32 | 1 << 160, 1 << 160]
     assert decode_levels(words) == cleared.levels
-    for wrong in ([words[1], words[0]], words[:1], [1 << 113], [1 << 112 | 1], [words[0], words[0] | 1 << 112]):
+    for wrong in ([words[1], words[0]], words[:1], [1 << 161], [1 << 160 | 1], [words[0], words[0] | 1 << 160]):
         with pytest.raises(EncodingError):
             decode_levels(wrong)
 
 
-@given(st.lists(st.integers(1, 40), max_size=60), st.booleans(), st.sampled_from([1, 4, 24]))
-def test_chunks_cover_the_log_below_the_target(sizes: list[int], cooperative: bool, intervals: int) -> None:
+@given(st.lists(st.integers(1, 40), max_size=60), st.sampled_from([0, 10, 9_000]), st.sampled_from([1, 4, 24]))
+def test_chunks_cover_the_log_below_the_target(sizes: list[int], levels: int, intervals: int) -> None:
     entry = [1] + [0] * -(-intervals // 4)
     batches = [entry * size for size in sizes]
     target = 3_000_000
-    chunks = plan_chunks(batches, intervals, cooperative=cooperative, live_rows=sum(sizes), levels=10, target=target)
+    live = sum(sizes)
+    chunks = plan_chunks(batches, intervals, cooperative=bool(levels), live_rows=live, levels=levels, target=target)
+    assert [chunk.level for chunk in chunks][1:] == [chunk.level_end for chunk in chunks][:-1]
+    assert chunks[0].level == 0 and chunks[-1].level_end == levels
+    assert all(chunk.end == len(batches) for chunk in chunks if chunk.level_end), "levels come after the batches"
     assert [chunk.first for chunk in chunks][1:] == [chunk.end for chunk in chunks][:-1]
     assert chunks[0].first == 0 and chunks[-1].end == len(batches)
     assert [chunk.completes for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
@@ -226,13 +259,29 @@ def test_chunks_cover_the_log_below_the_target(sizes: list[int], cooperative: bo
 
 
 def test_a_batch_that_fits_no_call_is_named() -> None:
-    with pytest.raises(ValueError, match=r"batches\[0\]"):
+    with pytest.raises(CallTooLarge, match=r"batches\[0\]: expected at most 100000 gas"):
         plan_chunks([[1, 0] * 1000], 1, live_rows=1, target=100_000)
 
 
-def test_conditions_that_fit_no_call_are_named() -> None:
-    with pytest.raises(ValueError, match="levels: expected the conditions at the end within 1800000 gas"):
-        plan_chunks([[1, 0]], 1, cooperative=True, live_rows=1, levels=2_000, target=1_800_000)
+@pytest.mark.parametrize("target", range(20_000, 1_200_000, 9_000))
+def test_what_a_refused_plan_needs_is_enough_for_it(target: int) -> None:
+    """Whatever part does not fit, with what is named for it the plan gets further: in the end there is one."""
+    for _ in range(5):
+        plan, needed = planned(target)
+        if plan:
+            assert all(chunk.gas <= target for chunk in plan) and plan[-1].completes
+            return
+        assert needed > target
+        target = needed
+    pytest.fail("no plan")
+
+
+def planned(target: int) -> tuple[list[Chunk], int]:
+    """A plan, or what it needs."""
+    try:
+        return plan_chunks([[1, 0]] * 3, 1, cooperative=True, live_rows=1, levels=2_000, target=target), 0
+    except CallTooLarge as error:
+        return [], error.needed
 
 
 def test_terms_of_other_modes_are_refused() -> None:

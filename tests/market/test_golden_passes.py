@@ -1,5 +1,6 @@
-"""Golden passes (tests/cases/passes): the words of whole clearings of both modes, and what every chunk leaves, as the engines
-and the twin of the pass have them. contracts/test/GoldenPasses.t.sol holds the contract against the same file.
+"""Golden passes (tests/cases/passes): the words of whole clearings of both modes, and what every chunk of batches and then of
+levels leaves, as the engines and the twin of the pass have them. contracts/test/GoldenPasses.t.sol holds the contract against
+the same file.
 
 `python tests/market/test_golden_passes.py` writes the file anew.
 """
@@ -18,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from market_brute import terms_for
 
 from contracts.calls import ClearingPass
-from contracts.encoding import ScheduleOrder, Step, batch_words, hash_words
+from contracts.clearing_words import chain_hash
+from contracts.encoding import ScheduleOrder, Step, batch_words, extend_log, hash_words
 from contracts.orderlog import OrderLog
 from contracts.units import Mode, Side
 from market.clearing import engine
-from market.clearing.chunks import Claim, advance, begin
-from market.clearing.cooperative import CooperativeClearing
+from market.clearing.chunks import Claim, advance, begin, check_levels
 from market.orders import OrderBook
 
 GOLDEN = Path(__file__).resolve().parents[1] / "cases" / "passes" / "golden.json"
@@ -64,26 +65,43 @@ def golden_case(number: int) -> dict[str, Any]:
         batches.append(batch_words(left[:size], terms))
         left = left[size:]
     log = OrderLog.of(batches, len(inside))
-    whole = ClearingPass.whole(log, cleared.certificate_words, cleared.level_words)._replace(excluded=book.excluded_words())
+    levels = cleared.level_words
+    whole = ClearingPass.whole(log, cleared.certificate_words, levels)._replace(excluded=book.excluded_words())
+    reached, marks = bytes(32), []
+    for batch in batches:
+        reached = extend_log(reached, batch)
+        marks.append(reached)
+    whole = whole._replace(marks=marks[2::3])
     key = whole.key(log.hash())
-    claim = Claim(cleared.certificates, key, book.last, book.excluded, terms.intervals)
+    claim = Claim(cleared.certificates, key, book.last, book.excluded, terms.intervals, whole.levels_hash)
     state, states, groups = begin(claim), [], []
     for batch in batches:
         state, more = advance(claim, state, [batch], sold)
-        states.append(state.words(cooperative=isinstance(cleared, CooperativeClearing)))
+        states.append(state.words())
         groups += more
     if state.open_rows:
         groups.append(hash_words(state.open_rows))
     assert groups == cleared.group_hashes
+    portions: list[int] = []
+    while sum(portions) < len(levels):
+        portions.append(min(dice.randint(1, 9), len(levels) - sum(portions)))
+    at = 0
+    for size in portions[:-1]:
+        state = check_levels(claim, state, levels[at : at + size], chain_hash(levels[at + size :]))
+        states.append(state.words())
+        at += size
     hints = [OrderLog.of([batch], len(inside)).hints([(a, s) for a, s, _ in book.rows]) for batch in batches]
     return {
         "mode": int(mode),
         "mask": terms.mask,
         "intervals": len(inside),
         "certificate": _hex(whole.certificate),
-        "levels": _hex(whole.levels),
+        "levels": _hex(levels),
+        "levelsHash": "0x" + whole.levels_hash.hex(),
+        "portions": portions,
         "live": _hex(whole.live),
         "excluded": _hex(whole.excluded),
+        "marks": ["0x" + mark.hex() for mark in whole.marks],
         "sold": _hex([word for account, mask in sorted(sold.items()) for word in (account, mask)]),
         "sizes": [len(batch) for batch in batches],
         "words": _hex(log.words),

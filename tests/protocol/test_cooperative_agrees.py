@@ -14,7 +14,7 @@ from protocol_world import FIRST_DAY, Market, address_of, key_of, order
 
 from contracts.calls import Call, ClearingPass
 from contracts.chain import anvil_binary
-from contracts.clearing_words import MAX_VOLUME, BookLevel, CooperativeCertificate, level_words
+from contracts.clearing_words import MAX_VOLUME, BookLevel, Chunk, CooperativeCertificate, chain_hash, level_words
 from contracts.encoding import ScheduleOrder, batch_words, hash_words
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog, groups_of
@@ -29,7 +29,7 @@ DAYS = count(FIRST_DAY + 20)
 
 WRONG_CLEARING = {
     "CertificateBits", "CertificateLength", "CertificateWithoutVolume", "GrossNotMet", "LevelOrder", "LevelsIncomplete",
-    "LevelsLeft", "LevelsNotOfBook", "RestMissing", "RestNotUsed", "SurplusNotShared", "VolumeNotLargest",
+    "LevelsLeft", "LevelsMismatch", "LevelsNotOfBook", "RestMissing", "RestNotUsed", "SurplusNotShared", "VolumeNotLargest",
     "VolumeNotMet", "VolumeTooLarge",
 }  # fmt: skip
 """What the contract says to a certificate or levels that are not the book's."""
@@ -117,20 +117,15 @@ def hold(market: Market, example: Example) -> CooperativeClearing:
 
 
 def parts(market: Market, session: int, log: OrderLog, whole: ClearingPass, cut: int) -> Iterator[Call]:
-    """The clearing in one call, or in two where the first takes `cut` batches."""
+    """The clearing in one call, or in three where the first takes `cut` batches and the second as many levels."""
     client = market.client
-    if not 0 < cut < len(log.batches):
+    if not 0 < cut < min(len(log.batches), len(whole.levels)):
         yield client.encode_clear(session, whole)
         return
-    makers, state = sorted(log.live()), ()
-    for first, end in ((0, cut), (cut, len(log.batches))):
-        batches = OrderLog(log.batches[first:end], log.intervals)
-        yield client.encode_clear(
-            session,
-            whole._replace(
-                state=state, sizes=batches.sizes, words=batches.words, hints=batches.hints(makers), rest=log.hashes()[end:]
-            ),
-        )
+    state: tuple[int, ...] = ()
+    last, levels = len(log.batches), len(whole.levels)
+    for chunk in (Chunk(0, cut, 0, False), Chunk(cut, last, 0, False, 0, cut), Chunk(last, last, 0, True, cut, levels)):
+        yield client.encode_clear(session, whole.part(log, chunk, state, whole.levels))
         told = [e for _, e in client.events(None, None, ClearingContinued) if e.session == session]
         state = told[-1].state
 
@@ -141,7 +136,7 @@ def wrong_passes(right: CooperativeClearing, whole: ClearingPass, j: int) -> Ite
         yield whole._replace(certificate=words_with(right.certificates, j, other))
     for other_levels in wrong_levels(right.levels[j]):
         changed = [*right.levels[:j], other_levels, *right.levels[j + 1 :]]
-        yield whole._replace(levels=level_words(changed))
+        yield whole._replace(levels=level_words(changed), levels_hash=chain_hash(level_words(changed)))
 
 
 def words_with(certificates: Sequence[CooperativeCertificate], j: int, other: CooperativeCertificate) -> list[int]:
