@@ -14,6 +14,7 @@ import { Explanation } from "./modules/market/explanation";
 import { Results } from "./modules/market/results";
 import { OrdersTable } from "./modules/records/orders-table";
 import { ProofsTable } from "./modules/records/proofs-table";
+import { ProposalsTable } from "./modules/records/proposals-table";
 import { ReplacementsTable } from "./modules/records/replacements-table";
 import { StatementsTable } from "./modules/records/statements-table";
 import { Transactions } from "./modules/records/transactions";
@@ -99,6 +100,7 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
         <div className="column">
           <Curves session={session} />
           <Results session={session} />
+          <ProposalsTable session={session} />
           {explicable(session) && <Explanation session={session} />}
           {trading && (
             <div className="column after-ticket">

@@ -44,7 +44,7 @@ export const integer: Decoder<number> = (value, path) => {
   return value;
 };
 
-/** Any finite number: only for measured durations, never for money, energy or prices. */
+/** Any finite number: for measured durations and gaps, never for money, energy or prices. */
 export const measured: Decoder<number> = (value, path) => {
   if (typeof value !== "number" || !Number.isFinite(value)) throw new DecodeError(path, "a number", describe(value));
   return value;

@@ -27,6 +27,7 @@ const terms: Terms = {
   priceCap: 600_000,
   collateralPpm: 500_000,
   open: true,
+  blocks: false,
 };
 const offer = (quantities: string[], limits: string[]): Draft => ({ side: "offer", steps: [{ quantities, limits }] });
 const fields = (draft: Draft, given: Terms = terms): string[] =>
@@ -73,6 +74,16 @@ describe("an order for another's account", () => {
     const exact: Terms = { ...terms, available: 150_000 };
     expect(fields(offer(["0.5", ""], ["0.1", ""]), exact)).toEqual([]);
     expect(fields(offer(["0.5", ""], ["0.1", ""]), { ...exact, intakeFee: 1 })).toEqual(["balance"]);
+  });
+
+  test("a block says how much of it has to be filled", () => {
+    const blocks = { ...terms, blocks: true };
+    const draft = { ...offer(["0.499", ""], ["0.1", ""]), reserve: true };
+    expect(checkDraft({ ...draft, minFill: "12,5" }, blocks, formats).order).toMatchObject({ minFillPpm: 125_000, reserve: false });
+    expect(checkDraft({ ...draft, minFill: "100" }, blocks, formats).order).toMatchObject({ minFillPpm: 1_000_000 });
+    expect(checkDraft(draft, blocks, formats).order).toMatchObject({ minFillPpm: 0 });
+    expect(checkDraft({ ...draft, minFill: "50" }, terms, formats).order).toMatchObject({ minFillPpm: 0, reserve: true });
+    for (const minFill of ["100.0001", "101", "half", "-1", "0.00001"]) expect(fields({ ...draft, minFill }, blocks)).toEqual(["minFill"]);
   });
 
   test("nobody pays for an agent that is not there, and no bid is a reserve", () => {

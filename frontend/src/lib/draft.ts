@@ -6,7 +6,10 @@ import { type ScheduleOrder, lockOf, MAX_STEPS, ownOrder, type Side } from "./en
 import type { Formats } from "./format";
 import { crossing } from "./geometry";
 import type { BookInterval } from "./resources";
-import { ENERGY_DECIMALS, EURO_DECIMALS, MAX_QUANTITY, parseDecimal, sum } from "./units";
+import { ENERGY_DECIMALS, EURO_DECIMALS, MAX_QUANTITY, parseDecimal, PPM, sum } from "./units";
+
+/** Of a per cent, so that the smallest unit is one part per million. */
+const PERCENT_DECIMALS = 4;
 
 export interface DraftStep {
   readonly quantities: readonly string[];
@@ -20,6 +23,8 @@ export interface Draft {
   readonly reserve?: boolean;
   /** The agent's account pays. */
   readonly agentPays?: boolean;
+  /** Block sessions only: least part of the order that is of any use, per cent, as typed. */
+  readonly minFill?: string;
 }
 
 /** What the session and the account allow. */
@@ -39,6 +44,8 @@ export interface Terms {
   readonly priceCap: number;
   readonly collateralPpm: number;
   readonly open: boolean;
+  /** One ratio fills all intervals of an order, which has one step. */
+  readonly blocks: boolean;
 }
 
 /** Something that keeps the order from being signed. `field` is an input's key, or `order`, `balance`, `gate`, `meter`. */
@@ -95,12 +102,17 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
     });
     return { quantities, limits };
   });
+  const typedFill = terms.blocks ? (draft.minFill ?? "") : "";
+  const minFill = parseDecimal(typedFill, PERCENT_DECIMALS);
+  if (!minFill.ok) issues.push({ field: "minFill", message: `Least part: expected ${minFill.expected}, got “${typedFill}”` });
+  else if (minFill.value > PPM) issues.push({ field: "minFill", message: `Least part: at most 100 %, got ${typedFill} %` });
   const agentPays = terms.agent !== null && draft.agentPays === true;
   const order: ScheduleOrder = {
     ...ownOrder(terms.account, draft.side, steps),
     agent: terms.agent?.account ?? 0,
     agentPays,
-    reserve: draft.side === "offer" && draft.reserve === true,
+    reserve: draft.side === "offer" && draft.reserve === true && !terms.blocks,
+    minFillPpm: minFill.ok ? Math.min(minFill.value, PPM) : 0,
   };
   if (readable && draft.side === "offer" && terms.envelope !== null) {
     const { envelope } = terms;

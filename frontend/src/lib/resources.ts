@@ -75,6 +75,18 @@ export type ClearedInterval = Decoded<typeof clearedInterval>;
 const outsideBand = object({ intervals: list(integer), price: integer, low: integer, high: integer });
 export type OutsideBand = Decoded<typeof outsideBand>;
 
+const proposal = object({
+  account: integer,
+  welfare: integer,
+  volume_wh: integer,
+  gap: nullable(measured),
+  best: flag,
+  accepted: flag,
+  inside_band: flag,
+  tx: hex(32),
+});
+export type Proposal = Decoded<typeof proposal>;
+
 const transaction = object({
   kind: text,
   hash: hex(32),
@@ -99,6 +111,7 @@ export type Settlement = Decoded<typeof settlement>;
 export const sessionDetail = object({
   ...sessionShape,
   cleared: list(clearedInterval),
+  proposals: list(proposal),
   outside: list(outsideBand),
   transactions: list(transaction),
   settlement: nullable(settlement),

@@ -35,6 +35,7 @@ const session: SessionDetail = {
     { interval: 17, price: 112_500, lo: 100_000, hi: 125_000, share: null, volume_wh: 1500 },
     { interval: 18, price: null, lo: 90_000, hi: 4_294_967_295, share: null, volume_wh: 0 },
   ],
+  proposals: [],
   outside: [],
   transactions: [],
   settlement: null,

@@ -48,6 +48,11 @@ export function ReviewDialog({ session, review, wallet, signing, error, close, s
           </strong>
         </p>
       )}
+      {session.mode === "block" && order !== undefined && !review.cancels && (
+        <Note>
+          One ratio fills all its intervals: none, or at least {formats.percent(order.minFillPpm)} of it.
+        </Note>
+      )}
       {order?.reserve === true && (
         <Note>
           What is not filled stays locked until the delivery ends: it may take the place of a member that fails, at no less than

@@ -45,6 +45,7 @@ export function TicketForm({ session, account, side, flexible, book, replaces }:
     priceCap: session.price_cap,
     collateralPpm: session.collateral_ppm,
     open: session.state === "Open",
+    blocks: session.mode === "block",
   };
   // Only the first forecast and book fill the form in, and the forecast only while no quantity is typed: what is being
   // typed does not move under the hand.
@@ -72,15 +73,23 @@ export function TicketForm({ session, account, side, flexible, book, replaces }:
       {draft.steps.map((_, k) => (
         <StepFields key={k} session={session} draft={draft} step={k} issues={check.issues} change={setDraft} />
       ))}
-      <div className="row">
-        {draft.steps.length < MAX_STEPS && (
-          <button type="button" className="button button-small" onClick={() => setDraft(withStep(draft))}>
-            Add a step
-          </button>
-        )}
-        <p className="hint">A step adds quantity at another limit; an order has up to {MAX_STEPS}.</p>
-      </div>
-      {side === "offer" && session.mode !== "block" && (
+      {terms.blocks ? (
+        <MinFill
+          value={draft.minFill ?? ""}
+          issue={check.issues.find((issue) => issue.field === "minFill")}
+          change={(minFill) => setDraft({ ...draft, minFill })}
+        />
+      ) : (
+        <div className="row">
+          {draft.steps.length < MAX_STEPS && (
+            <button type="button" className="button button-small" onClick={() => setDraft(withStep(draft))}>
+              Add a step
+            </button>
+          )}
+          <p className="hint">A step adds quantity at another limit; an order has up to {MAX_STEPS}.</p>
+        </div>
+      )}
+      {side === "offer" && !terms.blocks && (
         <label className="check">
           <input
             type="checkbox"
@@ -126,6 +135,37 @@ export function TicketForm({ session, account, side, flexible, book, replaces }:
         Review the {side}
       </button>
     </form>
+  );
+}
+
+interface MinFillProps {
+  value: string;
+  issue: { message: string } | undefined;
+  change: (value: string) => void;
+}
+
+/** The least part of a block that is of any use to who enters it. */
+function MinFill({ value, issue, change }: MinFillProps) {
+  const id = useId();
+  return (
+    <div className="all-limits">
+      <label htmlFor={id}>Fill nothing, or at least, %</label>
+      <input
+        id={id}
+        type="text"
+        inputMode="decimal"
+        autoComplete="off"
+        placeholder="0"
+        aria-invalid={issue !== undefined}
+        aria-describedby={`${id}-hint`}
+        data-testid="min-fill"
+        value={value}
+        onChange={(event) => change(event.target.value)}
+      />
+      <p className="hint" id={`${id}-hint`}>
+        The same part of every interval is filled; 100 means all or nothing.
+      </p>
+    </div>
   );
 }
 
