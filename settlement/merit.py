@@ -10,7 +10,7 @@ from fractions import Fraction
 from contracts.encoding import ResultRow
 from contracts.units import Side
 from market.session import SessionTerms
-from settlement.replacement import ReplacementError, change
+from settlement.replacement import ReplacementError, change, unit_cost
 from settlement.rules import RuleSet
 from settlement.statements import IntervalResult
 
@@ -47,6 +47,7 @@ def merit_order(
     if failing is None:
         raise ReplacementError("account", "a seller of the session", account)
     reserves = [n for n, row in enumerate(now) if row.live and row.side is Side.OFFER and row.reserve and n != failing]
+    index = {t: j for j, t in enumerate(terms.intervals)}
     refused: set[tuple[int, int]] = set()
     calls: list[StandIn] = []
     while True:
@@ -55,7 +56,7 @@ def merit_order(
             for n in reserves:
                 if sold.get(now[n].account, 0) >> t & 1 or (n, t) in refused:
                     continue
-                cost = _cost(terms, certificates, now[failing], now[n], t, forced_by)
+                cost = unit_cost(certificates, now[failing], now[n], index[t], forced_by)
                 if cost is not None and (t not in best or (cost, n) < best[t]):
                     best[t] = (cost, n)
         if not best:
@@ -68,26 +69,9 @@ def merit_order(
             except ReplacementError:  # together more than the part of the lock: without the dearest
                 refused.add((chosen, mine.pop()))
                 continue
-            index = {t: j for j, t in enumerate(terms.intervals)}
             taken = tuple(sorted(mine))
             calls.append(
                 StandIn(now[chosen].account, taken, tuple(done.reserve.fills[index[t]] for t in taken), sum(done.extras))
             )
             now[failing], now[chosen] = done.failing, done.reserve
             break
-
-
-def _cost(
-    terms: SessionTerms,
-    certificates: Sequence[IntervalResult],
-    failing: ResultRow,
-    reserve: ResultRow,
-    interval: int,
-    forced_by: RuleSet | None,
-) -> Fraction | None:
-    """Micro-euro per Wh beyond the member's own pay; None where the reserve cannot take the interval."""
-    try:
-        done = change(terms, certificates, failing, reserve, [interval], forced_by)
-    except ReplacementError:
-        return None
-    return Fraction(sum(done.extras), done.reserve.fills[terms.intervals.index(interval)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from contracts.encoding import ResultRow, Step, intervals_of
 from contracts.units import PPM, Side, ceil_div
@@ -85,16 +86,12 @@ def change(
             raise ReplacementError("intervals", "a fill of the failing row", interval)
         if own_fills[j]:
             raise ReplacementError("intervals", "no fill of the reserve's row", interval)
-        taken, cost = _offered(reserve.reserve, j, fills[j], gross[j] // fills[j])
+        taken, part, cost = _taken(reserve.reserve, j, fills[j], gross[j])
         if not taken:
             raise ReplacementError("intervals", "a quantity of the reserve", interval)
-        part = gross[j] * taken // fills[j]
-        cost = max(cost, part)
         extras[j] = ceil_div(cost - part, 1000)
-        if forced_by is not None:
-            most = ceil_div(part * forced_by.penalty.points[0][1], 10**9)
-            if extras[j] > most:
-                raise ReplacementError("extras", f"at most {most} micro-euro in interval {interval}", extras[j])
+        if forced_by is not None and extras[j] > (most := _most(part, forced_by)):
+            raise ReplacementError("extras", f"at most {most} micro-euro in interval {interval}", extras[j])
         fills[j] -= taken
         gross[j] -= part
         own_fills[j], own_gross[j] = taken, cost
@@ -109,6 +106,20 @@ def change(
         gross=None if failing.gross is None else tuple(gross),
     )
     return Replacement(after, replace(reserve, fills=tuple(own_fills), gross=tuple(own_gross)), tuple(extras))
+
+
+def unit_cost(
+    certificates: Sequence[IntervalResult], failing: ResultRow, reserve: ResultRow, j: int, forced_by: RuleSet | None = None
+) -> Fraction | None:
+    """Micro-euro per Wh beyond the failing row's own pay for which `reserve` takes session interval `j` over; None where it
+    cannot. What all intervals together may cost is not looked at: `change` does."""
+    if not failing.fills[j] or reserve.fills[j] or reserve.reserve is None:
+        return None
+    worth = failing.fills[j] * (certificates[j].price or 0) if failing.gross is None else failing.gross[j]
+    taken, part, cost = _taken(reserve.reserve, j, failing.fills[j], worth)
+    if not taken or (forced_by is not None and ceil_div(cost - part, 1000) > _most(part, forced_by)):
+        return None
+    return Fraction(ceil_div(cost - part, 1000), taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,19 @@ def _worth(certificates: Sequence[IntervalResult], row: ResultRow) -> list[int]:
     if row.gross is not None:
         return list(row.gross)
     return [fill * (certificate.price or 0) for fill, certificate in zip(row.fills, certificates, strict=True)]
+
+
+def _most(part: int, rules: RuleSet) -> int:
+    """Micro-euro that taking over costs at most without consent: the penalty for delivering nothing of `part`."""
+    return ceil_div(part * rules.penalty.points[0][1], 10**9)
+
+
+def _taken(steps: Sequence[Step], j: int, fill: int, gross: int) -> tuple[int, int, int]:
+    """Wh that a reserve takes of a fill, what of the gross goes with them, and what they cost (at least that much), both in
+    thousandths of a micro-euro."""
+    taken, cost = _offered(steps, j, fill, gross // fill)
+    part = gross * taken // fill
+    return taken, part, max(cost, part)
 
 
 def _offered(steps: Sequence[Step], j: int, wanted: int, price: int) -> tuple[int, int]:

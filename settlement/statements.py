@@ -73,9 +73,9 @@ class SellerStatement:
 
     @property
     def final(self) -> bool:
-        """Whether every interval with a fill is on record or exempted, so that it can be settled before the proof deadline; a
+        """Whether every interval with a fill is on record, so that it can be settled before the proof deadline; a
         reserve not before the delivery has ended."""
-        return all(line.recorded or line.exempted for line in self.lines)
+        return all(line.recorded for line in self.lines)
 
     @property
     def change(self) -> int:

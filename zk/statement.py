@@ -184,6 +184,14 @@ def counted_days(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
     return tuple(k for k in range(HISTORY_DAYS) if admissible >> k & 1 and windows[k].complete)
 
 
+def provable(windows: Sequence[Window], admissible: int, day: int) -> bool:
+    """Whether there is a statement about `day` as far as the windows' days and their completeness go."""
+    if [window.day for window in windows] != list(range(day - HISTORY_DAYS, day + 1)):
+        return False
+    counted = len(counted_days(windows, admissible))
+    return counted >= MIN_COUNTED_DAYS and admissible.bit_count() - counted <= MAX_INCOMPLETE_DAYS
+
+
 def baseline(windows: Sequence[Window], admissible: int) -> tuple[int, ...]:
     """Baseline R14, Wh per interval: the counted days' mean, rounded down. Raises `StatementError` without a counted day."""
     means, _ = _means(windows, counted_days(windows, admissible))

@@ -16,8 +16,15 @@ from contracts.clearing_words import CallTooLarge, Chunk, PassState, chain_hash,
 from contracts.encoding import extend_log, groups_of
 from contracts.events import ClearingContinued
 from contracts.orderlog import OrderLog
+from contracts.refusals import ContractRefusal
 from contracts.units import Mode, SessionState
 from market.clearing.engine import AnyClearing, check, clear
+
+OVERTAKEN = ("StateMismatch", "LogMismatch")
+"""What the contract says where somebody else has gone on with the clearing."""
+
+MOST_OVERTAKEN = 20
+"""So often a clearing is gone on with at once; after that the background tries again later."""
 
 
 def clear_session(ctx: Context, session_id: int) -> list[str]:
@@ -42,10 +49,16 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
         verdict = check(view.book, clearing, view.sold_before)
         if not verdict.accepted:
             raise RuntimeError(f"the engine's clearing of session {session_id} was refused by the checker: {verdict}")
-        sent = 0
+        sent = overtaken = 0
         for call in calls(ctx, view, clearing):
-            ctx.send("clear", "operator", call, session_id)
-            sent += 1
+            try:
+                ctx.send("clear", "operator", call, session_id)
+            except ContractRefusal as refusal:
+                overtaken += 1
+                if refusal.error_name not in OVERTAKEN or overtaken > MOST_OVERTAKEN:
+                    raise
+            else:
+                sent += 1
         parts = f" in {sent} transactions" if sent > 1 else ""
         done.append(f"session {session_id}: cleared {clearing.volume} Wh from {len(view.book.live)} live orders{parts}")
         view = sessions.view(ctx, session_id)
@@ -68,16 +81,16 @@ def clear_session(ctx: Context, session_id: int) -> list[str]:
 
 
 def calls(ctx: Context, view: sessions.SessionView, clearing: AnyClearing) -> Iterator[Call]:
-    """The calls that are left until the clearing is accepted, each to be sent before the next is asked for."""
+    """The calls that are left until the clearing is accepted, each to be sent before the next is asked for; after one that was
+    not taken the next begins where the clearing stands then."""
     log = view.order_log
     levels = clearing.level_words
     whole = ClearingPass.whole(log, clearing.certificate_words, levels, ctx.settings.clearing_account)
     whole = whole._replace(excluded=view.book.excluded_words())
     session, key = view.terms.session, whole.key(log.hash())
-    state = _left(ctx, session, key)
-    for number, chunk in enumerate(_plan(ctx, view, log, levels, state)):
-        if number:
-            state = _left(ctx, session, key)
+    while ctx.client.state(session) is view.state:
+        state = _left(ctx, session, key)
+        chunk = _plan(ctx, view, log, levels, state)[0]  # anew each time: anybody may have gone on in between
         part = whole.part(log, chunk, state, levels)
         yield ctx.client.encode_clear(session, part) if chunk.completes else ctx.client.encode_take(session, part)
 

@@ -78,23 +78,30 @@ def _due(ctx: Context, view: sessions.SessionView, *, again: bool) -> dict[int, 
     """Per seller whose window has come in the intervals to prove: what it sold and is not recorded, and nothing else, since the
     deviation of any other interval would tell of consumption for nothing."""
     terms = view.terms
-    with ctx.database.session() as db:
-        rows = db.exec(
-            select(DeliveryProof).where(DeliveryProof.session == terms.session, DeliveryProof.status == "failed")
-        ).all()
-    failed = {} if again else {row.account: row for row in rows}
-    now = ctx.now()
     recorded = sessions.records(ctx, terms.session)
     due = {}
     for account, fills in sorted(view.sold.items()):
         mask = sum(1 << t for t, fill in zip(terms.intervals, fills, strict=True) if fill)
         for record in recorded.get(account, ()):
             mask &= ~record.mask
-        if not mask or (account in failed and _rests(ctx, failed[account], terms.day, mask, now)):
-            continue
-        if metering.has_window(ctx, account, terms.day):
+        if mask and metering.has_window(ctx, account, terms.day):
             due[account] = mask
-    return due
+    return due if again else rested(ctx, view, due)
+
+
+def rested(ctx: Context, view: sessions.SessionView, due: Mapping[int, int]) -> dict[int, int]:
+    """`due` without those that failed and are left alone for now."""
+    terms, now = view.terms, ctx.now()
+    with ctx.database.session() as db:
+        rows = db.exec(
+            select(DeliveryProof).where(DeliveryProof.session == terms.session, DeliveryProof.status == "failed")
+        ).all()
+    failed = {row.account: row for row in rows}
+    return {
+        account: mask
+        for account, mask in due.items()
+        if account not in failed or not _rests(ctx, failed[account], terms.day, mask, now)
+    }
 
 
 def _rests(ctx: Context, failed: DeliveryProof, day: int, mask: int, now: int) -> bool:

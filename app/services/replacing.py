@@ -17,7 +17,7 @@ from contracts.units import SessionState, Side
 from settlement.merit import StandIn, merit_order
 from settlement.records import delivered, supply
 from settlement.replacement import change, failed
-from zk.statement import StatementError, baseline
+from zk.statement import baseline, provable
 
 REPLACEABLE = (SessionState.CLEARED, SessionState.DELIVERING)
 """States in which an interval may still be to come."""
@@ -107,7 +107,7 @@ def replace_failing(ctx: Context, session_id: int) -> list[str]:
     view = sessions.view(ctx, session_id)
     if not view.rules.replace_after or not _to_come(ctx, view) or not any(row.live and row.reserves for row in view.rows):
         return []
-    done = proving.prove(ctx, view, _shown(ctx, view))
+    done = proving.prove(ctx, view, proving.rested(ctx, view, _shown(ctx, view)))
     for one in failing(ctx, session_id):
         if one.replaceable:
             done += replace_by_proof(ctx, session_id, one.account)
@@ -116,7 +116,8 @@ def replace_failing(ctx: Context, session_id: int) -> list[str]:
 
 def _shown(ctx: Context, view: sessions.SessionView) -> dict[int, int]:
     """Per seller the intervals in which its windows show a failure that is not recorded, where these are enough to replace it:
-    only such intervals are proven before the day is over. It is on nobody's word, since the proof has to hold."""
+    and a reserve could take over: only such intervals are proven before the day is over. It is on nobody's word, since the
+    proof has to hold."""
     terms, now = view.terms, ctx.now()
     records, exempted = sessions.records(ctx, terms.session), sessions.exempted(ctx, terms.session)
     over = [t for t in terms.intervals if terms.zone.interval_start(terms.day, t + 1) <= now]
@@ -125,18 +126,16 @@ def _shown(ctx: Context, view: sessions.SessionView) -> dict[int, int]:
         if not (row.live and row.side is Side.OFFER and any(row.fills)):
             continue
         windows = metering.windows(ctx, row.account, terms.day)
-        if not windows or windows[-1].day != terms.day:
-            continue
-        try:
-            usual = baseline(windows, ctx.client.admissible(terms.zone.number, row.account, terms.day))
-        except StatementError:
-            continue  # nothing can be proven; settlement will say why
+        admissible = ctx.client.admissible(terms.zone.number, row.account, terms.day)
+        if not provable(windows, admissible, terms.day):
+            continue  # settlement will say why
+        usual = baseline(windows, admissible)
         metered = windows[-1].readings
         seen = {t: terms.direction.sign * (usual[t] - wh) for t in over if (wh := metered[t]) is not None}
         known = delivered(records.get(row.account, ()), terms.direction, terms.zone.intervals)
         missed = failed(view.rules, terms, row, {**seen, **known}, exempted.get(row.account, 0))
         new = sum(1 << t for t in missed if t not in known)
-        if new and len(missed) >= view.rules.replace_after:
+        if new and len(missed) >= view.rules.replace_after and reserves(ctx, terms.session, row.account, forced=True):
             found[row.account] = new
     return found
 

@@ -57,11 +57,9 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
     known_records = records_of(batches)
     finished = {key for key in settled_rows(ctx, session_id)}
     late = ctx.now() > view.terms.proof_deadline
-    exempted = sessions.exempted(ctx, session_id)
 
     def final(row: ResultRow) -> bool:
-        # an exempted member may still have delivered: its proof has until the exemption deadline to come
-        recorded = exempted.get(row.account, 0) if ctx.now() >= view.terms.exemption_deadline else 0
+        recorded = 0  # exempted intervals wait as others do: what was delivered in them is paid
         for record in known_records.get(row.account, ()):
             recorded |= record.mask
         return late or all(recorded >> t & 1 for t, fill in zip(view.terms.intervals, row.fills, strict=True) if fill)

@@ -264,13 +264,13 @@ contract Settlement {
         }
     }
 
-    /// @dev Lays the row's records beside its fills; reverts where a proof may still come.
+    /// @dev Lays the row's records beside its fills; reverts where a proof may still come, for exempted intervals too: what is delivered in
+    /// them is paid.
     function _deliver(Context memory context, SellerRow.Seller memory row, uint256[] calldata picks) private view {
         uint256 missing = context.table.mask & ~context.records.take(picks, row.account);
         context.table.align(context.records.deviations, missing);
         if (missing == 0 || block.timestamp > context.terms.proofDeadline) return;
         missing &= context.table.filled(row.place);
-        if (context.exemptions) missing &= ~exempted[context.session][row.account];
         if (missing != 0) revert SellerNotFinal(context.session, row.account, missing, context.terms.proofDeadline);
     }
 

@@ -449,11 +449,17 @@ contract SettlementTest is Settling {
         this.settle(which, pick);
     }
 
-    function test_an_exemption_frees_of_penalty_and_proof() external {
+    function test_an_exemption_frees_of_penalty_and_of_rating() external {
         _small();
         this.exempt(0, 2);
         this.exempt(1, 3);
-        this.settle(3, 1);
+        this.settle(1, 1);
+        // what is delivered in an exempted hour is paid: nobody may settle it before its proof can come no more
+        _refuses(Settlement.SellerNotFinal.selector, 2, 0);
+        vm.warp(agreed.proofDeadline);
+        _refuses(Settlement.SellerNotFinal.selector, 2, 0);
+        vm.warp(agreed.proofDeadline + 1);
+        this.settle(2, 0);
         // hour 0 in full; of hour 1 30 % for a half, and nothing forfeited
         (uint256 available,, uint256 rating) = vault.balanceOf(1);
         same(available, 12_000 + 10_000 + 3_000, "seller");

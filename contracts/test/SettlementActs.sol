@@ -102,7 +102,7 @@ abstract contract SettlementActs is Stage {
         if (reserve && vm.getBlockTimestamp() < call.deliveryEnd) return Settlement.ReserveNotFinal.selector;
         uint256 account = call.part[at_] & ACCOUNT;
         uint256 open_ = _inDay(held.mask, _filled(call.part, at_, held.intervals));
-        open_ &= ~deliveries.recordedOf(held.id, account) & ~settlement.exempted(held.id, account);
+        open_ &= ~deliveries.recordedOf(held.id, account);
         return open_ != 0 && !call.late ? Settlement.SellerNotFinal.selector : bytes4(0);
     }
 

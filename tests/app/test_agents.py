@@ -11,6 +11,7 @@ from app_house import House, market
 from app.access import header
 from app.demo.client import ApiError
 from app.demo.community import Member
+from app.services import clearing
 from contracts.encoding import ScheduleOrder, Step
 from contracts.units import Side
 
@@ -173,3 +174,34 @@ def test_a_log_clears_in_several_transactions(house: House, mode: str) -> None:
     locks = sum(row["lock"] for row in live if row["account"] == buyer.account)
     after = client.balance(buyer.account)
     assert (after.locked, after.available) == (before.locked - locks, before.available + locks - cost + 5 * 1_000)
+
+
+def test_who_is_overtaken_goes_on_from_there(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else carries the clearing on by one call while ours is on its way."""
+    community, session = market(house)
+    home, buyer, client = community.homes[0], community.buyers[0], house.ctx.client
+    for quantity in (300, 400, 200):
+        house.anyone.post(
+            f"/sessions/{session['id']}/orders", community.signed(home, session, order(home, session, quantity=quantity))
+        )
+    bid = order(buyer, session, Side.BID, 500)
+    house.anyone.post(f"/sessions/{session['id']}/orders", community.signed(buyer, session, bid))
+    house.api.post("/dev/advance", {"to": session["gate_close"], "only_clock": True})
+    house.ctx.chain.fund(buyer.wallet.address)
+    made, taken = clearing.calls, 0
+
+    def overtaken(*arguments: Any) -> Any:
+        nonlocal taken
+        for call in made(*arguments):
+            if not taken:
+                taken += 1
+                client.send(bytes(buyer.wallet.key), call)
+                house.ctx.refresh()
+            yield call
+
+    monkeypatch.setattr(clearing, "calls", overtaken)
+    clear_with_least_gas(house, f"/sessions/{session['id']}")
+    assert taken == 1
+    shown = house.anyone.get(f"/sessions/{session['id']}")
+    assert shown["state"] == "Cleared"
+    assert [sent["kind"] for sent in shown["transactions"]].count("clear") >= 1

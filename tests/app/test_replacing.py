@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from app_house import House, market
+from sqlmodel import col, select
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.database import MeterWindow
 from app.demo.client import ApiError
 from app.demo.community import Member
 from app.services import runner, sessions
@@ -106,6 +108,21 @@ def test_who_fails_in_the_running_day_is_replaced_by_the_cheapest(house: House) 
     shown = house.api.get(path)
     assert shown["state"] == "Settled" and shown["settlement"]["balanced"]
     assert replay_session(client, 1) == "identical"
+
+
+@pytest.mark.parametrize("missing", ["yesterday", "a week"])
+def test_a_gap_in_one_sellers_windows_neither_stops_nor_busies_anybody(house: House, missing: str) -> None:
+    community, session = cleared(house)
+    failing, day = community.homes[0], session["day"]
+    house.api.post("/dev/advance", {"to": iso(community.zone.interval_start(day, 19) + 60), "only_clock": True})
+    house.api.post("/windows", [running_window(community, failing, day, 19)])
+    key = str(failing.meter.key.word())
+    gone = col(MeterWindow.day) == day - 1 if missing == "yesterday" else col(MeterWindow.day) < day - 7
+    with house.ctx.database.session() as db:
+        for row in db.exec(select(MeterWindow).where(MeterWindow.key == key, gone)).all():
+            db.delete(row)
+        db.commit()
+    assert runner.run_due(house.ctx) == []
 
 
 def test_a_member_agrees_to_be_replaced(house: House) -> None:

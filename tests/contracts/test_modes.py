@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from contracts_harness import fast_backend
@@ -208,8 +208,12 @@ class Failing:
 
     def prove_nothing(self, mask: int) -> list[int]:
         """Proves that anna delivered nothing in the intervals of `mask`."""
+        return self.prove({t: 0 for t in self.terms.interval_indices if mask >> t & 1})
+
+    def prove(self, values: Mapping[int, int]) -> list[int]:
+        """Proves what anna delivered, Wh per interval of the day."""
         days = self.client.admissible(1, self.anna, self.terms.day).bit_count()
-        values = {t: 0 for t in self.terms.interval_indices if mask >> t & 1}
+        mask = sum(1 << t for t in values)
         words = delivery_words([Entry(self.anna, days, mask, tuple(self.world.deviations(values)))])
         self.client.prove(self.world.operator, self.session, [fake_batch(self.world, self.session, words)])
         return words
@@ -237,6 +241,28 @@ def test_exempted_intervals_cost_no_penalty(world: World) -> None:
     buyers = failing.settle([], [], 0b1)[0]
     assert isinstance(buyers, BuyersSettled)
     assert [(p.cost, p.refund) for p in buyers.payments] == [(40_000, 50_000)]
+
+
+def test_nobody_settles_an_exempted_seller_before_its_delivery_can_be_proven(world: World) -> None:
+    """Its buyer would get back what the seller is about to earn."""
+    failing = Failing(world)
+    client, session, proof_deadline = world.client, failing.session, failing.terms.proof_deadline
+    client.send(world.operator, client.encode_exempt(session, 0, 1, failing.words(), 0b1111 << 10, "line out of service"))
+
+    def attempt() -> None:
+        certificate = failing.clearing.certificate_words
+        picks = pick_words([[]])
+        with pytest.raises(ContractRefusal) as refused:
+            client.settle(key_of("dso"), session, 0, 0b10, failing.words(), certificate, REPLACING, [], picks)
+        assert refused.value.error_name == "SellerNotFinal"
+
+    attempt()
+    world.chain.advance_to(failing.terms.exemption_deadline)
+    attempt()
+    words = failing.prove({t: 100 for t in failing.terms.interval_indices})
+    (sellers,) = [told for told in failing.settle([words], [[(0, 0)]], 0b10) if isinstance(told, SellersSettled)]
+    assert [(p.earned, p.unpaid, p.penalty) for p in sellers.payments] == [(40_000, 0, 0)]
+    assert world.chain.now() < proof_deadline
 
 
 def test_a_member_is_replaced_with_its_consent(world: World) -> None:
