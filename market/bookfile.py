@@ -19,7 +19,7 @@ from market.clearing.zonal import Link, ZoneBook
 from market.errors import OrderError
 from market.fields import Fields, FileError, Object, array_of, choice, load, shown, whole
 from market.orders import OrderBook, validate
-from market.session import SessionTerms, Zone
+from market.session import INTERVAL_MINUTES, SessionTerms, Zone
 
 MAX_ZONES, MAX_LINKS = 64, 256
 DAY = 20_000
@@ -70,6 +70,8 @@ class ZonalFile:
 def read_book(path: Path) -> BookFile:
     """The order book in a file. Raises `FileError` or `OrderError` with the field, `OSError` where it cannot be read."""
     top = Fields(load(path), "")
+    if "zones" in top.values and "log" not in top.values:
+        raise FileError("zones", "a book of one `log` (this file has zones: use `wattproof market zonal`)", "zones")
     terms = _terms(top)
     book, sold = _book(top, terms, "")
     top.done()
@@ -79,6 +81,8 @@ def read_book(path: Path) -> BookFile:
 def read_zones(path: Path) -> ZonalFile:
     """Zones and links in a file. Raises as `read_book` does."""
     top = Fields(load(path), "")
+    if "log" in top.values and "zones" not in top.values:
+        raise FileError("log", "`zones` (this file has one book: use `wattproof market clear` or `compare`)", "a log")
     terms = _terms(top)
     if top.values.get("mode", "competitive") != "competitive":
         raise FileError("mode", "competitive, or none, where zones are coupled", top.values["mode"])
@@ -155,7 +159,10 @@ def _names(members: Any) -> dict[str, Any]:
 
 def _terms(top: Fields) -> SessionTerms:
     top.take("why", "")
-    zone = Zone(1, 0, top.number("minutes", 1, 1440, missing=60))
+    minutes = top.number("minutes", min(INTERVAL_MINUTES), max(INTERVAL_MINUTES), missing=60)
+    if minutes not in INTERVAL_MINUTES:
+        raise FileError("minutes", " or ".join(map(str, INTERVAL_MINUTES)), minutes)
+    zone = Zone(1, 0, minutes)
     intervals = [
         whole(t, 0, zone.intervals - 1, f"intervals[{j}]") for j, t in enumerate(top.array("intervals", 1, zone.intervals))
     ]
@@ -218,10 +225,10 @@ def _order(raw: object, intervals: int, path: str) -> ScheduleOrder:
     for k, step in enumerate(fields.array("steps", 1, MAX_STEPS)):
         quantities, limits = [], []
         for j, pair in enumerate(array_of(step, intervals, intervals, f"{path}.steps[{k}]")):
-            at = f"{path}.steps[{k}][{j}]"
-            quantity, limit = array_of(pair, 2, 2, at)
-            quantities.append(whole(quantity, 0, MAX_QUANTITY, f"{at}[0]"))
-            limits.append(whole(limit, 0, MAX_PRICE, f"{at}[1]"))
+            at = f"{path}.steps[{k}]"  # a value has one path, here and where the order is checked
+            quantity, limit = array_of(pair, 2, 2, f"{at}[{j}]")
+            quantities.append(whole(quantity, 0, MAX_QUANTITY, f"{at}.quantities[{j}]"))
+            limits.append(whole(limit, 0, MAX_PRICE, f"{at}.limits[{j}]"))
         steps.append(Step(tuple(quantities), tuple(limits)))
     parent = fields.take("parent", None)
     order = ScheduleOrder(

@@ -66,8 +66,12 @@ def _number(text: str) -> int | Literal:
 def _object(pairs: list[tuple[str, Any]]) -> Object:
     made = Object(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        made.twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                made.twice = name
+                break
+            seen.add(name)
     return made
 
 

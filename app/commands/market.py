@@ -40,13 +40,23 @@ def clear(
 
     Example: wattproof market clear orders.json --mode cooperative --json
     """
+    from app.errors import Refused
     from market.bookfile import read_book
     from market.clearing.compare import outcome
 
     book = read_book(file)
     found = outcome(book, mode or book.mode, seconds)
     if plot is not None:
-        plot.write_text(_plot(book, found))
+        drawn = _plot(book, found)
+        try:
+            plot.write_text(drawn)
+        except OSError as error:
+            raise Refused(
+                "The plot cannot be written.",
+                field="--plot",
+                expected="a file that can be written",
+                got=f"{plot}: {error.strerror}",
+            ) from error
     if as_json:
         print(json.dumps(_told(found), indent=2))
         return
@@ -97,8 +107,8 @@ def zonal(file: File, as_json: Json = False) -> None:
         print(json.dumps(_told_zonal(zones, links, cleared), indent=2))
         return
     print(
-        f"{_kwh(cleared.volume)} kWh traded, welfare {_eur(cleared.welfare // 1000)} EUR, of which "
-        f"{_eur(cleared.rent // 1000)} EUR is left at full links"
+        f"{_kwh(cleared.volume)} kWh traded, welfare {_welfare(cleared.welfare)} EUR, of which "
+        f"{_welfare(cleared.rent)} EUR is left at full links"
     )
     head = ["interval", *(f"{zone.name} EUR/kWh" for zone in zones)]
     head += [f"{zones[link.source].name} > {zones[link.target].name} kWh" for link in links]
@@ -136,6 +146,8 @@ def _told(found: Outcome) -> dict[str, Any]:
         "settled_on_chain": found.mode != "pay-as-bid",
         **totals,
         "gap": found.gap,
+        "ideal_gap": found.ideal_gap,
+        "complete": found.complete,
         "intervals": [asdict(interval) for interval in found.intervals],
         "shares": [{**asdict(share), "side": share.side.name.lower()} for share in found.shares],
     }
@@ -168,18 +180,34 @@ def _print_totals(found: Mapping[str, Outcome | OrderError]) -> None:
     from market.errors import OrderError
 
     head = ("mode", "kWh", "welfare", "bids pay", "offers earn", "left over", "lowest", "highest", "gap %")
-    rows, refused = [], []
+    rows, notes = [], []
     for mode, o in found.items():
         if isinstance(o, OrderError):
             rows.append((mode, *["-"] * 8))
-            refused.append(f"{mode}: this log could not have been. {o}")
+            notes.append(f"{mode}: this log could not have been. {o}")
             continue
-        money = (o.welfare // 1000, o.paid, o.earned, o.paid - o.earned)
-        rows.append((mode, _kwh(o.volume), *map(_eur, money), _price(o.lowest), _price(o.highest), f"{o.gap * 100:.2f}"))
+        money = map(_eur, (o.paid, o.earned, o.paid - o.earned))
+        gap = f"{o.gap * 100:.2f}"
+        rows.append((mode, _kwh(o.volume), _welfare(o.welfare), *money, _price(o.lowest), _price(o.highest), gap))
+        if mode == "block":
+            notes.append(f"block: {_searched(o)}")
     _print_table(head, rows)
     print("money in EUR, prices in EUR/kWh")
-    for line in refused:
+    for line in notes:
         print(line)
+
+
+def _searched(found: Outcome) -> str:
+    """How the search for blocks ended, and what its gap means."""
+    if not found.complete:
+        return "time ran out; with more --seconds the gap may get smaller"
+    if not found.gap:
+        return "the search came to its end"
+    if not found.volume and not found.ideal_gap:
+        shares = "no shares of these orders, one ratio for all intervals of an order, gain anything"
+        return f"the search came to its end: {shares}; the gap is what rounding to whole Wh could add at most"
+    missing = f"before rounding to whole Wh at most {found.ideal_gap * 100:.2f} % may be missing"
+    return f"the search came to its end: {missing}; the rest of the gap is what rounding could add at most"
 
 
 def _print_shares(found: Mapping[str, Outcome]) -> None:
@@ -238,6 +266,12 @@ def _kwh(wh: int) -> str:
 
 def _eur(micro: int) -> str:
     return f"{micro / 1e6:.6f}"
+
+
+def _welfare(value: int) -> str:
+    """EUR of Wh times micro-euro per kWh, to the last digit."""
+    whole, rest = divmod(abs(value), 10**9)
+    return f"{'-' * (value < 0)}{whole}.{rest:09d}"
 
 
 def _price(price: int | None) -> str:

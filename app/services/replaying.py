@@ -39,7 +39,12 @@ def reader(settings: Settings, rpc: str | None, manifest: Path | None) -> Iterat
     """
     manifest = manifest or settings.data_dir / "deployment.json"
     if not manifest.exists():
-        raise Refused("Which market?", field="deployment", expected="a deployment manifest", got=f"no file {manifest}")
+        raise Refused(
+            "Which market? A demonstration's chain ends with it; `wattproof serve` leaves its own in the data directory.",
+            field="deployment",
+            expected="a deployment manifest: of `wattproof serve`, or named with --deployment and a node's address with --rpc",
+            got=f"no file {manifest}",
+        )
     deployment = Deployment.from_json(manifest.read_text())
     with tempfile.TemporaryDirectory(prefix="wattproof-replay-") as scratch:
         chain = open_chain(rpc) if rpc else _chain_of(settings, Path(scratch))

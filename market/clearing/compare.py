@@ -4,7 +4,7 @@ no contract settles (docs/market.md)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.encoding import ResultRow, ScheduleOrder
 from contracts.units import Mode, Side
@@ -43,13 +43,16 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a mode comes to. `welfare` is what filled bids are worth less what filled offers ask, Wh times micro-euro per kWh;
-    `gap` what of it may be missing (0 to 1, 0 where the mode is exact). `paid` and `earned` are micro-euro, before fees."""
+    `gap` what of it may be missing (0 to 1, 0 where the mode is exact), `ideal_gap` the same before shares are rounded to whole
+    Wh. `complete`: the search ended by itself, not by time. `paid` and `earned` are micro-euro, before fees."""
 
     mode: str
     intervals: tuple[Interval, ...]
     shares: tuple[Share, ...]
     welfare: int
-    gap: float
+    gap: float = 0.0
+    ideal_gap: float = 0.0
+    complete: bool = True
 
     @property
     def volume(self) -> int:
@@ -107,7 +110,8 @@ def outcome(file: BookFile, mode: str, seconds: float = 45.0) -> Outcome:
         found = clear_blocks(blocks.blocks, seconds)
         verdict = check_blocks(blocks.blocks, found.solution)
         _require(mode, verdict.reason)
-        return _outcome(mode, blocks.book, verdict.rows, lambda j, side, limit: found.solution.prices[j], found.gap)
+        told = _outcome(mode, blocks.book, verdict.rows, lambda j, side, limit: found.solution.prices[j])
+        return replace(told, gap=found.gap, ideal_gap=found.ideal_gap, complete=found.complete)
     raise OrderError("mode", "one of " + ", ".join(MODES), mode)
 
 
@@ -127,7 +131,7 @@ def _require(mode: str, reason: str) -> None:
         raise Unchecked(f"the {mode} clearing does not pass its checker: {reason}")
 
 
-def _outcome(mode: str, book: OrderBook, rows: Sequence[ResultRow], price: Pricing, gap: float = 0.0) -> Outcome:
+def _outcome(mode: str, book: OrderBook, rows: Sequence[ResultRow], price: Pricing) -> Outcome:
     welfare = 0
     shares = []
     prices: list[list[int]] = [[] for _ in book.terms.intervals]
@@ -154,7 +158,7 @@ def _outcome(mode: str, book: OrderBook, rows: Sequence[ResultRow], price: Prici
         )
         for j, interval in enumerate(book.terms.intervals)
     )
-    return Outcome(mode, intervals, tuple(shares), welfare, gap)
+    return Outcome(mode, intervals, tuple(shares), welfare)
 
 
 def _best_first(order: ScheduleOrder, j: int, wh: int) -> Iterator[tuple[int, int]]:

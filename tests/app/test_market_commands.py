@@ -13,6 +13,9 @@ from machine import ROOT
 from typer.testing import CliRunner
 
 from app.cli import app as commands
+from app.commands.market import _print_totals
+from app.errors import Refused
+from market.clearing.compare import Outcome
 
 CASES = ROOT / "tests" / "cases" / "clearing"
 
@@ -64,6 +67,46 @@ def test_zonal_tells_prices_flows_and_that_no_contract_settles_it() -> None:
     assert found["fills"] == expected["fills"] and found["intervals"][0]["flows"] == [3]
     assert found["rent"] == 3 * (80 - 30) and found["intervals"][0]["zones"]["south"]["price"] == 80
     assert "north > south" in run("zonal", case / "orders.json")
+
+
+def test_a_gap_of_blocks_is_said_with_what_it_means() -> None:
+    none = CASES / "k24" / "orders.json"
+    found = told("clear", none, "--mode", "block")
+    assert (found["volume"], found["gap"], found["ideal_gap"], found["complete"]) == (0, 1, 0, True)
+    assert "came to its end: no shares of these orders" in run("clear", none, "--mode", "block")
+    some = run("compare", CASES / "coop_more_than_uniform" / "orders.json")
+    assert "before rounding to whole Wh at most 0.00 % may be missing" in some
+    exact = run("clear", CASES / "block_all_or_nothing" / "orders.json")
+    assert "block: the search came to its end\n" in exact
+
+
+def test_a_search_that_time_ended_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_totals({"block": Outcome("block", (), (), 0, gap=1.0, ideal_gap=1.0, complete=False)})
+    assert "block: time ran out" in capsys.readouterr().out
+
+
+def test_welfare_of_a_few_wh_is_not_rounded_away() -> None:
+    # 190 Wh times micro-euro per kWh are 190e-9 EUR
+    assert "welfare 0.000000190 EUR" in run("zonal", CASES / "zonal_unlinked" / "orders.json")
+    assert "0.000000400" in run("clear", CASES / "coop_more_than_uniform" / "orders.json", "--mode", "competitive")
+
+
+def test_a_plot_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    plot = tmp_path / "none" / "x.svg"
+    done = CliRunner().invoke(commands, ["market", "clear", str(CASES / "k1_half_hour" / "orders.json"), "--plot", str(plot)])
+    assert isinstance(done.exception, Refused)
+    (wrong,) = done.exception.errors
+    assert wrong.field == "--plot" and str(plot) in wrong.got and wrong.expected
+
+
+@pytest.mark.parametrize("command", [["replay", "1"], ["market", "export", "1"]])
+def test_without_a_market_the_way_to_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.setenv("WATTPROOF_DATA_DIR", str(tmp_path))
+    done = CliRunner().invoke(commands, command)
+    assert isinstance(done.exception, Refused)
+    (wrong,) = done.exception.errors
+    assert wrong.field == "deployment" and str(tmp_path / "deployment.json") in wrong.got
+    assert all(way in wrong.expected for way in ("wattproof serve", "--deployment", "--rpc"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def write(folder: Path, text: str | bytes) -> Path:
         (("intervals",), [18, 18], "intervals"),
         (("intervals",), [18, 24], "intervals[1]"),
         (("intervals",), "18", "intervals"),
-        (("minutes",), 20, "zone.interval_minutes"),
+        (("minutes",), 20, "minutes"),
+        (("minutes",), 7, "minutes"),
         (("minutes",), True, "minutes"),
         (("price_cap",), -1, "price_cap"),
         (("price_cap",), 1 << 32, "price_cap"),
@@ -95,13 +97,13 @@ def write(folder: Path, text: str | bytes) -> Path:
         (("log", 0, "steps", 0), [[500, 1]], "log[0].steps[0]"),
         (("log", 0, "steps", 0), [[500, 1]] * 3, "log[0].steps[0]"),
         (("log", 0, "steps", 0, 0), [500, 1, 1], "log[0].steps[0][0]"),
-        (Q, -1, "log[0].steps[0][0][0]"),
-        (Q, 1 << 24, "log[0].steps[0][0][0]"),
-        (Q, 1.5, "log[0].steps[0][0][0]"),
-        (Q, float("nan"), "log[0].steps[0][0][0]"),
-        (P, float("inf"), "log[0].steps[0][0][1]"),
-        (P, 1e300, "log[0].steps[0][0][1]"),
-        (P, False, "log[0].steps[0][0][1]"),
+        (Q, -1, "log[0].steps[0].quantities[0]"),
+        (Q, 1 << 24, "log[0].steps[0].quantities[0]"),
+        (Q, 1.5, "log[0].steps[0].quantities[0]"),
+        (Q, float("nan"), "log[0].steps[0].quantities[0]"),
+        (P, float("inf"), "log[0].steps[0].limits[0]"),
+        (P, 1e300, "log[0].steps[0].limits[0]"),
+        (P, False, "log[0].steps[0].limits[0]"),
         (P, 300_001, "log[0].steps[0].limits[0]"),
         (Q, 99, "log[0].steps[0].quantities[0]"),
         (Q, 0, "log[0].steps[0].limits[0]"),
@@ -143,6 +145,7 @@ def test_what_is_not_an_order_book_is_refused_by_field(tmp_path: Path, path: Any
         (("links", 0, "backward"), [1], "links[0].backward"),
         (("mode",), "cooperative", "mode"),
         (("log",), [], "log"),
+        (("zones",), ABSENT, "zones"),
     ],
 )
 def test_what_are_no_zones_is_refused_by_field(tmp_path: Path, path: Any, value: Any, field: str) -> None:
@@ -170,6 +173,24 @@ def test_what_is_not_json_is_refused(tmp_path: Path, text: str | bytes, field: s
         read_book(write(tmp_path, text))
     assert caught.value.field == field
     assert len(str(caught.value)) < 400
+
+
+def test_a_name_that_comes_twice_is_found_in_one_pass(tmp_path: Path) -> None:
+    names = [f'"{n}": 0' for n in range(60_000)]
+    path = write(tmp_path, "{" + ", ".join([*names, names[-1]]) + "}")
+    before = time.monotonic()
+    with pytest.raises(FieldError, match="59999: expected once, got twice"):
+        read_book(path)
+    assert time.monotonic() - before < 15  # comparing all with all takes a minute
+
+
+def test_one_book_and_zones_each_name_the_command_of_the_other(tmp_path: Path) -> None:
+    with pytest.raises(FieldError, match="wattproof market zonal") as caught:
+        read_book(write(tmp_path, json.dumps(ZONES)))
+    assert caught.value.field == "zones"
+    with pytest.raises(FieldError, match="wattproof market clear") as caught:
+        read_zones(write(tmp_path, json.dumps(GOOD)))
+    assert caught.value.field == "log"
 
 
 def test_a_file_without_end_is_refused(tmp_path: Path) -> None:
