@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.database import MeterWindow
+from app.database import MeterKey, MeterWindow
 from app.demo.client import ApiError
 from app.demo.community import Member
 from app.services import runner, sessions
@@ -116,10 +116,12 @@ def test_a_gap_in_one_sellers_windows_neither_stops_nor_busies_anybody(house: Ho
     failing, day = community.homes[0], session["day"]
     house.api.post("/dev/advance", {"to": iso(community.zone.interval_start(day, 19) + 60), "only_clock": True})
     house.api.post("/windows", [running_window(community, failing, day, 19)])
-    key = str(failing.meter.key.word())
     gone = col(MeterWindow.day) == day - 1 if missing == "yesterday" else col(MeterWindow.day) < day - 7
     with house.ctx.database.session() as db:
-        for row in db.exec(select(MeterWindow).where(MeterWindow.key == key, gone)).all():
+        key = db.exec(select(MeterKey).where(MeterKey.account == failing.account)).one().key
+        rows = db.exec(select(MeterWindow).where(MeterWindow.key == key, gone)).all()
+        assert rows
+        for row in rows:
             db.delete(row)
         db.commit()
     assert runner.run_due(house.ctx) == []
