@@ -43,14 +43,14 @@ contract DecisionsTest is Checked {
         same(decisions.decisions(4, ALERT), 0, "another session's");
     }
 
-    function testFuzz_onlyTheGuardianDecides(address who) public {
+    function test_onlyTheGuardianDecides(address who) public {
         vm.assume(who != GUARDIAN);
         refused(Decisions.NotGuardian.selector);
         vm.prank(who);
         decisions.decide(3, ALERT, 1, "why");
     }
 
-    function testFuzz_anOutcomeIsOneOfTwo(uint8 outcome) public {
+    function test_anOutcomeIsOneOfTwo(uint8 outcome) public {
         if (outcome > 1) refused(Decisions.OutcomeUnknown.selector);
         _decide(3, ALERT, outcome, "why");
     }

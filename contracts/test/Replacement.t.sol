@@ -217,9 +217,13 @@ contract ReplacementTest is Settling {
     }
 
     function test_a_settled_row_stays() external {
-        vm.prank(GUARDIAN);
-        settlement.exempt(SESSION, 0, 0, rowsA, HOURS, "the line is being repaired");
-        settlement.settle(SESSION, 0, 1, rowsA, certificate, rules(), new uint256[][](0), new uint256[](1));
+        // Deliveries would not take records of hours to come; were it otherwise, rows that are settled stay as they are
+        (uint256[][] memory batches, uint256[] memory picks) = _delivered(100, 100);
+        batches[0][0] |= HOURS << 64;
+        batches[0][2] |= ((1 << 25) + 100) * ((1 << 26) | (1 << 52));
+        deliveries.record(SESSION, batches[0]);
+        picks[0] = 1;
+        settlement.settle(SESSION, 0, 1, rowsA, certificate, rules(), batches, picks);
         _refuses(0x100, _consent(0x100, 1, 9000, owner), Replacement.RowSettled.selector);
     }
 
