@@ -126,11 +126,14 @@ def exclude(alert: Number, url: Url = LOCAL, yes: Yes = False, as_json: Json = F
 @app.command("explain")
 def explain(
     session: Annotated[int, typer.Argument(min=1, help="The session's number.")],
-    participants: Annotated[int, typer.Option(min=0, max=200, help="So many of those that trade most.")] = 10,
+    participants: Annotated[int, typer.Option(min=0, max=200, help="Of those that trade most; fewer if the log is long.")] = 10,
     url: Url = LOCAL,
     as_json: Json = False,
 ) -> None:
     """Says why each price is what it is: the orders at the margin, and the price without each participant.
+
+    The session is cleared again without each of them, so that the marketplace answers with fewer where there are many orders
+    and intervals, and says how many were left out.
 
     Example: wattproof surveillance explain 3
     """

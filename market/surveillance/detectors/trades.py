@@ -123,10 +123,10 @@ def circular_trade(case: Case) -> list[Finding]:
 
 def _circles(links: Links) -> list[list[int]]:
     """Strongly connected parts of two nodes and more: those that a node reaches and that reach it."""
-    left = np.ones(len(links), dtype=bool)
+    left: Nodes = np.ones(len(links), dtype=bool)
     while True:  # who has no link in or no link out is in no circle
         within = links & left & left[:, None]
-        keep = within.any(axis=0) & within.any(axis=1)
+        keep: Nodes = np.logical_and(within.any(axis=0), within.any(axis=1))
         if keep.sum() == left.sum():
             break
         left = keep
@@ -142,7 +142,7 @@ def _circles(links: Links) -> list[list[int]]:
 
 
 def _reached(links: Links, among: Nodes, start: int) -> Nodes:
-    found = np.zeros(len(links), dtype=bool)
+    found: Nodes = np.zeros(len(links), dtype=bool)
     found[start] = True
     new = found.copy()
     while new.any():
