@@ -19,6 +19,7 @@ from app.database import Database, Outbox, Promise, ZoneRow, known
 from app.errors import Refused
 from app.indexer import Indexer
 from app.outbox import Relayer, enqueue
+from app.services.explaining import Explanations
 from app.settings import Settings
 from contracts.calls import Call
 from contracts.chain import Chain, anvil_binary, open_chain
@@ -50,10 +51,13 @@ class Context:
     guardian_token: str
     started_anew: str | None
     working: threading.RLock = field(default_factory=threading.RLock)
+    screening: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever screens sessions: beside `working`, which clearing and settling need."""
     clock_moved: Callable[[], list[str]] | None = None
     retry_at: dict[int, float] = field(default_factory=dict)
     screened: dict[int, int] = field(default_factory=dict)
     """Sessions that the surveillance is done with, and how often the chain had been taken in anew by then."""
+    explanations: Explanations = field(default_factory=Explanations)
     _following: threading.Lock = field(default_factory=threading.Lock)
     forecasts: dict[tuple[int, int, int], dict[int, DayForecast]] = field(default_factory=dict)
     workers: Workers = field(init=False)

@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         description="Whether the surveillance may use the readings that this process holds (docs/surveillance.md); "
         "without them it does not look for shaped baselines.",
     )
+    surveillance_seconds: float = Field(
+        20.0,
+        gt=0,
+        le=3600,
+        description="Seconds that looking at a session may take; what was not looked at by then is said in notices. Once a "
+        "round has taken as long, further sessions wait for the next.",
+    )
 
     @field_validator("proof_sizes", mode="before")
     @classmethod

@@ -464,7 +464,8 @@ class AlertImpact(Model):
 
 
 class Evidence(Model):
-    """What a detector found, exactly as it is hashed: keccak-256 of this as JSON with sorted keys and no spaces."""
+    """What a detector found, exactly as it is hashed: keccak-256 of this as JSON with sorted keys and no spaces. The salt keeps
+    others from trying what a hash on chain stands for."""
 
     version: int
     detector: str
@@ -476,6 +477,7 @@ class Evidence(Model):
     figures: dict[str, int]
     impact: AlertImpact | None
     parameters: Hash
+    salt: Hash
 
 
 class AlertDecision(Model):

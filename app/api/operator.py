@@ -63,10 +63,11 @@ def propose(ctx: Ctx, session_id: SessionId) -> models.Done:
 
 @router.post("/sessions/{session_id}/clearing")
 def clear(ctx: Ctx, session_id: SessionId) -> models.Done:
-    """Clears a closed session, a block session by its best proposal, and commits its promises; whatever the surveillance finds
-    in it is told first."""
+    """Clears a closed session, a block session by its best proposal, and commits its promises; whatever the surveillance then
+    finds in sessions is told after it."""
     with ctx.working:
-        return models.Done(done=[*surveillance.screen_due(ctx), *clearing.clear_session(ctx, session_id)])
+        done = clearing.clear_session(ctx, session_id)
+    return models.Done(done=[*done, *surveillance.screen_due(ctx)])
 
 
 @router.post("/sessions/{session_id}/proofs")

@@ -10,13 +10,12 @@ from app.api import models
 from app.api.depends import GUARDIAN, OPERATOR_OR_GUARDIAN, Ctx
 from app.api.ids import SessionId
 from app.api.times import at
-from app.services import surveillance
+from app.services import explaining, surveillance
 from market.surveillance.evidence import Detector
 
 router = APIRouter(tags=["surveillance"])
 
 AlertId = Annotated[int, Path(ge=1, lt=2**53, description="An alert's number.")]
-MAX_PARTICIPANTS = 200
 
 
 @router.get("/surveillance/alerts", dependencies=OPERATOR_OR_GUARDIAN)
@@ -48,10 +47,12 @@ def decide(ctx: Ctx, alert_id: AlertId, decision: models.NewDecision) -> models.
 def explain(
     ctx: Ctx,
     session_id: SessionId,
-    participants: Annotated[int, Query(ge=0, le=MAX_PARTICIPANTS, description="So many of those that trade most.")] = 50,
+    participants: Annotated[
+        int, Query(ge=0, le=explaining.MOST, description="Of those that trade most; fewer if the log is long.")
+    ] = 50,
 ) -> models.Explanation:
-    """Why each price is what it is: the orders at the margin, and what it would be without each participant. Everything it is
-    made of stands in the public log."""
+    """Why each price is what it is: the orders at the margin, and what it would be without each participant, fewer where the
+    log is long. Everything it is made of stands in the public log."""
     intervals, left_out = surveillance.explanation(ctx, session_id, participants)
     return models.Explanation(
         intervals=[

@@ -27,14 +27,13 @@ FORKS = 0
 
 
 def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
-    """Does everything that is due now; returns what was done.
+    """Does everything that is due now, then screens what can be screened; returns what was done.
 
     One session's trouble does not keep the others from being served: it is told in a line of its own. With `patient`, sessions
     that failed within the last `RETRY_AFTER_S` seconds of wall-clock time are left alone.
     """
     done: list[str] = []
     with ctx.working:
-        done += surveillance.screen_due(ctx)
         for session_id in [FORKS, *sessions.all_ids(ctx)]:
             if patient and time.monotonic() < ctx.retry_at.get(session_id, 0.0):
                 continue
@@ -45,7 +44,7 @@ def run_due(ctx: Context, *, patient: bool = False) -> list[str]:
                 log.error("%s: background work failed: %s", what, told(error))
                 ctx.retry_at[session_id] = time.monotonic() + proving.RETRY_AFTER_S
                 done.append(f"{what}: failed, will be tried again: {type(error).__name__}")
-    return done
+    return done + surveillance.screen_due(ctx)  # what has a deadline on chain comes first
 
 
 def _serve(ctx: Context, session_id: int) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,7 @@ from app.context import Context
 from app.database import Account, Alert, Decision, LogBatch, MarketSession, Outbox, Promise, Screening, known
 from app.errors import Refused, told
 from app.readings import DatabaseReadings
-from app.services import sessions
+from app.services import explaining, sessions
 from contracts.encoding import decode_entries
 from contracts.units import SessionState
 from market.clearing.engine import CLEARED_FROM_LOG
@@ -29,7 +31,8 @@ from market.orders import OrderBook
 from market.session import SessionTerms
 from market.surveillance import detect, evidence, parameters
 from market.surveillance.case import Case, Loads
-from market.surveillance.explain import IntervalExplanation, explain, participants
+from market.surveillance.evidence import Detector, Finding
+from market.surveillance.explain import IntervalExplanation
 from market.surveillance.observed import Observed
 from oracle.forecast import forecast_day
 from oracle.readings import ReadingSeries, series_of
@@ -58,18 +61,23 @@ class Judged:
 
 
 def screen_due(ctx: Context) -> list[str]:
-    """Screens every session whose gate has closed and that was not screened yet, oldest first; returns what was found."""
+    """Screens sessions whose gate has closed and that were not screened yet, oldest first, until `surveillance_seconds` have
+    passed; returns what was found. Whoever moves sessions on calls it afterwards and without holding `ctx.working`."""
     done: list[str] = []
     p = parameters.load()
-    for session_id in reversed(sessions.all_ids(ctx)):
-        if ctx.screened.get(session_id) == ctx.indexer.rebuilt:
-            continue
-        try:
-            done += _screen(ctx, session_id, p)
-        except Exception as error:  # clearing and settling do not wait for surveillance
-            log.error("session %d: surveillance failed: %s", session_id, told(error))
-            done.append(f"session {session_id}: surveillance failed: {type(error).__name__}")
-            ctx.screened[session_id] = ctx.indexer.rebuilt
+    with ctx.screening:
+        started = time.monotonic()
+        for session_id in reversed(sessions.all_ids(ctx)):
+            if ctx.screened.get(session_id) == ctx.indexer.rebuilt:
+                continue
+            try:
+                done += _screen(ctx, session_id, p)
+            except Exception as error:  # the surveillance of one session does not keep the others from theirs
+                log.error("session %d: surveillance failed: %s", session_id, told(error))
+                done.append(f"session {session_id}: surveillance failed: {type(error).__name__}")
+                ctx.screened[session_id] = ctx.indexer.rebuilt
+            if time.monotonic() - started >= ctx.settings.surveillance_seconds:
+                break  # the next round goes on here
     return done
 
 
@@ -109,9 +117,8 @@ def explanation(ctx: Context, session_id: int, most: int) -> tuple[tuple[Interva
     view = sessions.view(ctx, session_id)
     _require_closed(ctx, view)
     excluded = view.book.excluded if view.certificates is not None and view.state is not SessionState.UNDER_REVIEW else ()
-    observed = _observed(ctx, view, OrderBook(view.terms, view.book.orders, frozenset(excluded)))
-    names = participants(observed)
-    return explain(observed, names[:most]), max(len(names) - most, 0)
+    book = OrderBook(view.terms, view.book.orders, frozenset(excluded))
+    return explaining.explained(ctx.explanations, book, [b.words for b in view.batches], view.sold_before, most)
 
 
 def _require_closed(ctx: Context, view: sessions.SessionView) -> None:
@@ -135,13 +142,13 @@ def _require_closed(ctx: Context, view: sessions.SessionView) -> None:
 
 def _screen(ctx: Context, session_id: int, p: parameters.Parameters) -> list[str]:
     """Screens one session unless its gate is open, or nothing has changed since the last time."""
+    rebuilt = ctx.indexer.rebuilt
     view = sessions.view(ctx, session_id)
     if view.terms.mode not in CLEARED_FROM_LOG:
-        ctx.screened[session_id] = ctx.indexer.rebuilt
+        ctx.screened[session_id] = rebuilt
         return []
     if ctx.now() < view.terms.gate_close:
         return []
-    rebuilt = ctx.indexer.rebuilt
     observed = _observed(ctx, view, OrderBook(view.terms, view.book.orders))
     earlier = _earlier(ctx, view.terms)
     facts = _facts(ctx, observed, view, earlier, p)
@@ -150,27 +157,31 @@ def _screen(ctx: Context, session_id: int, p: parameters.Parameters) -> list[str
         if kept is not None and kept.facts == facts:
             ctx.screened[session_id] = rebuilt
             return []
-    views = [sessions.view(ctx, id_) for id_ in earlier]
-    history = [_observed(ctx, other, OrderBook(other.terms, other.book.orders)) for other in views]
+    end = time.monotonic() + ctx.settings.surveillance_seconds
+    history = _history(ctx, earlier, end - ctx.settings.surveillance_seconds / 2)
     loads = _loads(ctx, view.terms, p) if ctx.settings.surveillance_loads else None
-    found = detect.run(Case(observed, history, p, loads))
+    found = detect.run(Case(observed, history, p, loads), end - time.monotonic())
+    if len(history) < len(earlier):
+        left_out = {"sessions_not_looked_at": len(earlier) - len(history)}
+        found.append(Finding(Detector.PRICE_SCORE, session_id, view.terms.intervals, figures=left_out))
     now = ctx.now()
-    rows: dict[str, Alert] = {}
+    rows: dict[bytes, Alert] = {}
     for finding in found:
         document = finding.document(p.hash)
-        name = "0x" + evidence.evidence_hash(document).hex()
-        rows[name] = Alert(
+        salted = evidence.salted(document, secrets.token_bytes(evidence.SALT_BYTES))
+        rows[evidence.canonical(document)] = Alert(
             session=session_id,
-            hash=name,
+            hash="0x" + evidence.evidence_hash(salted).hex(),
             detector=finding.detector.value,
             severity=finding.severity.value,
-            evidence=document,
+            evidence=salted,
             made=now,
         )
     with ctx.database.session() as db:
         kept_rows = db.exec(select(Alert).where(Alert.session == session_id)).all()
-        for row in kept_rows:  # what is found again keeps its number
-            if rows.pop(row.hash, None) is None:
+        for row in kept_rows:  # what is found again keeps its number, its salt and so its hash
+            found_again = rows.pop(evidence.canonical(evidence.unsalted(row.evidence)), None) is not None
+            if not found_again and _judged(db, row).open:  # nobody could say later what a decision was about
                 db.delete(row)
         for row in rows.values():
             db.add(row)
@@ -193,6 +204,17 @@ def _earlier(ctx: Context, terms: SessionTerms) -> list[int]:
         and int(row.terms["gate_close"]) <= terms.gate_close
     ]
     return alike[:HISTORY][::-1]
+
+
+def _history(ctx: Context, earlier: Sequence[int], until: float) -> list[Observed]:
+    """Earlier sessions, oldest first; without the oldest of them once the clock (`time.monotonic`) is past `until`."""
+    found: list[Observed] = []
+    for session_id in reversed(earlier):
+        if time.monotonic() >= until:
+            break
+        other = sessions.view(ctx, session_id)
+        found.append(_observed(ctx, other, OrderBook(other.terms, other.book.orders)))
+    return found[::-1]
 
 
 def _observed(ctx: Context, view: sessions.SessionView, book: OrderBook) -> Observed:

@@ -13,7 +13,8 @@ from eth_hash.auto import keccak
 from market.surveillance.impact import Impact
 from market.surveillance.observed import Key, ObservedError
 
-VERSION = 1
+VERSION = 2
+SALT_BYTES = 32
 
 
 class Detector(StrEnum):
@@ -64,7 +65,7 @@ class Finding:
         return Severity.ALERT if self.accounts else Severity.NOTICE
 
     def document(self, parameters_hash: bytes) -> dict[str, Any]:
-        """The evidence as plain values, whole numbers and text only."""
+        """The evidence as plain values, whole numbers and text only; what is kept and hashed has a salt as well (`salted`)."""
         impact = self.impact
         return {
             "version": VERSION,
@@ -89,6 +90,19 @@ class Finding:
         }
 
 
+def salted(document: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
+    """The evidence with a salt of 32 random bytes. Most of it follows from the public log and the rest are few small numbers:
+    without a salt anybody could try what a hash on chain stands for."""
+    if len(salt) != SALT_BYTES:
+        raise ObservedError("salt", f"{SALT_BYTES} bytes", len(salt))
+    return {**document, "salt": "0x" + salt.hex()}
+
+
+def unsalted(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found, which is the same when it is found again."""
+    return {name: value for name, value in document.items() if name != "salt"}
+
+
 def canonical(document: Mapping[str, Any]) -> bytes:
     """One text for one document: JSON with sorted keys, no spaces, ASCII; refuses anything but whole numbers and text."""
     _require_plain("evidence", document)
@@ -96,7 +110,7 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def evidence_hash(document: Mapping[str, Any]) -> bytes:
-    """keccak-256 of the canonical text: the alert's name on chain."""
+    """keccak-256 of the canonical text, salt and all: the alert's name on chain."""
     return bytes(keccak(canonical(document)))
 
 

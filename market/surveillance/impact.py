@@ -13,6 +13,7 @@ from contracts.encoding import ScheduleOrder, Step
 from contracts.units import MAX_QUANTITY, PPM, Side
 from market.clearing.engine import clear
 from market.orders import OrderBook
+from market.surveillance import budget
 from market.surveillance.observed import Key, Observed, ObservedError, certificates_of
 from market.surveillance.reference import Levels
 
@@ -83,6 +84,7 @@ def with_added(observed: Observed, added: Sequence[ScheduleOrder]) -> Impact:
 
 
 def _compare(observed: Observed, book: OrderBook) -> Impact:
+    budget.check()
     other = certificates_of(clear(book, observed.sold))
     return Impact(
         observed.prices,

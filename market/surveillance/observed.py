@@ -14,6 +14,7 @@ from market.clearing.engine import AnyClearing, clear
 from market.errors import FieldError
 from market.guard import product_of
 from market.orders import OrderBook
+from market.surveillance import budget
 
 Key: TypeAlias = tuple[int, Side]
 """An order in a session's book: account and side."""
@@ -76,7 +77,8 @@ class Observed:
 
     @cached_property
     def clearing(self) -> AnyClearing:
-        """The one right clearing of the book."""
+        """The one right clearing of the book. Raises `OutOfTime` like everything that is made of it."""
+        budget.check()
         return clear(self.book, self.sold)
 
     @cached_property

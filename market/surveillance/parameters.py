@@ -97,6 +97,7 @@ class Orders(_Section):
     impact_ppm: int
     repeats: int
     cancel_ppm: int
+    most_cleared: int
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ _RANGES = {
     "cancel_ppm": (1, PPM),
     "missing_ppm": (1, PPM),
     "repeats": (1, 1000),
+    "most_cleared": (1, 1000),
     "sessions": (2, 1000),
     "days": (1, 60),
     "history_days": (7, 730),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.database import Alert, Screening
 from app.demo.client import Api, ApiError
 from app.demo.community import Community, Member
 from app.demo.plan import open_session, start_time
+from app.errors import Refused
 from app.server import running
 from app.services import runner, surveillance
 from app.settings import Settings
@@ -27,7 +29,7 @@ from contracts.encoding import ScheduleOrder, Step
 from contracts.events import Decided
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
-from market.surveillance.evidence import canonical
+from market.surveillance.evidence import canonical, unsalted
 
 pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
 
@@ -97,7 +99,15 @@ def test_an_alert_is_made_once_and_its_orders_can_be_excluded(house: House, guar
     assert found["evidence"]["accounts"] == [account] and found["evidence"]["impact"]["prices"] == [
         row["price"] for row in session["cleared"]
     ]
-    assert found["hash"] == "0x" + keccak(canonical(found["evidence"])).hex(), "anybody can hash the evidence"
+    assert found["hash"] == "0x" + keccak(canonical(found["evidence"])).hex(), "whoever is shown the evidence can hash it"
+    assert found["hash"] != "0x" + keccak(canonical(unsalted(found["evidence"]))).hex(), "and nobody else"
+    with house.ctx.database.session() as db:
+        stale = db.get(Screening, session["id"])
+        assert stale is not None
+        stale.facts = "0x00"
+    house.ctx.screened.clear()
+    runner.run_due(house.ctx)
+    assert house.api.get("/surveillance/alerts")["items"] == [found], "found again, it keeps number, salt and hash"
     assert found["exclusion"]["evidence"] == found["hash"]
     guardian.post(f"/sessions/{session['id']}/review/exclude", found["exclusion"])
     runner.run_due(house.ctx)
@@ -188,8 +198,60 @@ def test_trouble_with_surveillance_does_not_keep_a_session_from_clearing(house: 
 
     monkeypatch.setattr(surveillance.detect, "run", broken)
     done = runner.run_due(house.ctx)
-    assert done[0] == "session 1: surveillance failed: RuntimeError"
+    assert done[-1] == "session 1: surveillance failed: RuntimeError"
     assert house.api.get("/sessions/1")["state"] == "Cleared"
+
+
+def test_clearing_does_not_wait_for_surveillance(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the same round nor in another thread, be it as slow as until delivery starts."""
+    community, session = market(house, intervals=HOURS)
+    send(community, session, community.homes[0], Side.OFFER, 600, 100_000)
+    send(community, session, community.buyers[0], Side.BID, 600, 300_000)
+    house.api.post("/dev/advance", {"to": session["gate_close"], "only_clock": True})
+    start = house.ctx.client.terms(1).delivery_start
+    free: list[bool] = []
+
+    def slow(*_: object) -> list[object]:
+        house.ctx.chain.advance_to(start)
+        thread = threading.Thread(target=lambda: free.append(house.ctx.working.acquire(timeout=1)))
+        thread.start()
+        thread.join()
+        return []
+
+    monkeypatch.setattr(surveillance.detect, "run", slow)
+    runner.run_due(house.ctx)
+    assert free == [True], "whoever clears need not wait"
+    assert house.api.get("/sessions/1")["state"] == "Delivering"
+
+
+def test_a_round_screens_as_long_as_the_settings_say(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    washed(house)
+    with house.ctx.database.session() as db:
+        for number in (1, 2):
+            db.delete(db.get(Screening, number))
+        for row in db.exec(select(Alert)).all():
+            db.delete(row)
+    house.ctx.screened.clear()
+    house.ctx.settings.surveillance_seconds = 1e-6
+    first, second = surveillance.screen_due(house.ctx), surveillance.screen_due(house.ctx)
+    assert {line.split(":")[0] for line in first} == {"session 1"}, "the other waits for the next round"
+    assert {line.split(":")[0] for line in second} == {"session 2"}
+    figures = [item["evidence"]["figures"] for item in house.api.get("/surveillance/alerts", session=2)["items"]]
+    assert {"sessions_not_looked_at": 1} in figures and {"out_of_time": 1} in figures, "what was left out is told"
+
+
+def test_what_was_decided_about_keeps_its_evidence(house: House, guardian: Api) -> None:
+    washed(house)
+    (found,) = guardian.get("/surveillance/alerts")["items"]
+    guardian.post(f"/surveillance/alerts/{found['id']}/decision", {"outcome": "dismissed", "reason": "why"})
+    with house.ctx.database.session() as db:
+        row, stale = db.get(Alert, found["id"]), db.get(Screening, 2)
+        assert row is not None and stale is not None
+        row.evidence = {**row.evidence, "parameters": "0x" + "11" * 32}  # as if other thresholds had named it
+        stale.facts = "0x00"
+    house.ctx.screened.clear()
+    runner.run_due(house.ctx)
+    assert {item["open"] for item in guardian.get("/surveillance/alerts")["items"]} == {True, False}
 
 
 def test_an_explanation_is_everybodys_after_the_gate(house: House) -> None:
@@ -225,6 +287,15 @@ def test_the_commands_list_show_decide_and_exclude(house: House, monkeypatch: py
     def run(*words: str, given: str | None = None) -> Any:
         return CliRunner().invoke(cli.app, ["surveillance", *words, "--url", house.url], input=given)
 
+    monkeypatch.setenv("WATTPROOF_DATA_DIR", str(house.folder / "elsewhere"))
+    monkeypatch.delenv("WATTPROOF_GUARDIAN_TOKEN")
+    error = run("alerts").exception
+    assert isinstance(error, Refused) and error.errors[0].field == "WATTPROOF_GUARDIAN_TOKEN"
+    monkeypatch.setenv("WATTPROOF_OPERATOR_TOKEN", house.ctx.operator_token)
+    assert run("alerts").exit_code == 0 and found["hash"] in run("show", number).output, "the operator may read"
+    monkeypatch.setenv("WATTPROOF_GUARDIAN_TOKEN", "x" * 40)
+    assert run("alerts").exit_code == 0, "a guardian's token of elsewhere does not keep it from reading"
+    monkeypatch.setenv("WATTPROOF_GUARDIAN_TOKEN", house.ctx.guardian_token)
     assert f"session {session['id']}" in (listed := run("alerts", "--open").output) and "self_trade" in listed
     shown = run("show", number).output
     assert found["hash"] in shown and f"{account}:bid, {account}:offer" in shown
@@ -256,7 +327,7 @@ def test_baselines_are_looked_at_only_where_the_readings_may_be_used(house: Hous
     original = surveillance.detect.run
     house.api.post("/dev/advance", {"to": session["gate_close"], "only_clock": True})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveillance.detect, "run", lambda case: seen.append(case.loads) or original(case))
+        patch.setattr(surveillance.detect, "run", lambda case, *rest: seen.append(case.loads) or original(case, *rest))
         surveillance.screen_due(house.ctx)
         house.ctx.settings.surveillance_loads = True
         with house.ctx.database.session() as db:

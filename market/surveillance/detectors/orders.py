@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contracts.encoding import ScheduleOrder
 from contracts.units import PPM, Side
 from market.surveillance.case import Case, milli, share_ppm
@@ -14,40 +16,40 @@ def spoofing(case: Case) -> list[Finding]:
     """Names whoever took back a large part of an order shortly before the gate, where the order had moved the indicated price,
     and where its maker trades on the other side too or does so again and again.
 
-    The indicated price is that of the final book with the order as it stood. Behaviour as in Commodity Exchange Act 4c(a)(5)(C)
-    and ACER's guidance on layering and spoofing under REMIT; cancel ratio: late-cancelled Wh against entered Wh (Lee, Eom &
-    Park, Microstructure-based manipulation: Strategic behavior and performance of spoofing traders, 2013)."""
+    The indicated price is that of the final book with the order as it stood; the book is cleared for the largest cuts only, and
+    a notice says how many were not looked at. Behaviour as in Commodity Exchange Act 4c(a)(5)(C) and ACER's guidance on
+    layering and spoofing under REMIT; cancel ratio: late-cancelled Wh against entered Wh (Lee, Eom & Park, Microstructure-based
+    manipulation: Strategic behavior and performance of spoofing traders, 2013)."""
     p, observed = case.parameters.orders, case.observed
+    watched = [*case.before[-case.parameters.reference.min_history + 1 :], observed]
+    late = [_late(session, p.late_seconds, p.cut_ppm) for session in watched]
+    if not late[-1]:
+        return []
+    stood = [_most(session) for session in watched]
+    standing, traded = _standing(observed, p.late_seconds), _traded(observed)
+    suspected: list[tuple[Key, dict[str, int]]] = []
+    for key in late[-1].keys() & standing.keys():
+        other = any(_opposite(traded, who, key) for who in observed.controllers(standing[key]))
+        repeats = sum(key in cuts for cuts in late)
+        ratio = share_ppm(sum(cuts.get(key, 0) for cuts in late), sum(most.get(key, 0) for most in stood))
+        if other or (repeats >= p.repeats and ratio >= p.cancel_ppm):
+            figures = {"cancel_ratio_ppm": ratio, "sessions_with_late_cancels": repeats, "other_side": int(other)}
+            suspected.append((key, {"cancelled_wh": late[-1][key], "limit_ppm": p.impact_ppm, **figures}))
+    suspected.sort(key=lambda item: (-item[1]["cancelled_wh"], item[0]))
+    intervals = observed.book.terms.intervals
     found = []
-    for key, cut in sorted(_late(observed, p.late_seconds, p.cut_ppm).items()):
-        before = _standing(observed, key, p.late_seconds)
-        if before is None:
-            continue
-        impact = _indicated(observed, key, before)
+    for key, figures in sorted(suspected[: p.most_cleared], key=lambda item: item[0]):
+        impact = _indicated(observed, key, standing[key])
         if abs(impact.ppm) < p.impact_ppm and not _stops_or_starts(impact, p.impact_ppm):
             continue
-        who = observed.controllers(before)
-        other = [
-            k
-            for k, order in observed.live.items()
-            if k[1] is not key[1] and observed.controllers(order) & who and any(observed.fills[k])
-        ]
-        late, entered, repeats = _habit(case, key)
-        habit = repeats >= p.repeats and share_ppm(late, entered) >= p.cancel_ppm
-        if not other and not habit:
-            continue
-        suspects = sorted({*other, *([key] if key in observed.live else [])})
-        figures = {
-            "cancelled_wh": cut,
-            "indicated_ppm": impact.ppm,
-            "limit_ppm": p.impact_ppm,
-            "cancel_ratio_ppm": share_ppm(late, entered),
-            "sessions_with_late_cancels": repeats,
-            "other_side": int(bool(other)),
-        }
-        accounts = tuple(sorted({key[0], *(account for account, _ in other)}))
-        intervals = observed.book.terms.intervals
-        found.append(Finding(Detector.SPOOFING, observed.session, intervals, accounts, tuple(suspects), figures, impact))
+        others = {k for who in observed.controllers(standing[key]) for k in _opposite(traded, who, key)}
+        suspects = tuple(sorted({*others, *([key] if key in observed.live else [])}))
+        accounts = tuple(sorted({key[0], *(account for account, _ in others)}))
+        figures["indicated_ppm"] = impact.ppm
+        found.append(Finding(Detector.SPOOFING, observed.session, intervals, accounts, suspects, figures, impact))
+    if len(suspected) > p.most_cleared:
+        figures = {"not_looked_at": len(suspected) - p.most_cleared, "most_cleared": p.most_cleared}
+        found.append(Finding(Detector.SPOOFING, observed.session, intervals, figures=figures))
     return found
 
 
@@ -61,18 +63,43 @@ def _late(observed: Observed, late_seconds: int, cut_ppm: int) -> dict[Key, int]
     return found
 
 
-def _standing(observed: Observed, key: Key, late_seconds: int) -> ScheduleOrder | None:
-    """The order of `key` as it stood before its largest late cut."""
-    largest, standing, result = 0, None, None
+def _standing(observed: Observed, late_seconds: int) -> dict[Key, ScheduleOrder]:
+    """Per order as it stood before its largest late cut."""
+    largest: dict[Key, int] = {}
+    standing: dict[Key, ScheduleOrder] = {}
+    result: dict[Key, ScheduleOrder] = {}
     for order, time in zip(observed.book.orders, observed.times, strict=True):
-        if (order.account, order.side) != key:
-            continue
-        if standing is not None and observed.book.terms.gate_close - time <= late_seconds:
-            cut = _wh(standing) - _wh(order)
-            if cut > largest:
-                largest, result = cut, standing
-        standing = order
+        key = (order.account, order.side)
+        before = standing.get(key)
+        if before is not None and observed.book.terms.gate_close - time <= late_seconds:
+            cut = _wh(before) - _wh(order)
+            if cut > largest.get(key, 0):
+                largest[key], result[key] = cut, before
+        standing[key] = order
     return result
+
+
+def _most(observed: Observed) -> dict[Key, int]:
+    """The most Wh that each order stood with."""
+    found: dict[Key, int] = {}
+    for order in observed.book.orders:
+        key = (order.account, order.side)
+        found[key] = max(found.get(key, 0), _wh(order))
+    return found
+
+
+def _traded(observed: Observed) -> dict[tuple[str, Side], list[Key]]:
+    """Orders with fills, by everybody who decides over them or pays for them, and by side."""
+    found: dict[tuple[str, Side], list[Key]] = {}
+    for key, order in observed.live.items():
+        if any(observed.fills[key]):
+            for who in observed.controllers(order):
+                found.setdefault((who, key[1]), []).append(key)
+    return found
+
+
+def _opposite(traded: Mapping[tuple[str, Side], list[Key]], who: str, key: Key) -> list[Key]:
+    return traded.get((who, Side.BID if key[1] is Side.OFFER else Side.OFFER), [])
 
 
 def _wh(order: ScheduleOrder) -> int:
@@ -94,18 +121,6 @@ def _stops_or_starts(impact: Impact, least_ppm: int) -> bool:
         if (price is None) != (other is None):
             moved += abs(impact.volumes[j] - impact.volumes_without[j])
     return share_ppm(moved, max(sum(impact.volumes), sum(impact.volumes_without))) >= least_ppm
-
-
-def _habit(case: Case, key: Key) -> tuple[int, int, int]:
-    """Over the latest sessions and this one: late-cancelled Wh, entered Wh (the most that stood), sessions with late
-    cancels."""
-    p = case.parameters.orders
-    late = entered = repeats = 0
-    for session in [*case.before[-case.parameters.reference.min_history + 1 :], case.observed]:
-        cuts = _late(session, p.late_seconds, p.cut_ppm).get(key, 0)
-        stood = [_wh(order) for order in session.book.orders if (order.account, order.side) == key]
-        late, entered, repeats = late + cuts, entered + max(stood, default=0), repeats + bool(cuts)
-    return late, entered, repeats
 
 
 def withholding(case: Case) -> list[Finding]:

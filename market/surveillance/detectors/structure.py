@@ -36,13 +36,10 @@ def pivotal_supplier(case: Case) -> list[Finding]:
     the structure is nobody's fault, using it is conduct. Formula: `residual_supply`."""
     p, found = case.parameters.structure, []
     observed = case.observed
+    dear = case.misbehaving(p.conduct_ppm, Side.OFFER)
     for owner, index in sorted(residual_supply(observed).items()):
         pivotal = [j for j, value in enumerate(index) if value is not None and value < p.residual_supply_ppm]
-        suspects = [
-            key
-            for key in case.misbehaving(p.conduct_ppm, Side.OFFER)
-            if observed.owner(key[0]) == owner and any(observed.fills[key][j] for j in pivotal)
-        ]
+        suspects = [key for key in dear if observed.owner(key[0]) == owner and any(observed.fills[key][j] for j in pivotal)]
         judged = case.judged(suspects, case.parameters.price.impact_ppm)
         if not pivotal or judged is None:
             continue

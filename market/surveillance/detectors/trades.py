@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.units import PPM, Side
+from market.surveillance import budget
 from market.surveillance.case import Case, Floats, share_ppm
 from market.surveillance.evidence import Detector, Finding
 from market.surveillance.impact import reclear
 from market.surveillance.observed import Key, Observed
+
+Nodes: TypeAlias = NDArray[np.bool_]
+Links: TypeAlias = NDArray[np.bool_]
+"""(from, to)."""
 
 
 def self_trade(case: Case) -> list[Finding]:
@@ -59,14 +65,15 @@ def self_trade(case: Case) -> list[Finding]:
 def flows(sessions: list[Observed]) -> tuple[list[str], Floats]:
     """Money from owner to owner over sessions, micro-euro: each buyer pays every seller of its interval by the seller's part of
     the volume, since a uniform price has no pairs."""
-    owners = sorted({s.owner(account) for s in sessions for account, _ in s.fills})
+    owners = sorted({s.owner(account) for s in sessions for (account, _), fills in s.fills.items() if any(fills)})
     at = {owner: i for i, owner in enumerate(owners)}
     money = np.zeros((len(owners), len(owners)))
     for s in sessions:
         shape = (len(owners), len(s.prices))
         bought, sold = np.zeros(shape), np.zeros(shape)
         for (account, side), fills in s.fills.items():
-            (bought if side is Side.BID else sold)[at[s.owner(account)]] += fills
+            if any(fills):
+                (bought if side is Side.BID else sold)[at[s.owner(account)]] += fills
         prices = np.array([price or 0 for price in s.prices]) / 1000
         volumes = np.maximum(np.array(s.volumes), 1)
         money += (bought * (prices / volumes)) @ sold.T
@@ -114,11 +121,31 @@ def circular_trade(case: Case) -> list[Finding]:
     return found
 
 
-def _circles(links: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> list[list[int]]:
-    """Strongly connected parts of two nodes and more, by reachability."""
-    reach = links.copy()
-    for _ in pairwise(range(max(len(reach), 1).bit_length() + 2)):
-        reach |= (reach.astype(np.int64) @ reach.astype(np.int64)) > 0
-    both = reach & reach.T
-    parts = {tuple(np.flatnonzero(row).tolist()) for row in both if row.sum() > 1}
-    return [list(part) for part in sorted(parts)]
+def _circles(links: Links) -> list[list[int]]:
+    """Strongly connected parts of two nodes and more: those that a node reaches and that reach it."""
+    left: Nodes = np.ones(len(links), dtype=bool)
+    while True:  # who has no link in or no link out is in no circle
+        within = links & left & left[:, None]
+        keep: Nodes = np.logical_and(within.any(axis=0), within.any(axis=1))
+        if keep.sum() == left.sum():
+            break
+        left = keep
+    parts = []
+    while left.any():
+        budget.check()
+        start = int(np.argmax(left))
+        part = _reached(links, left, start) & _reached(links.T, left, start)
+        if part.sum() > 1:
+            parts.append(np.flatnonzero(part).tolist())
+        left = left & ~part
+    return sorted(parts)
+
+
+def _reached(links: Links, among: Nodes, start: int) -> Nodes:
+    found: Nodes = np.zeros(len(links), dtype=bool)
+    found[start] = True
+    new = found.copy()
+    while new.any():
+        new = links[new].any(axis=0) & among & ~found
+        found |= new
+    return found
