@@ -43,7 +43,7 @@ def section() -> str:
 
     shares = {"Wattproof": rows["welfare_peers_10k"]["value"], **rows["welfare_peers_10k"]["peers"]}
     return f"""{HEAD}
-`wattproof bench clearing` on 2 cores that about ten other processes were using; of each figure the fastest
+`wattproof bench clearing` on 2 cores; of each figure the fastest
 repetition within one run of the command (`bench/results/clearing.json`).
 
 - Competitive, entries (interval, quantity, limit) of orders over 24 hours to certificates and result rows:

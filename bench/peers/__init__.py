@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,15 +41,17 @@ def clear(name: str, bids: Levels, offers: Levels, runs: int, seconds: float) ->
         return Measured(missing="not installed (make peers)")
     asked = json.dumps({"bids": bids, "offers": offers, "way": way, "runs": runs})
     try:
-        done = subprocess.run(
-            [python, HERE / f"{environment}_clear.py"],
-            input=asked,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=True,
-            env={**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": "ignore", "MPLBACKEND": "agg"},
-        )
+        with tempfile.TemporaryDirectory() as folder:  # some write a log where they are
+            done = subprocess.run(
+                [python, HERE / f"{environment}_clear.py"],
+                input=asked,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=True,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": "ignore", "MPLBACKEND": "agg"},
+            )
     except subprocess.TimeoutExpired:
         return Measured(missing=f"not done after {seconds:g} s")
     except subprocess.CalledProcessError as error:
