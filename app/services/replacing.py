@@ -126,6 +126,8 @@ def _shown(ctx: Context, view: sessions.SessionView) -> dict[int, int]:
         if not (row.live and row.side is Side.OFFER and any(row.fills)):
             continue
         windows = metering.windows(ctx, row.account, terms.day)
+        if not windows or windows[-1].day != terms.day:
+            continue  # most sellers, most of the time: without asking the chain
         admissible = ctx.client.admissible(terms.zone.number, row.account, terms.day)
         if not provable(windows, admissible, terms.day):
             continue  # settlement will say why

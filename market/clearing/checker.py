@@ -8,11 +8,8 @@ from collections.abc import Mapping, Sequence
 from contracts.clearing_words import BookLevel, CooperativeCertificate
 from contracts.encoding import ResultRow
 from contracts.units import MAX_PRICE, Side, ceil_div
-from market.clearing.certificate import Verdict
+from market.clearing.checked_log import CheckedLog, Entry, Verdict
 from market.orders import OrderBook
-
-Entry = tuple[int, int, int]
-"""(position, limit in micro-euro per kWh, Wh), in log order."""
 
 
 def check_cooperative(
@@ -22,35 +19,14 @@ def check_cooperative(
     rows: Sequence[ResultRow],
     sold: Mapping[int, int] | None = None,
 ) -> Verdict:
-    """Whether certificates, levels and result rows are the ones of a log. `sold` maps accounts to masks of the day's intervals.
-
-    Of the book only its terms, its entries and what is excluded are used; which entries are live is found out here once more.
-    """
-    terms, orders = book.terms, book.orders
-    for name, found, expected in (
-        ("certificates", len(certificates), len(terms.intervals)),
-        ("levels", len(levels), len(terms.intervals)),
-        ("rows", len(rows), len(orders)),
-    ):
-        if found != expected:
-            return Verdict(f"{found} {name} instead of {expected}")
-    live: dict[tuple[int, int], int] = {}
-    for position, order in enumerate(orders):
-        live[order.account, order.side] = position
-    for excluded in book.excluded:
-        live.pop(excluded, None)
-    taken = sold or {}
-    grosses: list[list[int]] = [[] for _ in orders]
-    for j, interval in enumerate(terms.intervals):
-        entries: dict[Side, list[Entry]] = {Side.BID: [], Side.OFFER: []}
-        for position, order in enumerate(orders):
-            if live.get((order.account, order.side)) != position:
-                continue
-            if order.side is Side.OFFER and taken.get(order.account, 0) >> interval & 1:
-                continue
-            for step in order.steps:
-                if step.quantities[j]:
-                    entries[order.side].append((position, step.limits[j], step.quantities[j]))
+    """Whether certificates, levels and result rows are the ones of a log. `sold` as `CheckedLog` takes it."""
+    log = CheckedLog(book, sold)
+    verdict = log.wrong_lengths(rows, certificates=len(certificates), levels=len(levels))
+    if not verdict.accepted:
+        return verdict
+    grosses: list[list[int]] = [[] for _ in rows]
+    for j, interval in enumerate(book.terms.intervals):
+        entries = log.entries(j)
         reason = check_interval(entries[Side.BID], entries[Side.OFFER], certificates[j], levels[j])
         if reason:
             return Verdict(f"interval {interval}: {reason}")
@@ -59,25 +35,9 @@ def check_cooperative(
             if row.fills[j] != fills.get(position, 0):
                 return Verdict(f"interval {interval}: row {position} fills {row.fills[j]} instead of {fills.get(position, 0)}")
             grosses[position].append(gross.get(position, 0))
-    for position, (order, row) in enumerate(zip(orders, rows, strict=True)):
-        counts = live.get((order.account, order.side)) == position
-        priced = any(row.fills)
-        right = ResultRow(
-            account=order.account,
-            payer=order.agent if order.agent_pays else order.account,
-            side=order.side,
-            live=counts,
-            lock=order.lock(terms.price_cap, terms.collateral_ppm),
-            cost=sum(ceil_div(value, 1000) for value in grosses[position]) if order.side is Side.BID else 0,
-            fills=row.fills,
-            gross=tuple(grosses[position]) if priced else None,
-            reserve=order.steps if counts and order.reserve else None,
-            steps=len(order.steps),
-            reserves=order.reserve,
-        )
-        if row != right:
-            return Verdict(f"row {position} says {row} instead of {right}")
-    return Verdict()
+    costs = [sum(ceil_div(value, 1000) for value in gross) for gross in grosses]
+    priced = [tuple(gross) if any(row.fills) else None for row, gross in zip(rows, grosses, strict=True)]
+    return log.wrong_rows(rows, costs, priced)
 
 
 def check_interval(

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from contracts.units import Mode
 from market.clearing import cooperative, uniform
-from market.clearing.certificate import Verdict, check_clearing
+from market.clearing.certificate import check_clearing
+from market.clearing.checked_log import Verdict
 from market.clearing.checker import check_cooperative
 from market.clearing.cooperative import CooperativeClearing
 from market.clearing.uniform import Clearing

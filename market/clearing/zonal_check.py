@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.units import MAX_PRICE, Side
-from market.clearing.certificate import Verdict
+from market.clearing.checked_log import CheckedLog, Verdict
 from market.clearing.zonal import Link, ZonalClearing, ZonalInterval, ZoneBook
 
 Gain = tuple[int, int]
@@ -74,13 +74,11 @@ def _steps(z: int, zone: ZoneBook, fills: Sequence[int], j: int) -> tuple[list[E
     """The steps of a zone's live entries with the fill of each: an entry's cheaper steps fill first, and so do earlier entries
     at one limit."""
     orders, interval = zone.book.orders, zone.book.terms.intervals[j]
-    live = {(order.account, order.side): position for position, order in enumerate(orders)}
-    for excluded in zone.book.excluded:
-        live.pop(excluded, None)
+    log = CheckedLog(zone.book)
     entries: list[Entry] = []
     for position, order in enumerate(orders):
         left = fills[position]
-        counts = live.get((order.account, order.side)) == position
+        counts = log.counts(position)
         if order.side is Side.OFFER and zone.sold.get(order.account, 0) >> interval & 1:
             counts = False
         if left < 0 or (left and not counts):

@@ -1,26 +1,27 @@
-"""A running application on a fresh in-process chain, and a small community in it."""
+"""A running application on a fresh in-process chain, with the usual price guard or with a narrow one, and its guardian."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from app_house import House
+from app_house import NARROW, House, house_on
 
-from app.context import build
-from app.demo.client import Api
-from app.demo.plan import start_time
-from app.server import running
-from app.settings import Settings
+from app import deployed
+from contracts.deploy import deploy
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    settings = Settings(data_dir=tmp_path / "var", chain="tester", database_url=None, operator_token=None)
-    ctx = build(settings, start_time=start_time(), persist=False)
-    try:
-        with running(ctx) as url, Api(url, ctx.operator_token) as api, Api(url) as anyone:
-            yield House(ctx, url, api, anyone, tmp_path)
-    finally:
-        ctx.close()
+    with house_on("tester", tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A market whose guard has a band as wide as the one price before."""
+    monkeypatch.setattr(deployed, "deploy", partial(deploy, parameters=NARROW))
+    with house_on("tester", tmp_path) as made:
+        yield made

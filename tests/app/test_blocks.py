@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_house import House, market
+from app_house import House, house_on, market
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from app import cli, deployed
-from app.context import build
+from app import cli
 from app.database import BlockDraft, Meta, Outbox
 from app.demo.client import Api, ApiError
 from app.demo.community import Community, Member
-from app.demo.plan import open_session, start_time
-from app.server import running
+from app.demo.plan import open_session
 from app.services import blocks, replaying, runner, sessions
-from app.settings import Settings
 from contracts.block_words import BlockSolution, Choice, proposal
-from contracts.deploy import deploy
 from contracts.encoding import ScheduleOrder, Step
 from contracts.refusals import ContractRefusal
 from contracts.units import SessionState, Side
@@ -72,29 +65,6 @@ class Blocks:
 
 def seconds(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
-
-
-NARROW = {"guard history": 1, "guard k": 1, "guard floor": 0, "guard floor ppm": 0}
-"""A band as wide as the one price before."""
-
-
-@pytest.fixture
-def narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A market with a narrow guard."""
-    monkeypatch.setattr(deployed, "deploy", partial(deploy, parameters=NARROW))
-    with house_on("tester", tmp_path) as made:
-        yield made
-
-
-@contextmanager
-def house_on(chain: str, folder: Path) -> Iterator[House]:
-    settings = Settings(data_dir=folder / "var", chain=chain, database_url=None, operator_token=None, guardian_token=None)
-    ctx = build(settings, start_time=start_time(), persist=False)
-    try:
-        with running(ctx) as url, Api(url, ctx.operator_token) as api, Api(url) as anyone:
-            yield House(ctx, url, api, anyone, folder)
-    finally:
-        ctx.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,12 @@ import pytest
 from app_house import House, market
 from typer.testing import CliRunner
 
-from app import cli, deployed
-from app.context import build
+from app import cli
 from app.demo.client import Api, ApiError
 from app.demo.community import Member
-from app.demo.plan import open_session, start_time
-from app.server import running
+from app.demo.plan import open_session
 from app.services import runner
 from app.services.replaying import replay_session
-from app.settings import Settings
-from contracts.deploy import deploy
 from contracts.encoding import ScheduleOrder, Step
 from contracts.units import Side
 
@@ -29,21 +24,11 @@ pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
 
 Json = dict[str, Any]
 HOURS = [17, 18]
-NARROW = {"guard history": 1, "guard k": 1, "guard floor": 0, "guard floor ppm": 0}
-"""A band as wide as the one price before."""
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A market with a narrow guard; the first `api` asks with the operator's token."""
-    monkeypatch.setattr(deployed, "deploy", partial(deploy, parameters=NARROW))
-    settings = Settings(data_dir=tmp_path / "var", chain="tester", database_url=None, operator_token=None, guardian_token=None)
-    ctx = build(settings, start_time=start_time(), persist=False)
-    try:
-        with running(ctx) as url, Api(url, ctx.operator_token) as api, Api(url) as anyone:
-            yield House(ctx, url, api, anyone, tmp_path)
-    finally:
-        ctx.close()
+def house(narrow: House) -> House:
+    return narrow
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,17 +13,13 @@ from eth_hash.auto import keccak
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from app import cli, deployed
-from app.context import build
+from app import cli
 from app.database import Alert, Screening
 from app.demo.client import Api, ApiError
 from app.demo.community import Community, Member
-from app.demo.plan import open_session, start_time
+from app.demo.plan import open_session
 from app.errors import Refused
-from app.server import running
 from app.services import runner, surveillance
-from app.settings import Settings
-from contracts.deploy import deploy
 from contracts.encoding import ScheduleOrder, Step
 from contracts.events import Decided
 from contracts.refusals import ContractRefusal
@@ -35,20 +30,11 @@ pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]
 
 Json = dict[str, Any]
 HOURS = [17, 18]
-NARROW = {"guard history": 1, "guard k": 1, "guard floor": 0, "guard floor ppm": 0}
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A market with a guard as narrow as the one price before."""
-    monkeypatch.setattr(deployed, "deploy", partial(deploy, parameters=NARROW))
-    settings = Settings(data_dir=tmp_path / "var", chain="tester", database_url=None, operator_token=None, guardian_token=None)
-    ctx = build(settings, start_time=start_time(), persist=False)
-    try:
-        with running(ctx) as url, Api(url, ctx.operator_token) as api, Api(url) as anyone:
-            yield House(ctx, url, api, anyone, tmp_path)
-    finally:
-        ctx.close()
+def house(narrow: House) -> House:
+    return narrow
 
 
 @pytest.fixture

@@ -129,9 +129,10 @@ def test_the_checker_refuses_everything_else(log: tuple[int, list[ScheduleOrder]
     terms = terms_for(mask)
     cleared = clear(OrderBook(terms, tuple(orders)), sold)
     certificates, rows = list(cleared.certificates), list(cleared.rows)
-    what = data.draw(st.sampled_from(["lo", "hi", "volume", "rest_bids", "rest_offers", "lock", "cost", "live", "fill"]))
+    certified, more = ["lo", "hi", "volume", "rest_bids", "rest_offers"], ["lock", "cost", "live", "fill", "longer", "shorter"]
+    what = data.draw(st.sampled_from(certified + more))
     delta = data.draw(st.sampled_from([-2, -1, 1, 2]))
-    if what in ("lo", "hi", "volume", "rest_bids", "rest_offers"):
+    if what in certified:
         j = data.draw(st.integers(0, len(certificates) - 1))
         certificates[j] = replace(certificates[j], **{what: getattr(certificates[j], what) + delta})
     elif rows:
@@ -139,7 +140,11 @@ def test_the_checker_refuses_everything_else(log: tuple[int, list[ScheduleOrder]
         if what == "live":
             rows[i] = replace(rows[i], live=not rows[i].live)
         elif what == "fill":
-            rows[i] = replace(rows[i], fills=(rows[i].fills[0] + delta, *rows[i].fills[1:]))
+            fills = list(rows[i].fills)
+            fills[data.draw(st.integers(0, len(fills) - 1))] += delta
+            rows[i] = replace(rows[i], fills=tuple(fills))
+        elif what in ("longer", "shorter"):
+            rows[i] = replace(rows[i], fills=(*rows[i].fills, 0) if what == "longer" else rows[i].fills[:-1])
         else:
             rows[i] = replace(rows[i], **{what: getattr(rows[i], what) + delta})
     else:

@@ -135,7 +135,7 @@ def test_the_checker_refuses_everything_else(log: Log, data: st.DataObject) -> N
         i = data.draw(st.integers(0, len(rows) - 1))
         name = data.draw(st.sampled_from(["account", "payer", "lock", "cost", "fills", "steps"]))
         old = getattr(rows[i], name)
-        changed: dict[str, Any] = {name: tuple(v + 1 for v in old) if name == "fills" else old + 1}
+        changed: dict[str, Any] = {name: tuple(v + (k == j) for k, v in enumerate(old)) if name == "fills" else old + 1}
         rows[i] = replace(rows[i], **changed)
     wrong = CooperativeClearing(tuple(rows), tuple(certificates), tuple(levels))
     assert not engine.check(book, wrong, sold).accepted
