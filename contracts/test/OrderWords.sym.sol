@@ -14,6 +14,27 @@ contract OrderWordsSymbolic {
         harness = new OrderHarness();
     }
 
+    /// @dev All 256 bits of a word: without faults its four entries keep every rule, and an offer's quantities add up; with every rule kept and
+    /// fields that leave their highest bit free there are none.
+    function check_a_word_has_no_faults_if_and_only_if_its_entries_keep_the_rules(uint256 body, bool offers) public view {
+        uint256[] memory words = new uint256[](1);
+        words[0] = body;
+        (uint256 seen, uint256 faults, uint256 sum) = harness.lanes(words, 500_000, 10, offers);
+        assert(seen == body);
+        bool keeps = body >> 224 == 0;
+        bool free = true;
+        uint256 total;
+        for (uint256 j; j < 4; ++j) {
+            (uint256 quantity, uint256 limit) = _cell(body, j);
+            keeps = keeps && limit <= 500_000 && (quantity == 0 ? limit == 0 : quantity >= 10);
+            free = free && quantity < 1 << 23 && limit < 1 << 31;
+            total += quantity;
+        }
+        assert(faults != 0 || keeps);
+        assert(faults == 0 || !keeps || !free);
+        assert(faults != 0 || !offers || sum == total);
+    }
+
     /// @dev Section 6 of docs/protocol.md: an offer is taken if and only if it keeps every rule, with quantities of 4 bits in two entries
     /// and limits of any. Cap and minimum are a session's usual ones; others are drawn in OrderWords.t.sol.
     function check_a_small_offer_is_taken_if_and_only_if_it_is_valid(uint256 header, uint256 body) public view {
