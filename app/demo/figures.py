@@ -58,13 +58,15 @@ def curves(book: Json, session: Json) -> str:
     columns = 3
     rows = -(-len(book["intervals"]) // columns)
     cap = session["price_cap"] / 1e6
+    limits = [level["price"] / 1e6 for interval in book["intervals"] for level in (*interval["bids"], *interval["offers"])]
+    top = min(cap, 1.25 * max(limits, default=cap)) or cap  # prices far below a cap would lie on the axis
     minutes = session.get("minutes", 60)
     with _figure(10.5, 2.7 * rows, rows, columns) as (axes, save):
         for axis, interval in zip(axes, book["intervals"], strict=False):
             if interval["bids"]:
                 axis.plot(*steps(interval["bids"], 0.0), color=DEMAND, lw=1.6, label="bids (demand)")
             if interval["offers"]:
-                axis.plot(*steps(interval["offers"], cap), color=SUPPLY, lw=1.6, label="offers (supply)")
+                axis.plot(*steps(interval["offers"], top), color=SUPPLY, lw=1.6, label="offers (supply)")
             row = cleared.get(interval["interval"])
             hour, minute = divmod(interval["interval"] * minutes, 60)
             axis.set_title(f"{hour:02d}:{minute:02d}")
@@ -74,7 +76,7 @@ def curves(book: Json, session: Json) -> str:
                 axis.plot([volume, volume], [0, price], color=ACCENT, lw=1, ls=(0, (3, 2)))
                 axis.plot([volume], [price], "o", color=ACCENT, ms=5)
                 axis.set_title(f"{hour:02d}:{minute:02d}   {price:.4f} EUR/kWh, {volume:.2f} kWh")
-            axis.set_ylim(0, cap * 1.03)
+            axis.set_ylim(0, top * 1.03)
             axis.set_xlim(left=0)
             axis.set_xlabel("kWh")
             axis.set_ylabel("EUR/kWh")

@@ -90,7 +90,8 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
             )
             ctx.send("settle", "operator", call, session_id)
             finished.update((row.account, side) for _, row in chosen)
-            done.append(f"session {session_id}: settled {len(chosen)} {'sellers' if side is Side.OFFER else 'buyers'}")
+            kind = ("seller" if side is Side.OFFER else "buyer") + ("s" if len(chosen) > 1 else "")
+            done.append(f"session {session_id}: settled {len(chosen)} {kind}")
     return done
 
 

@@ -137,6 +137,10 @@ export function AlertRows({ items, token }: { items: readonly Alert[]; token: st
 
 const said = (name: string): string => name.replaceAll("_", " ");
 
+/** A figure of the evidence by the unit that its name ends with. */
+const figure = (name: string, value: number): string =>
+  name.endsWith("_ppm") ? formats.percent(value) : name.endsWith("_wh") ? formats.energy(value) : formats.integer(value);
+
 function Found({ alert }: { alert: Alert }) {
   return (
     <>
@@ -162,15 +166,15 @@ function Evidence({ alert }: { alert: Alert }) {
       <dl className="facts">
         {Object.entries(figures).map(([name, value]) => (
           <div key={name}>
-            <dt>{said(name)}</dt>
-            <dd>{formats.integer(value)}</dd>
+            <dt>{said(name.replace(/_(ppm|wh)$/, ""))}</dt>
+            <dd>{figure(name, value)}</dd>
           </div>
         ))}
       </dl>
       {impact !== null && (
         <p>
           Prices as cleared: {impact.prices.map(price).join(", ")} EUR/kWh. Otherwise: {impact.prices_without.map(price).join(", ")}.
-          Buyers paid {formats.money(impact.money)} more.
+          Buyers paid {formats.money(Math.abs(impact.money))} {impact.money < 0 ? "less" : "more"}.
         </p>
       )}
       {suspects.length > 0 && (
