@@ -7,8 +7,10 @@ is public.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 
 from contracts.deliveries import Entry, delivery_words, pick_words
 from contracts.units import Direction
@@ -62,6 +64,44 @@ def records_of(batches: Sequence[Batch]) -> dict[int, list[Record]]:
         for entry in batch:
             found.setdefault(entry.account, []).append(Record(entry.mask, entry.deviations))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Records of one account that become one: the `picks` (batch, entry) of `batches`, and the `entry` that they make, which
+    stands in a batch of its own."""
+
+    batches: tuple[Batch, ...]
+    picks: tuple[tuple[int, int], ...]
+    entry: Entry
+
+
+def joinings(batches: Sequence[Batch], account: int, most_words: int) -> tuple[list[Joining], list[Batch]]:
+    """What to join, in this order, until the account's records and the entries that stand in one batch with them take at most
+    `most_words` words, and the batches that hold its records then. One record stays as it is, whatever it takes."""
+    held = [(batch, place) for batch in batches for place, entry in enumerate(batch) if entry.account == account]
+    found: list[Joining] = []
+    while len(held) > 1 and _words(batch for batch, _ in held) > most_words:
+        count = 2
+        while count < len(held) and _words(batch for batch, _ in held[: count + 1]) <= most_words:
+            count += 1
+        parts, held = held[:count], held[count:]
+        entries = [batch[place] for batch, place in parts]
+        columns = zip(*(entry.deviations for entry in entries), strict=True)
+        # disjoint masks, and zero outside them: what one of them holds, none of the others does
+        whole = replace(
+            entries[0],
+            mask=reduce(or_, (entry.mask for entry in entries)),
+            deviations=tuple(reduce(or_, column) for column in columns),
+        )
+        picks = tuple((number, place) for number, (_, place) in enumerate(parts))
+        found.append(Joining(tuple(batch for batch, _ in parts), picks, whole))
+        held.insert(0, ((whole,), 0))
+    return found, [batch for batch, _ in held]
+
+
+def _words(batches: Iterable[Batch]) -> int:
+    return sum(1 + len(entry.deviations) for batch in batches for entry in batch)
 
 
 def supply(batches: Sequence[Batch], sellers: Sequence[int]) -> tuple[list[list[int]], list[int]]:

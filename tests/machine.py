@@ -20,6 +20,14 @@ def _anvil() -> bool:
     return anvil_binary() is not None
 
 
+def fast_backend() -> str:
+    """What tests open a chain with: anvil where there is one, because it runs heavy calls two orders of magnitude faster.
+
+    py-evm is named where it is the point: in the tests of both backends, of the whole day in one process, and where a test
+    plays a public chain by changing its id."""
+    return "anvil" if _anvil() else "tester"
+
+
 def forge() -> Path | None:
     """The forge of contracts/node_modules, None where there is none for this platform."""
     modules = ROOT / "contracts" / "node_modules" / "@foundry-rs"

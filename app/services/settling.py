@@ -4,16 +4,22 @@ paid.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from sqlmodel import select
 
 from app.context import Context
 from app.database import SettledRow
 from app.errors import Refused
 from app.services import sessions
+from contracts.deliveries import delivery_words
 from contracts.encoding import GROUP_ROWS, ResultRow, groups_of
 from contracts.units import SessionState, Side
-from settlement.records import records_of, supply
+from settlement.records import Batch, joinings, records_of, supply
 from settlement.statements import SessionStatement, settle
+
+MOST_WORDS = 3_000
+"""Words of records in one call. With rows, certificates and rules it stays below 128 KiB, the most that nodes pass on."""
 
 
 def statement(ctx: Context, session_id: int) -> SessionStatement | None:
@@ -77,22 +83,37 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
             chosen = [(bit, row) for bit, row in enumerate(group) if due(row, side) and (side is Side.BID or final(row))]
             if not chosen:
                 continue
-            which = sum(1 << bit for bit, _ in chosen)
-            sellers = [row.account for _, row in chosen] if side is Side.OFFER else []
-            call = ctx.client.encode_settle(
-                session_id,
-                index,
-                which,
-                words,
-                view.clearing.certificate_words,
-                view.rules.words(),
-                *supply(batches, sellers),
-            )
-            ctx.send("settle", "operator", call, session_id)
-            finished.update((row.account, side) for _, row in chosen)
-            kind = ("seller" if side is Side.OFFER else "buyer") + ("s" if len(chosen) > 1 else "")
-            done.append(f"session {session_id}: settled {len(chosen)} {kind}")
+            for part, supplied in _calls(ctx, session_id, batches if side is Side.OFFER else [], chosen):
+                which = sum(1 << bit for bit, _ in part)
+                call = ctx.client.encode_settle(
+                    session_id, index, which, words, view.clearing.certificate_words, view.rules.words(), *supplied
+                )
+                ctx.send("settle", "operator", call, session_id)
+                finished.update((row.account, side) for _, row in part)
+                kind = ("seller" if side is Side.OFFER else "buyer") + ("s" if len(part) > 1 else "")
+                done.append(f"session {session_id}: settled {len(part)} {kind}")
     return done
+
+
+def _calls(
+    ctx: Context, session_id: int, batches: Sequence[Batch], chosen: Sequence[tuple[int, ResultRow]]
+) -> Iterator[tuple[Sequence[tuple[int, ResultRow]], tuple[list[list[int]], list[int]]]]:
+    """The chosen rows of a group in as few calls as records fit into, with the `batches` and `picks` of each. The records of a
+    seller that alone are too many are joined first."""
+    accounts = [row.account for _, row in chosen] if batches else []
+    supplied = supply(batches, accounts)
+    if sum(map(len, supplied[0])) <= MOST_WORDS:
+        yield chosen, supplied
+    elif len(chosen) > 1:
+        half = len(chosen) // 2
+        yield from _calls(ctx, session_id, batches, chosen[:half])
+        yield from _calls(ctx, session_id, batches, chosen[half:])
+    else:
+        steps, joined = joinings(batches, accounts[0], MOST_WORDS)
+        for step in steps:
+            call = ctx.client.encode_join(session_id, [delivery_words(batch) for batch in step.batches], step.picks)
+            ctx.send("join", "operator", call, session_id)
+        yield chosen, supply(joined, accounts)
 
 
 def agrees(ctx: Context, session_id: int) -> bool:

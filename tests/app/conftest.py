@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from app_house import NARROW, House, house_on
+from machine import fast_backend
 
 from app import deployed
 from contracts.deploy import deploy
@@ -15,7 +16,7 @@ from contracts.deploy import deploy
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with house_on("tester", tmp_path) as made:
+    with house_on(fast_backend(), tmp_path) as made:
         yield made
 
 
@@ -23,5 +24,5 @@ def house(tmp_path: Path) -> Iterator[House]:
 def narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A market whose guard has a band as wide as the one price before."""
     monkeypatch.setattr(deployed, "deploy", partial(deploy, parameters=NARROW))
-    with house_on("tester", tmp_path) as made:
+    with house_on(fast_backend(), tmp_path) as made:
         yield made

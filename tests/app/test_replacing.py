@@ -12,10 +12,10 @@ from sqlmodel import col, select
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.database import MeterKey, MeterWindow
+from app.database import MeterKey, MeterWindow, Outbox
 from app.demo.client import ApiError
 from app.demo.community import Member
-from app.services import runner, sessions
+from app.services import runner, sessions, settling
 from app.services.replaying import replay_session
 from contracts.encoding import ScheduleOrder, Step
 from contracts.replacements import ReplacementConsent
@@ -66,7 +66,7 @@ def command(house: House, *arguments: str) -> str:
     return str(done.output)
 
 
-def test_who_fails_in_the_running_day_is_replaced_by_the_cheapest(house: House) -> None:
+def test_who_fails_in_the_running_day_is_replaced_by_the_cheapest(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     community, session = cleared(house)
     failing, dear, small = community.homes
     path, client, day = "/sessions/1", house.ctx.client, session["day"]
@@ -103,8 +103,14 @@ def test_who_fails_in_the_running_day_is_replaced_by_the_cheapest(house: House) 
     community.learn_promises(house.api.get(path))
     failing.promises.clear()
     community.close_days(day)
+    monkeypatch.setattr(settling, "MOST_WORDS", 4)  # one record: as if those of the running day were too many for a call
+    runner.run_due(house.ctx)
     house.api.post("/dev/advance", {"to": iso(_seconds(session["proof_deadline"]) + 60), "only_clock": True})
     runner.run_due(house.ctx)
+    with house.ctx.database.session() as db:
+        sent = db.exec(select(Outbox.kind).where(col(Outbox.kind).in_(("join", "settle")))).all()
+    assert sent.count("join") == 1, "who failed early has two records"
+    assert sent.count("settle") == 4, "and every row has a call of its own"
     shown = house.api.get(path)
     assert shown["state"] == "Settled" and shown["settlement"]["balanced"]
     assert replay_session(client, 1) == "identical"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from contracts_harness import Harness, fast_backend
+from contracts_harness import Harness
 from contracts_world import World, make_world
+from machine import fast_backend
 
 
 @pytest.fixture(scope="module")

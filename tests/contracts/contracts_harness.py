@@ -10,14 +10,9 @@ from contracts_twin import ClearedBook, clear_book
 from contracts_world import key_of
 
 from contracts.artifacts import load
-from contracts.chain import Chain, anvil_binary, open_chain
+from contracts.chain import Chain, open_chain
 from contracts.encoding import ScheduleOrder, StatedTerms, batch_words
 from contracts.orderlog import OrderLog
-
-
-def fast_backend() -> str:
-    """anvil where there is one: it runs heavy calls two orders of magnitude faster."""
-    return "anvil" if anvil_binary() else "tester"
 
 
 @dataclass(frozen=True)

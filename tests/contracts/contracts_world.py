@@ -161,7 +161,7 @@ def fake_verifier(chain: Chain, size: int) -> DeployedVerifier:
 
 
 def make_world(
-    backend: str = "tester",
+    backend: str,
     minutes: int = 60,
     circuits: Sequence[int] = (1, 2, 4),
     verifier: Callable[[Chain, int], DeployedVerifier] = fake_verifier,

@@ -17,7 +17,7 @@ import solcx
 from eth_abi import decode, encode
 from eth_account import Account
 from eth_hash.auto import keccak
-from machine import ROOT
+from machine import ROOT, fast_backend
 
 sys.path.insert(0, str(ROOT / "tests" / "market"))
 from block_books import CAP, random_book
@@ -136,7 +136,7 @@ def bench() -> Iterator[Bench]:
     sources = {name: {"content": (contracts / name).read_text()} for name in (*SOURCES, FAKES)}
     request = {"language": "Solidity", "sources": sources, "settings": SETTINGS}
     output = solcx.compile_standard(json.loads(json.dumps(request)), solc_binary=COMPILER)
-    chain = open_chain("tester", 1_500_000_000)
+    chain = open_chain(fast_backend(), 1_500_000_000)
     owner = Account.from_key(DEPLOYER).address
     chain.fund(owner)
 

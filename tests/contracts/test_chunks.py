@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from contracts_world import OFFSET, World, address_of, key_of, make_world, order
+from machine import fast_backend
 
 from contracts.calls import Call, ClearingPass
 from contracts.clearing_words import Chunk, chain_hash, plan_chunks
@@ -28,7 +29,7 @@ MODES = [Mode.COMPETITIVE, Mode.COOPERATIVE]
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    made = make_world("tester")
+    made = make_world(fast_backend())
     for number in range(MEMBERS):
         account = made.member(f"member {number}")
         made.client.set_envelope(key_of("metering"), account, 10**7)

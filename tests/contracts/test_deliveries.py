@@ -11,6 +11,7 @@ from contracts_twin import admissible
 from contracts_world import R, World, address_of, key_of, make_world, order, words_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from machine import fast_backend
 
 from contracts.artifacts import load
 from contracts.deliveries import ProofBatch, decode_delivery, delivery_hash, recorded_entries
@@ -91,7 +92,7 @@ def refused_prove(world: World, session: int, entries: list[int], like: ProofBat
 
 @pytest.mark.parametrize("minutes", [60, 30, 15])
 def test_words_are_those_of_the_page(minutes: int) -> None:
-    world = make_world("tester", minutes)
+    world = make_world(fast_backend(), minutes)
     with world.chain:
         session, terms = cleared_session(world, mask=(1 << 24 * 60 // minutes) - 1 ^ 0b101)
         world.chain.advance_to(terms.delivery_end)
@@ -272,7 +273,7 @@ def test_proofs_that_are_refused(world: World) -> None:
 
 
 def test_no_proof_while_an_earlier_day_has_promises_to_commit() -> None:
-    world = make_world("tester")
+    world = make_world(fast_backend())
     client = world.client
     anna, dso = world.member("anna"), world.member("dso", meter=False)
     today = client.day_of(1, world.chain.now())
@@ -346,7 +347,7 @@ def test_admissible_days_are_the_twins(harness: Harness, cases: list[tuple[int, 
 
 
 def test_holidays_events_and_key_changes_shape_the_mask() -> None:
-    world = make_world("tester")
+    world = make_world(fast_backend())
     client = world.client
     with world.chain:
         anna, dso = world.member("anna"), world.member("dso", meter=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from contracts_harness import fast_backend
 from contracts_world import R, World, address_of, key_of, make_world
+from machine import fast_backend
 from test_gas_of_proofs import make_verifier
 from test_verifier import proof
 

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import pytest
-from contracts_harness import fast_backend
 from contracts_proofs import compress, statement
 from contracts_world import World, key_of, make_world
-from machine import ROOT
+from machine import ROOT, fast_backend
 from test_deliveries import full, weekday_session
 from test_verifier import KEY, proof
 

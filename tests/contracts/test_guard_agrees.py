@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from contracts_harness import fast_backend
 from contracts_world import key_of
 from eth_account import Account
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from machine import fast_backend
 
 from contracts.artifacts import load
 from contracts.chain import Chain, open_chain

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from contracts_harness import fast_backend
 from contracts_proofs import fake_batch
 from contracts_world import OFFSET, RULES, World, address_of, key_of, make_world, order
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from machine import fast_backend
 
 from contracts.block_words import BlockBook, proposal
 from contracts.calls import Call, ClearingPass

@@ -9,6 +9,7 @@ from contracts_world import World, address_of, key_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from machine import fast_backend
 
 from contracts.artifacts import load
 from contracts.calls import Call
@@ -75,7 +76,7 @@ class Conservation(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.money = Money(open_chain("tester", 1_500_000_000))
+        self.money = Money(open_chain(fast_backend(), 1_500_000_000))
         self.available = dict.fromkeys((1, 2, 3), 0)
         self.locked = dict.fromkeys((1, 2, 3), 0)
         self.escrow = dict.fromkeys((1, 2), 0)
@@ -154,7 +155,7 @@ TestConservation.settings = settings(max_examples=12, stateful_step_count=18, de
 
 
 def test_a_token_that_keeps_a_fee_is_credited_with_what_arrives() -> None:
-    with open_chain("tester", 1_500_000_000) as chain:
+    with open_chain(fast_backend(), 1_500_000_000) as chain:
         money = Money(chain, "test/FeeToken")
         money.deposit(1, 1000)
         money.deposit(2, 999)
@@ -166,7 +167,7 @@ def test_a_token_that_keeps_a_fee_is_credited_with_what_arrives() -> None:
 
 
 def test_a_token_that_calls_back_gains_nothing() -> None:
-    with open_chain("tester", 1_500_000_000) as chain:
+    with open_chain(fast_backend(), 1_500_000_000) as chain:
         money = Money(chain, "test/ReentrantToken")
         money.deposit(1, 1000)
         money.deposit(2, 1000)
@@ -189,7 +190,7 @@ def test_a_token_that_calls_back_gains_nothing() -> None:
 
 
 def test_the_token_must_have_six_decimals() -> None:
-    with open_chain("tester", 1_500_000_000) as chain:
+    with open_chain(fast_backend(), 1_500_000_000) as chain:
         money = Money(chain)
         token = money.create("test/EighteenDecimals")
         with pytest.raises(ContractRefusal) as caught:
@@ -227,7 +228,7 @@ def test_refusals(world: World) -> None:
 
 
 def test_ratings_are_kept_beside_the_money_and_the_latest_counts_a_quarter() -> None:
-    with open_chain("tester", 1_500_000_000) as chain:
+    with open_chain(fast_backend(), 1_500_000_000) as chain:
         money = Money(chain)
 
         def rated(account: int, *ratings: int) -> int:

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 
 import pytest
-from contracts_harness import fast_backend
 from contracts_world import R, address_of, key_of
 from eth_hash.auto import keccak
+from machine import fast_backend
 from py_ecc.optimized_bn128 import FQ, G1, G2, add, multiply, normalize
 
 from contracts.artifacts import load

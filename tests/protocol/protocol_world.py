@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_hash.auto import keccak
+from machine import fast_backend
 
 from contracts.artifacts import load
 from contracts.calls import Call, ClearingPass
-from contracts.chain import Chain, anvil_binary, open_chain
+from contracts.chain import Chain, open_chain
 from contracts.client import MarketClient
 from contracts.deploy import DeployedVerifier, VerifyingKey, ZoneSpec, deploy
 from contracts.encoding import ScheduleOrder, Step, batch_words
@@ -46,7 +47,7 @@ def address_of(name: str) -> str:
 
 def fast_chain() -> Chain:
     """Anvil where there is one, py-evm in this process otherwise."""
-    return open_chain("anvil" if anvil_binary() else "tester", GENESIS)
+    return open_chain(fast_backend(), GENESIS)
 
 
 def order(account: int, side: Side, *steps: Sequence[tuple[int, int]]) -> ScheduleOrder:

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from contracts_harness import fast_backend
 from contracts_world import World, key_of, make_world, order
+from machine import fast_backend
 
 from contracts.calls import ClearingPass
 from contracts.orderlog import groups_of

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.deliveries import Entry
 from contracts.units import Direction
-from settlement.records import Record, RecordError, delivered, record_of, records_of, supply
+from settlement.records import Record, RecordError, delivered, joinings, record_of, records_of, supply
 
 DEVIATIONS = st.dictionaries(st.integers(0, 95), st.integers(-(1 << 25), (1 << 25) - 1), max_size=20)
 
@@ -50,3 +50,27 @@ def test_batches_become_records_and_supply() -> None:
     assert words == [[w for e in batch for w in e.words()] for batch in (first, third)]
     assert picks == [1 | (0 | 1 << 16) << 32 | 0 << 64 | 2 << 96 | (0 | 0 << 16) << 128 | (1 | 1 << 16) << 160]
     assert supply(batches, []) == ([], []) and supply(batches, [1] * 9) == ([], [0, 0])
+
+
+@given(st.data(), st.integers(1, 24), st.integers(1, 60))
+def test_joined_records_are_the_same_in_fewer_words(data: st.DataObject, records: int, most: int) -> None:
+    """Account 7's hours stand in as many batches, each beside other accounts' records."""
+    hours = data.draw(st.permutations(range(24)))[:records]
+    values = {t: data.draw(st.integers(-(1 << 25), (1 << 25) - 1)) for t in hours}
+    batches = []
+    for t in hours:
+        mine, other = record_of({t: values[t]}, 24), record_of({t: 1}, 24)
+        batch = [Entry(8 + k, 5, other.mask, other.words) for k in range(data.draw(st.integers(0, 3)))]
+        batch.insert(data.draw(st.integers(0, len(batch))), Entry(7, 5, mine.mask, mine.words))
+        batches.append(tuple(batch))
+    proven = set(batches)
+    steps, left = joinings(batches, 7, most)
+    for step in steps:
+        assert proven.issuperset(step.batches) and len(step.picks) >= 2
+        assert all(step.batches[batch][entry].account == 7 for batch, entry in step.picks)
+        proven.add((step.entry,))
+    assert proven.issuperset(left)
+    size = sum(len(entry.words()) for batch in left for entry in batch)
+    assert size <= most or len(left) == 1
+    assert delivered(records_of(left)[7], Direction.UP, 24) == values
+    assert bool(steps) == (sum(4 * len(batch) for batch in batches) > most and records > 1)
