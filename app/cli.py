@@ -39,6 +39,17 @@ LOCAL = "http://127.0.0.1:8000"
 
 def main() -> None:
     """Entry point: errors a person can act on, without a traceback, for everything that is expected to go wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except Exception as error:
+        if (message := _expected(error)) is None:
+            raise
+        _fail(message)
+
+
+def _expected(error: Exception) -> str | None:
+    """What to tell of an error that is expected to happen; imports here, since most commands end without one."""
     from app.demo.client import ApiError
     from app.errors import Refused
     from contracts.chain import ChainError
@@ -51,15 +62,11 @@ def main() -> None:
     from zk.keys import KeyFileError
     from zk.prover import ProverError
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        app()
-    except Refused as error:
-        details = "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
-        _fail(error.detail + details)
-    except httpx.TransportError as error:
-        _fail(f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?")
-    except (
+    if isinstance(error, Refused):
+        return error.detail + "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
+    if isinstance(error, httpx.TransportError):
+        return f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?"
+    told = (
         ApiError,
         ChainError,
         CompileError,
@@ -69,9 +76,8 @@ def main() -> None:
         ForkError,
         KeyFileError,
         MeterError,
-        ProverError,
-    ) as error:
-        _fail(str(error))
+    )
+    return str(error) if isinstance(error, (*told, ProverError)) else None
 
 
 def _fail(message: str) -> NoReturn:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machine import MISSING, ROOT
 
 REQUIRE_ALL = os.environ.get("WATTPROOF_REQUIRE") == "all"
 _absent: dict[str, list[str]] = defaultdict(list)
+_deselected: dict[str, int] = defaultdict(int)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,6 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     item.add_marker(pytest.mark.skip(reason=MISSING[name][1]))
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        _deselected[item.nodeid.split("::")[0]] += 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if REQUIRE_ALL:
@@ -37,12 +44,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                     pytest.fail(f"WATTPROOF_REQUIRE=all, and {MISSING[name][1]}", pytrace=False)
 
 
-_deselected: dict[str, int] = defaultdict(int)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # one of several processes: the first one's summary is the run's
+        session.config.workeroutput["left out"] = (dict(_absent), dict(_deselected))
 
 
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    for item in items:
-        _deselected[item.nodeid.split("::")[0]] += 1
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every process collects every test, so that one's word is as good as another's."""
+    if "left out" in (output := getattr(node, "workeroutput", {})):
+        absent, deselected = output["left out"]
+        _absent.update(absent)
+        _deselected.update(deselected)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

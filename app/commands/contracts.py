@@ -9,22 +9,20 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from eth_account import Account
-from eth_utils import is_checksum_formatted_address, is_hex_address, to_checksum_address
 from rich.console import Console
 
 from app.commands.wallet import wallet_key
 from app.errors import Refused
-from app.settings import Settings
-from contracts import verification
 from contracts.blueprint import PARAMETERS, parameters
-from contracts.chain import ZERO_ADDRESS, Chain, open_chain
-from contracts.deploy import Begun, deploy, rehearse, require_deployable
-from contracts.manifest import Circuit, DeployedVerifier, Deployment, Holders, VerifyingKey, ZoneSpec
-from zk.files import locked, write_whole
+
+# Whatever opens a chain is imported where it is used: it takes longer than all other commands' help together.
+if TYPE_CHECKING:
+    from contracts.chain import Chain
+    from contracts.deploy import Begun
+    from contracts.manifest import Circuit, Deployment, Holders, ZoneSpec
 
 app = typer.Typer(no_args_is_help=True, help="Solidity sources and artifacts; deploying a market and verifying it.")
 
@@ -100,6 +98,15 @@ def deploy_market(
     Example: wattproof contracts deploy --chain https://node.example --admin 0xTIMELOCK --operator 0xA --guardian 0xB
     --metering 0xC --token 0xEURO --zk-key production --key-file deployer.key --manifest deployment.json
     """
+    from eth_account import Account
+
+    from app.settings import Settings
+    from contracts import verification
+    from contracts.chain import open_chain
+    from contracts.deploy import Begun, deploy, rehearse, require_deployable
+    from contracts.manifest import Holders, ZoneSpec
+    from zk.files import locked, write_whole
+
     if manifest.exists():
         raise _refused("manifest", "a file that does not exist yet", f"{manifest}, which does; verify it instead")
     key = wallet_key(key_file, VARIABLE)
@@ -163,6 +170,9 @@ def verify_market(chain: Node, manifest: Manifest = Path("deployment.json"), as_
 
     Example: wattproof contracts verify --chain https://node.example --manifest deployment.json
     """
+    from contracts import verification
+    from contracts.chain import open_chain
+
     deployment = _read(manifest)
     with _steps("verifying"), open_chain(chain) as node:
         found = verification.differences(node, deployment, every_size=True)
@@ -193,6 +203,8 @@ def show(manifest: Manifest = Path("deployment.json"), as_json: Json = False) ->
 
 
 def _read(manifest: Path) -> Deployment:
+    from contracts.manifest import Deployment
+
     try:
         return Deployment.from_json(manifest.read_text())
     except OSError as error:
@@ -205,6 +217,10 @@ def _refused(field: str, expected: str, got: str) -> Refused:
 
 def _address(field: str, text: str) -> str:
     """A checksummed address; one with a wrong checksum was mistyped."""
+    from eth_utils import is_checksum_formatted_address, is_hex_address, to_checksum_address
+
+    from contracts.chain import ZERO_ADDRESS
+
     valid = is_hex_address(text) and (not is_checksum_formatted_address(text) or text == to_checksum_address(text))
     if not valid or text.lower() == ZERO_ADDRESS:
         raise _refused(field, "an address, 0x and 40 hexadecimal digits with the right checksum", text)
@@ -237,6 +253,8 @@ def _circuits(
     """The statements' circuits and the forks', by the keys called `name`; a verifier that is deployed already must be of
     that key."""
     from app.deployed import fork_key, proving_key
+    from app.settings import Settings
+    from contracts.manifest import DeployedVerifier, VerifyingKey
     from zk.keys import KeyPaths, read_info
 
     intervals = 1440 // zone.interval_minutes

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from contracts_world import GENESIS, OFFSET, address_of, key_of
 from eth_hash.auto import keccak
+from machine import fast_backend
 from test_verifier import KEY
 
 import contracts.blueprint
@@ -26,8 +27,8 @@ FORKS = VerifyingKey(24, tuple(KEY), False)
 PEOPLE = {role: address_of(role) for role in ("operator", "metering", "guardian")}
 
 
-def opened() -> Chain:
-    chain = open_chain("tester", GENESIS)
+def opened(backend: str) -> Chain:
+    chain = open_chain(backend, GENESIS)
     for name in ("deployer", "timelock", "operator"):
         chain.fund(address_of(name))
     return chain
@@ -40,7 +41,7 @@ def deployed(chain: Chain) -> Deployment:
 @pytest.fixture(scope="module")
 def chain() -> Iterator[Chain]:
     """For tests that leave the market as it is."""
-    with opened() as made:
+    with opened(fast_backend()) as made:
         yield made
 
 
@@ -51,17 +52,23 @@ def market(chain: Chain) -> Deployment:
 
 @pytest.fixture
 def fresh() -> Iterator[Chain]:
-    with opened() as made:
+    with opened(fast_backend()) as made:
         yield made
 
 
 @pytest.fixture
-def public(fresh: Chain, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Makes the fresh chain say that it is Ethereum's, from now on."""
+def embedded() -> Iterator[Chain]:
+    with opened("tester") as made:
+        yield made
+
+
+@pytest.fixture
+def public(embedded: Chain, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes the embedded chain say that it is Ethereum's, from now on."""
 
     def become() -> None:
-        monkeypatch.setattr(type(fresh._chain), "chain_id", 1)  # type: ignore[attr-defined]
-        fresh.chain_id = 1
+        monkeypatch.setattr(type(embedded._chain), "chain_id", 1)  # type: ignore[attr-defined]
+        embedded.chain_id = 1
 
     return become
 
@@ -191,27 +198,29 @@ def test_a_token_with_other_decimals(chain: Chain, market: Deployment) -> None:
         deploy(chain, key_of("deployer"), [CEREMONY], ZONE, **PEOPLE, token=market.contracts["Zones"])  # type: ignore[arg-type]
 
 
-def test_play_money_and_development_keys_off_development_chains(fresh: Chain, public: Callable[[], None]) -> None:
-    market = deployed(fresh)
-    marked = create(fresh, "Groth16Verifier", KEY, True)
+def test_play_money_and_development_keys_off_development_chains(embedded: Chain, public: Callable[[], None]) -> None:
+    market = deployed(embedded)
+    marked = create(embedded, "Groth16Verifier", KEY, True)
     public()
-    found = told(fresh, hashed(fresh, dataclasses.replace(market, chain_id=1), "Verifier1", marked))
+    found = told(embedded, hashed(embedded, dataclasses.replace(market, chain_id=1), "Verifier1", marked))
     assert any(
         line.startswith("Verifier1: expected a ceremony's key on this chain, got a development key") for line in found
     ), found
     assert any(line.startswith("Token: expected real money") for line in found), found
 
 
-def test_one_address_for_two_roles(fresh: Chain, public: Callable[[], None]) -> None:
+def test_one_address_for_two_roles(embedded: Chain, public: Callable[[], None]) -> None:
     same = {**PEOPLE, "guardian": address_of("operator")}
-    shared = deploy(fresh, key_of("deployer"), [CEREMONY], ZONE, **same, admin=address_of("timelock"))  # type: ignore[arg-type]
-    assert any("operator and guardian" in line for line in warnings(fresh, shared)), "allowed, and told, on a development chain"
-    before = fresh.nonce(address_of("deployer"))
+    shared = deploy(embedded, key_of("deployer"), [CEREMONY], ZONE, **same, admin=address_of("timelock"))  # type: ignore[arg-type]
+    assert any("operator and guardian" in line for line in warnings(embedded, shared)), (
+        "allowed, and told, on a development chain"
+    )
+    before = embedded.nonce(address_of("deployer"))
     public()
     with pytest.raises(DeploymentError, match=r"on chain 1, got the same for operator and guardian.*Nothing was sent"):
-        deploy(fresh, key_of("deployer"), [CEREMONY], ZONE, **same, token=shared.contracts["Token"])  # type: ignore[arg-type]
-    assert fresh.nonce(address_of("deployer")) == before
-    found = told(fresh, dataclasses.replace(shared, chain_id=1))
+        deploy(embedded, key_of("deployer"), [CEREMONY], ZONE, **same, token=shared.contracts["Token"])  # type: ignore[arg-type]
+    assert embedded.nonce(address_of("deployer")) == before
+    found = told(embedded, dataclasses.replace(shared, chain_id=1))
     assert any(line.startswith("roles: expected operator and guardian to be different") for line in found), found
 
 
