@@ -8,6 +8,8 @@ PORT ?= 8000
 export HOST PORT
 FRONTEND := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.json -type f 2>/dev/null)
 NATIVE := $(shell find zk/native -path zk/native/target -prune -o -type f -print 2>/dev/null)
+# A process for each core; what is in one file runs in one process, in the order of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 FORGE := contracts/node_modules/@foundry-rs/forge-linux-amd64/bin
 CIRCUITS := $(wildcard zk/circuits/*.circom) zk/compile.py zk/keys.py
 
@@ -22,6 +24,7 @@ doctor:    ## what this machine lacks, and the command that gets it
 
 setup: doctor .venv/stamp .venv/native contracts/node_modules/stamp zk/node_modules/stamp frontend/dist/stamp .cache/zk/stamp ## everything the project needs, into this folder
 
+# requirements.lock: uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 .venv/stamp: requirements.lock pyproject.toml
 	@echo "== Python packages (about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -64,14 +67,14 @@ test: setup ## every test
 	@cd frontend && npm run --silent check
 	@if test -e .venv/native && cargo clippy --version >/dev/null 2>&1; then cd zk/native && cargo clippy --quiet --all-targets --locked -- -D warnings && \
 	  cargo test --quiet --locked --no-default-features; fi
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 check: setup ## lint, types, fast tests, under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@if test -e .venv/native && cargo fmt --version >/dev/null 2>&1; then cd zk/native && cargo fmt --check; fi
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -m "not slow" -q
+	@$(PYTEST) -m "not slow" -q
 
 # Settings of forge are in contracts/foundry.toml, what is checked and why in docs/audit.md.
 deep: contracts/node_modules/stamp ## long fuzzing of the contracts, from another seed each time

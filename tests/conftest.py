@@ -18,7 +18,18 @@ _absent: dict[str, list[str]] = defaultdict(list)
 _deselected: dict[str, int] = defaultdict(int)
 
 
+LONG = (
+    "contracts/test_artifacts.py",
+    "contracts/test_forge.py",
+    "integration/test_day.py",
+    "integration/test_serve.py",
+    "zk/test_ceremony.py",
+)
+"""Files of a minute and more come first, so that no process is left with one of them when the others have ended."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.split("::")[0].endswith(LONG))
     available = {name: probe() for name, (probe, _) in MISSING.items()}
     for item in items:
         for mark in item.iter_markers("needs"):

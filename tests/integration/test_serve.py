@@ -105,12 +105,10 @@ def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> 
         process.wait()
 
     assert replay(data, 2) == "identical", "after it has gone, from a copy of the chain"
-    for _ in range(3):
+    for _ in range(2):
         with serving(data, port, within=60) as (url, _):
             assert httpx.get(f"{url}/status").json()["chain"]["genesis"] == genesis
-    with serving(data, port, within=60) as (url, _):
-        assert httpx.get(f"{url}/status").json()["chain"]["genesis"] == genesis
-        assert len(httpx.get(f"{url}/sessions").json()["items"]) == 3
+            assert len(httpx.get(f"{url}/sessions").json()["items"]) == 3
 
     (data / "chain.json").unlink()
     with serving(data, port, "--empty", within=60) as (url, _):
