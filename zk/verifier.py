@@ -7,6 +7,7 @@ public signals are reduced, the points on their curves and B in the subgroup of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from py_ecc.optimized_bn128 import (
@@ -53,6 +54,7 @@ def verify(key: VerifyingKey, public: Sequence[int], proof: Proof) -> bool:
     return bool(final_exponentiate(product) == FQ12.one())
 
 
+@lru_cache(maxsize=16)  # the same few keys are read whenever a market is opened
 def check_key(key: VerifyingKey) -> None:
     """Raises `ValueError` naming the point that is not in its group, or neutral where it must not be."""
     for name, first in (("alpha", key.alpha), *((f"IC[{i}]", point) for i, point in enumerate(key.ic))):
