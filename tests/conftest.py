@@ -81,6 +81,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     broken = len(terminalreporter.stats.get("error", []))
     if broken:
         lines.append(f"{broken} files or fixtures, because they could not be loaded: see the errors above")
+    lines += filter(None, os.environ.get("WATTPROOF_LEFT_OUT", "").split("; "))  # what `make test` could not run before
     for line in lines or ["none: every test that was collected was run"]:
         terminalreporter.write_line(line)
 
