@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -29,8 +30,9 @@ app.add_typer(member.app, name="member")
 app.add_typer(market.app, name="market")
 app.add_typer(surveillance.app, name="surveillance")
 
-out = Console()
-err = Console(stderr=True)
+# Where nobody looks at a terminal, lines stay whole.
+out = Console(soft_wrap=not sys.stdout.isatty())
+err = Console(stderr=True, soft_wrap=not sys.stderr.isatty())
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Url = Annotated[str, typer.Option(help="Where the marketplace runs.", envvar="WATTPROOF_URL")]
@@ -50,8 +52,11 @@ def main() -> None:
 
 def _expected(error: Exception) -> str | None:
     """What to tell of an error that is expected to happen; imports here, since most commands end without one."""
+    from pydantic import ValidationError
+
     from app.demo.client import ApiError
     from app.errors import Refused
+    from app.settings import Settings, complaint
     from contracts.chain import ChainError
     from contracts.deploy import DeploymentError
     from contracts.refusals import ContractRefusal
@@ -64,6 +69,8 @@ def _expected(error: Exception) -> str | None:
 
     if isinstance(error, Refused):
         return error.detail + "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
+    if isinstance(error, ValidationError) and error.title == Settings.__name__:
+        return complaint(error)
     if isinstance(error, httpx.TransportError):
         return f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?"
     told = (
@@ -78,6 +85,19 @@ def _expected(error: Exception) -> str | None:
         MeterError,
     )
     return str(error) if isinstance(error, (*told, ProverError)) else None
+
+
+def _writable(folder: Path) -> None:
+    """Finds out before anything is begun."""
+    from app.errors import Refused
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        got = f"{folder}: {error.strerror}"
+        raise Refused("The report cannot be written.", field="--out", expected="a folder to write to", got=got) from None
 
 
 def _fail(message: str) -> NoReturn:
@@ -97,6 +117,7 @@ def demo(
     """
     from app.demo.day import run
 
+    _writable(folder)
     day = run(folder, chain, Console(stderr=True) if as_json else out)
     if as_json:
         print(json.dumps(day.report(), indent=2))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from eth_account import Account
 from pydantic import SecretStr
@@ -22,8 +23,8 @@ from app.outbox import Relayer, enqueue
 from app.services.explaining import Explanations
 from app.settings import Settings
 from contracts.calls import Call
-from contracts.chain import Chain, anvil_binary, open_chain
-from contracts.chain_rpc import NodeChain
+from contracts.chain import Chain, ChainBusyError, anvil_binary, open_chain
+from contracts.chain_rpc import AnvilChain, NodeChain
 from contracts.client import MarketClient
 from contracts.manifest import Deployment, ZoneSpec
 from market.session import Zone
@@ -181,8 +182,7 @@ def build(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     settings.data_dir.chmod(0o700)  # readings and salts are in here
-    state = settings.data_dir / "chain.json" if persist else None
-    chain = open_chain(_backend(settings.chain), start_time, state)
+    chain = _open(settings, start_time, settings.chain_state if persist else None)
     try:
         return _build(settings, chain, ZoneSpec(*zone))
     except BaseException:
@@ -190,10 +190,42 @@ def build(
         raise
 
 
-def _backend(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "anvil" if anvil_binary() is not None else "tester"
+def forget(ctx: Context) -> None:
+    """Closes a context, and removes the development chain that its process kept between starts; raises `Refused` where the
+    chain is somebody else's."""
+    ctx.close()
+    if not isinstance(ctx.chain, AnvilChain):
+        raise Refused(
+            "A chain that this process did not start cannot be begun again by it.",
+            status=409,
+            field="WATTPROOF_CHAIN",
+            expected="a new chain, or --empty",
+            got=ctx.settings.chain,
+        )
+    ctx.settings.chain_state.unlink(missing_ok=True)
+
+
+def _open(settings: Settings, start_time: int | None, state: Path | None) -> Chain:
+    backend = settings.chain
+    if backend == "auto":
+        backend = "anvil" if anvil_binary() is not None else "tester"
+    elif backend not in ("anvil", "tester") and not backend.startswith(("http://", "https://")):
+        raise Refused(
+            "Which chain?",
+            field="WATTPROOF_CHAIN",
+            expected="auto, anvil, tester, or the http address of a node",
+            got=backend,
+        )
+    try:
+        return open_chain(backend, start_time, state)
+    except ChainBusyError:
+        raise Refused(
+            "Another process serves this folder.",
+            status=409,
+            field="WATTPROOF_DATA_DIR",
+            expected="a folder that no other process serves",
+            got=str(settings.data_dir.resolve()),
+        ) from None
 
 
 def _build(settings: Settings, chain: Chain, zone: ZoneSpec) -> Context:

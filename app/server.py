@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import socket
@@ -15,7 +16,7 @@ import uvicorn
 from rich.console import Console
 
 from app.api import create_api
-from app.context import Context, build
+from app.context import Context, build, forget
 from app.errors import Refused
 from app.services.runner import Runner
 from app.settings import Settings
@@ -30,11 +31,12 @@ def listen(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
+        taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
         raise Refused(
             f"Cannot listen on {host}:{port}: {error.strerror}.",
-            field="PORT",
-            expected="a free port (set PORT or --port)",
-            got=str(port),
+            field="PORT" if taken else "HOST",
+            expected="a free port (set PORT or --port)" if taken else "an address of this machine (set HOST or --host)",
+            got=str(port) if taken else host,
         ) from error
     return bound
 
@@ -82,10 +84,15 @@ def serve(host: str, port: int, *, seed: bool, console: Console) -> None:
     bound = listen(host, port)  # before anything slow, so that a busy port is told at once
     settings = Settings()
     ctx = build(settings, start_time=plan.start_time())
+    seed = seed and ctx.chain.is_development and settings.deployment is None
+    if seed and seeding.cut_off(ctx):
+        console.print("The demonstration day was cut off while it was seeded. It begins again, on a new chain.")
+        forget(ctx)
+        ctx = build(settings, start_time=plan.start_time())
     try:
         if ctx.started_anew:
             console.print(ctx.started_anew, highlight=False)
-        if seed and ctx.chain.is_development and settings.deployment is None:
+        if seed:
             seeding.seed(ctx, console)
         runner = Runner(ctx)
         runner.start()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.clearing_words import GAS_A_CALL
@@ -46,8 +47,6 @@ class Settings(BaseSettings):
     guardian_token: SecretStr | None = Field(
         None, description="Bearer token of the guardian's endpoints; made and kept in data_dir without one."
     )
-    host: Annotated[str, Field(validation_alias="HOST")] = "127.0.0.1"
-    port: Annotated[int, Field(validation_alias="PORT", ge=0, le=65535)] = 8000
     zk_key: str = Field(
         "development",
         description="Name of the key that proofs are made with and new deployments get; other names must have been imported "
@@ -109,7 +108,12 @@ class Settings(BaseSettings):
     @field_validator("proof_sizes", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not parts or not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
+            raise ValueError("expected numbers of accounts separated by commas, as 1,10")
+        return tuple(int(part) for part in parts)
 
     @property
     def url(self) -> str:
@@ -117,6 +121,23 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'wattproof.sqlite'}"
 
     @property
+    def chain_state(self) -> Path:
+        """Where a chain that this process starts is kept between starts."""
+        return self.data_dir / "chain.json"
+
+    @property
     def frontend(self) -> Path:
         """The built pages."""
         return ROOT / "frontend" / "dist"
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong with which setting, by the name of its variable; never what a secret was set to."""
+    lines = []
+    for found in error.errors():
+        name = str(found["loc"][0]) if found["loc"] else ""
+        field = Settings.model_fields.get(name)
+        secret = field is None or "SecretStr" in str(field.annotation)
+        said = found["msg"].removeprefix("Value error, ")
+        lines.append(f"WATTPROOF_{name.upper()}: {said}" + ("" if secret else f", got {str(found['input'])[:120]!r}"))
+    return "\n".join(["The settings cannot be used.", *lines])

@@ -36,6 +36,10 @@ class ChainError(RuntimeError):
     """The chain cannot be reached, or does not take a transaction for a reason outside the contracts."""
 
 
+class ChainBusyError(ChainError):
+    """Another process runs the chain that is kept in this file."""
+
+
 class GasLimitError(ChainError):
     """A transaction that needs more gas than one may have."""
 

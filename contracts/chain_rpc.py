@@ -11,11 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -29,6 +30,7 @@ from contracts.chain import (
     ZERO_ADDRESS,
     Block,
     Chain,
+    ChainBusyError,
     ChainError,
     Log,
     Receipt,
@@ -243,27 +245,29 @@ class AnvilChain(NodeChain):
             state.parent.mkdir(parents=True, exist_ok=True)
             command += ["--state", str(state), "--state-interval", "1"]
             lock = _lock(state)
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C is for us, who then end it in order
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-                pass_fds=() if lock is None else (lock,),
-            )
-        finally:
-            if lock is not None:
-                os.close(lock)  # anvil holds it now
-        self._end = weakref.finalize(self, _end, self._process)  # also when Python ends without `close`
-        try:
-            self._wait_until_up(f"http://127.0.0.1:{port}")
-            if resumes:  # anvil would go on at the clock on the wall
-                self._rpc("evm_setTime", self.now() + 1)
-                self._rpc("evm_mine")
-        except BaseException:
-            self.close()
-            raise
+        with tempfile.TemporaryFile() as complaints:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=complaints,
+                    start_new_session=True,  # a Ctrl-C is for us, who then end it in order
+                    preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                    pass_fds=() if lock is None else (lock,),
+                )
+            finally:
+                if lock is not None:
+                    os.close(lock)  # anvil holds it now
+            self._end = weakref.finalize(self, _end, self._process)  # also when Python ends without `close`
+            try:
+                self._wait_until_up(f"http://127.0.0.1:{port}", complaints, state if resumes else None)
+                if resumes:  # anvil would go on at the clock on the wall
+                    self._rpc("evm_setTime", self.now() + 1)
+                    self._rpc("evm_mine")
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def process_id(self) -> int:
@@ -274,7 +278,7 @@ class AnvilChain(NodeChain):
         if hasattr(self, "_session"):
             super().close()
 
-    def _wait_until_up(self, url: str) -> None:
+    def _wait_until_up(self, url: str, complaints: IO[bytes], resumed: Path | None) -> None:
         until = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -282,7 +286,12 @@ class AnvilChain(NodeChain):
                 return
             except ChainError:
                 if self._process.poll() is not None:
-                    raise ChainError(f"anvil ended with code {self._process.returncode} while starting") from None
+                    complaints.seek(0)
+                    said = complaints.read(2000).decode(errors="replace").strip().split("\n")[0]
+                    broken = f"; is {resumed} whole? Without it a new chain begins" if resumed else ""
+                    raise ChainError(
+                        f"anvil ended with code {self._process.returncode} while starting: {said or 'without a word'}{broken}"
+                    ) from None
                 if time.monotonic() > until:
                     raise ChainError(f"anvil did not answer within {_START_SECONDS:.0f} s") from None
                 time.sleep(0.02)
@@ -324,7 +333,7 @@ def _lock(state: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise ChainError(f"state {state.name}: another anvil is using it") from None
+        raise ChainBusyError(f"state: expected a chain that nobody runs, got {state}, which another process runs") from None
     return handle
 
 

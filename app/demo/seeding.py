@@ -23,6 +23,11 @@ Json = dict[str, Any]
 UNFINISHED = ("Scheduled", "Open", "Closed", "Cleared", "UnderReview", "Delivering", "Settling")
 
 
+def cut_off(ctx: Context) -> bool:
+    """Whether the seeding was begun on this chain and never came to its end."""
+    return ctx.database.get_meta("seeding") is not None and ctx.database.get_meta("seeded") is None
+
+
 def seed(ctx: Context, console: Console) -> None:
     """Brings the demonstration into place, once per chain, and lets the community follow the clock from then on."""
     plan = scenario.load()
@@ -34,6 +39,7 @@ def seed(ctx: Context, console: Console) -> None:
                 console.print("This chain has accounts that the demonstration did not make: it is left as it is.")
                 return
             console.print("Seeding the demonstration day (about a minute, once per chain)", style="bold")
+            ctx.database.set_meta("seeding", "begun")
             day = Day()
             hold(ctx, api, community, day, Narrator(console, day))
             next_session(ctx, api, community)

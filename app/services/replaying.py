@@ -60,14 +60,14 @@ def _chain_of(settings: Settings, scratch: Path) -> Chain:
             return open_chain(address.read_text().strip())
         except ChainError:
             pass  # that marketplace has ended
-    left = settings.data_dir / "chain.json"
+    left = settings.chain_state
     if not left.exists():
         raise Refused(
             "There is no chain to read.", field="rpc", expected="--rpc, or a data directory with a chain", got=str(left)
         )
-    for name in ("chain.json", "chain.json.genesis"):
-        shutil.copy(settings.data_dir / name, scratch / name)
-    return open_chain("anvil", None, scratch / "chain.json")
+    for name in (left.name, f"{left.name}.genesis"):
+        shutil.copy(left.with_name(name), scratch / name)
+    return open_chain("anvil", None, scratch / left.name)
 
 
 def replay_session(client: MarketClient, session_id: int) -> str:

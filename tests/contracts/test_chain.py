@@ -14,7 +14,7 @@ import pytest
 from contracts_world import GENESIS, address_of, key_of
 
 from contracts.artifacts import load
-from contracts.chain import MAX_TRANSACTION_GAS, Chain, ChainError, open_chain
+from contracts.chain import MAX_TRANSACTION_GAS, Chain, ChainBusyError, ChainError, open_chain
 from contracts.chain_rpc import AnvilChain, NodeChain, RpcError
 from contracts.refusals import ContractRefusal
 
@@ -124,7 +124,7 @@ def test_anvil_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert token
         first.transact(token, MINT.call(address_of("anna"), 5), key_of("anna"))
         first.advance_to(GENESIS + 1000)
-        with pytest.raises(ChainError, match="another anvil"):
+        with pytest.raises(ChainBusyError, match=str(state)):
             AnvilChain(GENESIS, state)
         genesis, number, nonce = first.genesis, first.block().number, first.nonce(address_of("anna"))
     with AnvilChain(None, state) as second:
@@ -138,6 +138,15 @@ def test_anvil_goes_on_after_a_restart(tmp_path: Path) -> None:
         second._process.kill()
     with AnvilChain(None, state) as third:
         assert BALANCE.result(third.call(token, BALANCE.call(address_of("anna")))) == 6, "a kill loses at most a second"
+
+
+@pytest.mark.needs("anvil")
+def test_a_state_that_is_cut_off_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "state.json"
+    state.write_text('{"block": ')
+    with pytest.raises(ChainError, match=rf"is {state} whole\? Without it a new chain begins"):
+        AnvilChain(GENESIS, state)
+    assert capfd.readouterr().err == "", "what anvil says of its own arguments helps nobody"
 
 
 @pytest.mark.needs("anvil")

@@ -67,9 +67,23 @@ def serving(data: Path, port: int, *arguments: str, within: float) -> Iterator[t
             process.wait(30)
 
 
+def killed_while_seeding(data: Path, port: int) -> None:
+    """A first start that is killed with some of the members registered and no session opened."""
+    environment = {**os.environ, "WATTPROOF_DATA_DIR": str(data), "PORT": str(port), "HOST": "127.0.0.1"}
+    process = subprocess.Popen(PROGRAM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+    assert process.stdout is not None
+    while "registered on chain" not in (line := process.stdout.readline()):
+        assert line or process.poll() is None, "serve ended"
+    process.kill()
+    process.wait()
+
+
 def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> None:
     data, port = tmp_path / "var", free_port()
-    with serving(data, port, within=400) as (url, _):
+    killed_while_seeding(data, port)
+    with serving(data, port, within=400) as (url, process):
+        assert process.stdout is not None
+        assert "was cut off while it was seeded" in process.stdout.readline()
         sessions = httpx.get(f"{url}/sessions").json()["items"]
         assert [s["state"] for s in sessions] == ["Open", "Settled"]
         assert sessions[0]["orders"] > 10
@@ -115,5 +129,5 @@ def test_serve_opens_on_the_seeded_day_and_survives_restarts(tmp_path: Path) -> 
         status = httpx.get(f"{url}/status").json()
         assert status["chain"]["genesis"] != genesis
         assert "starts anew" in status["message"]
-        assert len(list(data.glob("wattproof-*.sqlite"))) == 1, "what the database held is kept"
+        assert len(list(data.glob("wattproof-*.sqlite"))) == 2, "what the database held is kept, both times"
         assert httpx.get(f"{url}/sessions").json()["items"] == []
