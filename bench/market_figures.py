@@ -70,10 +70,6 @@ Ours makes certificates and a result row for every order as well; for a hundred 
 do more than clear too: ASSUME simulates whole electricity markets, and `huang` is a mechanism in which nobody gains by a false
 bid, for which it gives up some trade. `make peers` installs them, each in an environment of its own (ASSUME is
 AGPL-3.0-or-later, pymarket MIT); where one is missing the row says "not installed". pymarket's own pins need Python 3.11.
-
-Measured elsewhere, not by this command and not in the same run, on random books of the same kind (milliseconds for 100 /
-1,000 / 10,000 / 100,000 orders): Grid Singularity pay-as-clear 0.65 / 49 / 6,029 / -, its pay-as-bid 8.5 / 803 / 224,959 / -;
-lemlab 36 / 41 / 145 / 1,374.
 """
 
 
