@@ -158,7 +158,7 @@ function Footer({ status }: { status: Status }) {
           <>
             {" "}
             Readings: {data.source}, {data.homes} homes.
-            {data.synthetic.length > 0 && <> Made up for the demonstration: {data.synthetic.join(", ")}.</>}
+            {data.synthetic.length > 0 && <> Made up for the demonstration: {data.synthetic.join("; ")}.</>}
           </>
         )}
       </p>
