@@ -82,7 +82,7 @@ export function App() {
   );
 }
 
-export function NoSuchPage({ hash }: { hash: string }) {
+function NoSuchPage({ hash }: { hash: string }) {
   return (
     <Section title="There is no such page">
       <p className="lead">
