@@ -36,7 +36,7 @@ Progress = Callable[[str], None]
 CSV_HEAD = "account,interval_start,net_load_wh,pv_wh\n"
 
 HISTORY_BEFORE = 60
-"""Days of readings handed in before the delivery day: the forecast learns from them."""
+"""Days of readings handed in at first: the forecast learns from them."""
 
 
 @dataclass

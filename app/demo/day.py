@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from app.context import Context, build
 from app.demo import attempts, report, scenario
 from app.demo.client import Api
-from app.demo.community import Community, Member
+from app.demo.community import HISTORY_BEFORE, Community, Member
 from app.demo.plan import SOURCE, date_of, open_session, start_time
 from app.demo.report import Day
 from app.server import running
@@ -102,11 +102,13 @@ def hold(
             "play money deposited"
         )
 
-    with narrator.chapter(f"Two weeks of metering, up to {date_of(plan.day - 1)}", "setup"):
+    last_day = plan.day - 2
+    with narrator.chapter(f"What was metered up to {date_of(last_day)} is handed in", "setup"):
         _clock(api, zone.interval_start(plan.day - 1, 12))
-        readings = community.hand_in_readings(plan.day - 1)
-        windows = community.close_days(plan.day - 2)
-        narrator.say(f"{readings} readings and {windows} windows signed by their meters handed in")
+        readings = community.hand_in_readings(last_day + 1)
+        narrator.say(f"{readings} readings of the last {HISTORY_BEFORE} days, from which the forecasts learn")
+        windows = community.close_days(last_day)
+        narrator.say(f"{windows} windows of the last {last_day + 1 - from_day} days, signed by their meters")
 
     with narrator.chapter(f"A session for {plan.date} opens", None):
         session = open_session(api, zone, plan.day, plan.session)
@@ -182,7 +184,7 @@ def hold(
         "source": SOURCE,
         "homes": len(community.homes),
         "day": plan.date.isoformat(),
-        "synthetic": list(scenario.SYNTHETIC),
+        "synthetic": scenario.synthetic(plan),
     }
     day.chain = {key: status["chain"][key] for key in ("backend", "chain_id", "contracts")}
     day.session = session

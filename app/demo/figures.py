@@ -80,7 +80,7 @@ def curves(book: Json, session: Json) -> str:
             axis.set_xlim(left=0)
             axis.set_xlabel("kWh")
             axis.set_ylabel("EUR/kWh")
-        axes[0].legend(loc="upper right", fontsize=8)
+        _legend_above(axes)
         return save()
 
 
@@ -138,8 +138,16 @@ def home_day(series: Sequence[Json]) -> str:
             axis.set_xlim(0, len(home["original"]) - 1)
             axis.set_xlabel("hour of the day")
             axis.set_ylabel("net load, kWh")
-        axes[0].legend(loc="best", fontsize=7.5)
+        _legend_above(axes)
         return save()
+
+
+def _legend_above(axes: Sequence[Axes]) -> None:
+    """One legend for all plots of a figure, above them: inside one of them it would lie over what is drawn."""
+    lines = {str(line.get_label()): line for axis in axes for line in axis.get_lines()}
+    lines = {name: line for name, line in lines.items() if not name.startswith("_")}  # those without a label of their own
+    if lines:
+        axes[0].figure.legend(lines.values(), lines.keys(), loc="outside upper right", ncols=len(lines), fontsize=8)
 
 
 @contextmanager

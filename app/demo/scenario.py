@@ -12,15 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.encoding import ScheduleOrder, Step
 from contracts.units import Side
 
-SYNTHETIC = (
-    "which home offers, how much of its load it says it can move, and at what price",
-    "the response to the activation: a device steers the net load of the traded hours towards the promise, within its limit",
-    "how faithfully each home delivers; four homes fail on purpose, one of them by never proving",
-    "the buyers (a DSO and a retailer), their demand and their prices",
-    "the chain's clock, the meters' keys and the wallets",
-)
-"""Named in the report and on the pages wherever results are shown."""
-
 
 class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -102,6 +93,24 @@ class Scenario(Model):
     def day(self) -> int:
         """Days since 1970-01-01."""
         return self.date.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def synthetic(plan: Scenario) -> list[str]:
+    """What of the demonstration is made up: named in the report and on the pages wherever results are shown."""
+    faithful = [label for label, home in plan.homes.items() if home.delivers == 1 and not home.silent]
+    others = [
+        f"{label} ({'proves nothing' if home.silent else f'{home.delivers:.0%}'})"
+        for label, home in plan.homes.items()
+        if label not in faithful
+    ]
+    return [
+        "which home offers, how much of its load it says it can move, and at what price",
+        "the response to an activation: a device steers the net load of the traded hours towards the promise, within its limit",
+        f"how much of that way each device goes: {len(faithful)} of {len(plan.homes)} homes go all of it, "
+        f"the others miss their promise on purpose: {', '.join(others)}",
+        "the buyers (a DSO and a retailer), their demand and their prices",
+        "the chain's clock, the meters' keys and the wallets",
+    ]
 
 
 def load() -> Scenario:

@@ -43,7 +43,7 @@ def seed(ctx: Context, console: Console) -> None:
             day = Day()
             hold(ctx, api, community, day, Narrator(console, day))
             next_session(ctx, api, community)
-            about = {"source": SOURCE, "homes": len(community.homes), "synthetic": list(scenario.SYNTHETIC)}
+            about = {"source": SOURCE, "homes": len(community.homes), "synthetic": scenario.synthetic(plan)}
             ctx.database.set_meta("data", json.dumps(about))
             ctx.database.set_meta("seeded", "yes")
         else:

@@ -2,7 +2,7 @@
 import { useEffect, useSyncExternalStore } from "react";
 import { useFreshOnChange, useSession, useSessions, useStatus } from "./lib/queries";
 import type { SessionDetail, Status } from "./lib/resources";
-import { defaultSession, sessionInHash } from "./lib/standing";
+import { defaultSession, placeOf, sessionHref, takesOrders } from "./lib/standing";
 import { AccountPanel } from "./modules/account/account-panel";
 import { useMember } from "./modules/account/member";
 import { Position } from "./modules/account/position";
@@ -23,6 +23,7 @@ import { SessionSummary } from "./modules/sessions/session-summary";
 import { SigningProvider } from "./modules/ticket/signing";
 import { Ticket } from "./modules/ticket/ticket";
 import { Empty, Loaded, Loading, Note, Problem } from "./modules/ui/feedback";
+import { Section } from "./modules/ui/parts";
 
 function useHash(): string {
   return useSyncExternalStore(
@@ -38,18 +39,19 @@ export function App() {
   const status = useStatus();
   const sessions = useSessions();
   const hash = useHash();
-  const alerts = hash === "#/alerts";
-  const asked = sessionInHash(hash);
+  const place = placeOf(hash);
   const items = sessions.data?.items ?? [];
-  const shown = asked ?? defaultSession(items)?.id ?? null;
+  const start = place.at === "start" ? (defaultSession(items)?.id ?? null) : null;
+  const shown = place.at === "session" ? place.id : start;
   const offset = items.find((s) => s.id === shown)?.zone.offset_seconds ?? 0;
   // The address names the session from the start, so that the page stays with it when its state changes.
   useEffect(() => {
-    if (asked === null && shown !== null && !alerts) window.location.replace(`#/sessions/${shown}`);
-  }, [alerts, asked, shown]);
+    if (start !== null) window.location.replace(sessionHref(start));
+  }, [start]);
+  const title = shown !== null ? `Session ${shown} · ` : { start: "", session: "", alerts: "Alerts · ", nowhere: "No such page · " }[place.at];
   useEffect(() => {
-    document.title = alerts ? "Alerts · Wattproof" : shown === null ? "Wattproof" : `Session ${shown} · Wattproof`;
-  }, [alerts, shown]);
+    document.title = `${title}Wattproof`;
+  }, [title]);
   return (
     <>
       <button type="button" className="skip" onClick={() => document.getElementById("main")?.focus()}>
@@ -58,10 +60,12 @@ export function App() {
       <Header status={status} offset={offset} />
       <div className="page">
         {status.data?.message != null && status.data.message !== "" && <Note>{status.data.message}</Note>}
-        {items.length > 0 && shown !== null && !alerts && <SessionPicker sessions={items} current={shown} />}
+        {items.length > 0 && shown !== null && <SessionPicker sessions={items} current={shown} />}
         <main id="main" tabIndex={-1}>
-          {alerts ? (
+          {place.at === "alerts" ? (
             <AlertsPage />
+          ) : place.at === "nowhere" ? (
+            <NoSuchPage hash={hash} />
           ) : shown !== null ? (
             <SessionPage key={shown} id={shown} status={status.data ?? null} />
           ) : sessions.isError ? (
@@ -75,6 +79,19 @@ export function App() {
         {status.data !== undefined && <Footer status={status.data} />}
       </div>
     </>
+  );
+}
+
+function NoSuchPage({ hash }: { hash: string }) {
+  return (
+    <Section title="There is no such page">
+      <p className="lead">
+        Nothing is at <code>{hash}</code>. Sessions are at addresses such as <code>#/sessions/1</code>.
+      </p>
+      <a className="button" href="#/">
+        To the current session
+      </a>
+    </Section>
   );
 }
 
@@ -92,7 +109,7 @@ function SessionPage({ id, status }: { id: number; status: Status | null }) {
 function OneSession({ session, status }: { session: SessionDetail; status: Status }) {
   const { account } = useMember();
   useFreshOnChange(session.id, session.state);
-  const trading = session.state === "Scheduled" || session.state === "Open";
+  const trading = takesOrders(session.state);
   return (
     <SigningProvider session={session} status={status}>
       <SessionSummary session={session} now={status.chain.time} />
@@ -129,7 +146,7 @@ function OneSession({ session, status }: { session: SessionDetail; status: Statu
 
 /** Whether the session's prices follow from a log that is final. */
 const explicable = ({ mode, state, cleared }: SessionDetail): boolean =>
-  (mode === "competitive" || mode === "cooperative") && state !== "Scheduled" && state !== "Open" && cleared.length > 0;
+  (mode === "competitive" || mode === "cooperative") && !takesOrders(state) && cleared.length > 0;
 
 function Footer({ status }: { status: Status }) {
   const { data } = status;
@@ -141,7 +158,7 @@ function Footer({ status }: { status: Status }) {
           <>
             {" "}
             Readings: {data.source}, {data.homes} homes.
-            {data.synthetic.length > 0 && <> Made up for the demonstration: {data.synthetic.join(", ")}.</>}
+            {data.synthetic.length > 0 && <> Made up for the demonstration: {data.synthetic.join("; ")}.</>}
           </>
         )}
       </p>

@@ -29,6 +29,32 @@ def test_a_settled_session_shows_prices_orders_proofs_and_statements(market, vis
     expect(page.get_by_test_id("proofs-table").get_by_text("Verified")).to_have_count(session["proofs"]["verified"])
     expect(page.get_by_test_id("statements-table")).to_contain_text("home-09")
     expect(page.get_by_text("simulated").first).to_be_visible()
+    states = {(o["label"], o["side"]): _state_of(o) for o in market.api.get("/sessions/1/orders")["items"] if o["live"]}
+    assert {"Filled", "Partly filled"} <= set(states.values())
+    for (label, _), state in states.items():
+        expect(page.get_by_test_id("orders-table").get_by_role("row").filter(has_text=label)).to_contain_text(state)
+    clock = page.locator(".clock")
+    expect(clock).to_contain_text("This session has ended")
+    expect(clock.get_by_role("button")).to_have_count(0)
+    clock.get_by_role("link", name="To session 2").click()
+    expect(page.get_by_test_id("session-state")).to_contain_text("Open")
+    assert visit.complaints == []
+
+
+def _state_of(order) -> str:  # type: ignore[no-untyped-def]
+    filled, quantity = sum(order["fills"]), sum(sum(step["quantities"]) for step in order["steps"])
+    return "Filled" if filled == quantity else "Partly filled" if filled else "Not filled"
+
+
+@pytest.mark.parametrize("address", ["#/nope", "#/sessions/abc"])
+def test_an_address_without_a_page_says_so(market, visit, address) -> None:  # type: ignore[no-untyped-def]
+    page = visit.page
+    page.goto(f"{market.url}/{address}")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.locator("main")).to_contain_text(address)
+    assert page.url.endswith(address)
+    page.get_by_role("link", name="To the current session", exact=True).click()
+    expect(page.get_by_test_id("session-state")).to_contain_text("Open")
     assert visit.complaints == []
 
 
@@ -44,6 +70,10 @@ def test_the_page_opens_on_the_open_session_and_has_no_accessibility_violation(m
         assert violations == [], scheme
     page.set_viewport_size({"width": 375, "height": 812})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing overflows on a phone"
+    frame = page.get_by_role("region", name="Orders of the session")
+    for column in ("Quantity, kWh", "Limit, EUR/kWh"):
+        end = frame.get_by_role("columnheader", name=column).evaluate("cell => cell.getBoundingClientRect().right")
+        assert end <= 375, f"{column} can be read without scrolling"
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
@@ -65,7 +95,9 @@ def test_the_development_wallet_offers_and_takes_the_offer_back(market, visit) -
     assert (orders[-1]["steps"][0]["quantities"][0], orders[-1]["steps"][0]["limits"][0]) == (400, 110_000)
     account = market.api.get(f"/accounts/{orders[-1]['account']}")
     assert account["locked"] == orders[-1]["lock"]
-    page.get_by_role("button", name="Cancel").first.click()
+    frame = page.get_by_role("region", name="Orders of the session")
+    assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth"), "the own order pushes no column out of sight"
+    page.get_by_role("button", name="Cancel this offer").click()
     page.get_by_role("dialog").get_by_role("button").filter(has_text="Sign").click()
     expect(page.get_by_test_id("orders-table")).to_contain_text("Cancellation", timeout=20_000)
     last = market.api.get("/sessions/2/orders")["items"][-1]

@@ -113,6 +113,7 @@ describe("what is refused, by field", () => {
     ["beyond 24 bits", offer(["16777.216", ""], ["0", ""]), ["steps[0].quantities[0]", "balance"]],
     ["no price", offer(["1", ""], [" ", ""]), ["steps[0].limits[0]"]],
     ["not a number", offer(["abc", "1"], ["0.1", "0.1"]), ["steps[0].quantities[0]"]],
+    ["a thousand or one", offer(["1,000", "1"], ["0.1", "1,000"]), ["steps[0].quantities[0]", "steps[0].limits[1]"]],
     ["too many decimals", offer(["0.1234", "1"], ["0.1", "0.1"]), ["steps[0].quantities[0]"]],
     ["nothing at all", offer(["", "0"], ["0.1", "0.1"]), ["order"]],
   ])("%s", (_, draft, expected) => {
@@ -131,6 +132,10 @@ describe("what is refused, by field", () => {
   test("messages name interval, rule and what came", () => {
     const [issue] = checkDraft(offer(["0.05", ""], ["0.1", ""]), terms, formats).issues;
     expect(issue?.message).toBe("17:00–18:00, quantity: at least 0.100 kWh, got 0.050 kWh");
+    const [thousand] = checkDraft(offer(["1,000", ""], ["0.1", ""]), terms, formats).issues;
+    expect(thousand?.message).toBe(
+      "17:00–18:00, quantity: expected 1000 or 1.000, because “,” here could mean either, got “1,000”",
+    );
   });
 });
 

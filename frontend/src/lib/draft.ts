@@ -84,9 +84,9 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
         });
       };
       const typed = step.quantities[j] ?? "";
-      const quantity = parseDecimal(typed, ENERGY_DECIMALS);
+      const quantity = parseDecimal(typed, ENERGY_DECIMALS, formats.decimalMark);
       const limitTyped = step.limits[j] ?? "";
-      const limit = parseDecimal(limitTyped, EURO_DECIMALS);
+      const limit = parseDecimal(limitTyped, EURO_DECIMALS, formats.decimalMark);
       if (!quantity.ok) refuse("quantities", `expected ${quantity.expected}, got “${typed}”`);
       else if (quantity.value > MAX_QUANTITY) refuse("quantities", `at most ${formats.energy(MAX_QUANTITY)}`);
       else if (quantity.value > 0 && quantity.value < terms.minQuantity) {
@@ -103,7 +103,7 @@ export function checkDraft(draft: Draft, terms: Terms, formats: Formats): Check 
     return { quantities, limits };
   });
   const typedFill = terms.blocks ? (draft.minFill ?? "") : "";
-  const minFill = parseDecimal(typedFill, PERCENT_DECIMALS);
+  const minFill = parseDecimal(typedFill, PERCENT_DECIMALS, formats.decimalMark);
   if (!minFill.ok) issues.push({ field: "minFill", message: `Least part: expected ${minFill.expected}, got “${typedFill}”` });
   else if (minFill.value > PPM) issues.push({ field: "minFill", message: `Least part: at most 100 %, got ${typedFill} %` });
   const agentPays = terms.agent !== null && draft.agentPays === true;

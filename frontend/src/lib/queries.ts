@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react";
 import { type Access, type AccessStore, readPrivate, type Reader, readerKey } from "./access";
 import { api, ApiError } from "./api";
 import type { SessionState } from "./resources";
-import { isFinal } from "./standing";
+import { isFinal, takesOrders } from "./standing";
 
 const LIVE_MS = 4_000;
 const FINAL_MS = 60_000;
@@ -87,7 +87,7 @@ export const useExplanation = (id: number, state: SessionState) =>
   useQuery({
     queryKey: ["session", id, "explanation"],
     queryFn: ({ signal }) => api.explanation(id, signal),
-    enabled: state !== "Scheduled" && state !== "Open",
+    enabled: !takesOrders(state),
     staleTime: FINAL_MS,
   });
 

@@ -1,7 +1,7 @@
 /** Standing of orders, paths of sessions, the page's address. */
 import { describe, expect, test } from "vitest";
 import type { OrderRow, Session } from "./resources";
-import { defaultSession, pathOf, sessionInHash, standingOf } from "./standing";
+import { defaultSession, pathOf, placeOf, standingOf } from "./standing";
 
 const row = (position: number, given: Partial<OrderRow> = {}): OrderRow => ({
   position,
@@ -38,16 +38,38 @@ describe("what became of an order", () => {
   ])("entry %i is %s", (position, standing) => {
     const entry = log[position];
     if (entry === undefined) throw new Error("no such entry");
-    expect(standingOf(entry, log)).toBe(standing);
+    expect(standingOf(entry, log, "Open")).toBe(standing);
   });
 
   test("an order on its way or refused is neither live nor replaced", () => {
-    expect(standingOf(row(9, { status: "pending" }), log)).toBe("pending");
-    expect(standingOf(row(9, { status: "failed", live: true }), log)).toBe("failed");
+    expect(standingOf(row(9, { status: "pending" }), log, "Settled")).toBe("pending");
+    expect(standingOf(row(9, { status: "failed", live: true }), log, "Open")).toBe("failed");
   });
 
   test("a later order that failed does not replace", () => {
-    expect(standingOf(row(0), [row(0), row(1, { status: "failed", cancels: true }), row(2, { live: true })])).toBe("replaced");
+    const later = [row(0), row(1, { status: "failed", cancels: true }), row(2, { live: true })];
+    expect(standingOf(row(0), later, "Open")).toBe("replaced");
+  });
+
+  const steps = [
+    { quantities: [300, 0], limits: [100_000, 0] },
+    { quantities: [200, 500], limits: [150_000, 150_000] },
+  ];
+  test.each([
+    ["Settled", [500, 500], "filled"],
+    ["Delivering", [500, 499], "partly"],
+    ["Cleared", [0, 0], "unfilled"],
+    ["Closed", null, "closed"],
+    ["UnderReview", [500, 500], "closed"],
+    ["Cancelled", [500, 500], "unfilled"],
+    ["Cancelled", null, "unfilled"],
+    ["Open", null, "live"],
+  ] as const)("after the gate a live order goes by its fills: %s, %j is %s", (state, fills, standing) => {
+    expect(standingOf(row(5, { live: true, steps, fills: fills === null ? null : [...fills] }), log, state)).toBe(standing);
+  });
+
+  test("an order replaced before the gate closed stays replaced", () => {
+    expect(standingOf(row(0, { steps, fills: [0, 0] }), log, "Settled")).toBe("replaced");
   });
 });
 
@@ -65,13 +87,11 @@ test("the page begins with the newest open session, else with the newest", () =>
   expect(defaultSession([])).toBeUndefined();
 });
 
-test("session numbers in the address", () => {
-  expect(sessionInHash("#/sessions/12")).toBe(12);
-  expect(["", "#/", "#/sessions/", "#/sessions/x", "#/sessions/1/2"].map(sessionInHash)).toEqual([
-    null,
-    null,
-    null,
-    null,
-    null,
-  ]);
+test("what an address asks for", () => {
+  expect(placeOf("#/sessions/12")).toEqual({ at: "session", id: 12 });
+  expect(placeOf("#/alerts")).toEqual({ at: "alerts" });
+  for (const hash of ["", "#", "#/"]) expect(placeOf(hash)).toEqual({ at: "start" });
+  for (const hash of ["#/nope", "#/sessions/", "#/sessions/x", "#/sessions/1/2", "#/sessions/1234567890"]) {
+    expect(placeOf(hash)).toEqual({ at: "nowhere" });
+  }
 });

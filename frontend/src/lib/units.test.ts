@@ -13,25 +13,44 @@ describe("decimal text as whole units", () => {
     ["1.2500000", 3, 1250],
     ["0.123456", 6, 123456],
     ["4294.967295", 6, 4294967295],
+    ["1.000", 3, 1000],
+    ["0,500", 3, 500],
+    [",500", 3, 500],
+    ["1,5", 3, 1500],
+    ["1,0000", 3, 1000],
   ])("%j with %i decimals is %i", (entered, decimals, value) => {
-    expect(parseDecimal(entered, decimals)).toEqual({ ok: true, value });
+    expect(parseDecimal(entered, decimals, ".")).toEqual({ ok: true, value });
   });
 
   test.each([
     ["0.0005", 3, "at most 3 decimals"],
-    ["1.234,5", 3, "a number such as 1.25"],
+    ["1.234,5", 3, "one mark at most, before the decimals, such as 1234.5"],
+    ["1,234.5", 3, "one mark at most, before the decimals, such as 1234.5"],
+    ["1,000,000", 3, "one mark at most, before the decimals, such as 1234.5"],
+    ["1,000", 3, "1000 or 1.000, because “,” here could mean either"],
+    ["16777,215", 3, "16777215 or 16777.215, because “,” here could mean either"],
+    ["1,125", 6, "1125 or 1.125, because “,” here could mean either"],
     ["-1", 3, "a number such as 1.25"],
     ["1e3", 3, "a number such as 1.25"],
     ["one", 3, "a number such as 1.25"],
     [".", 3, "a number such as 1.25"],
     ["99999999999999999999", 3, "a smaller number"],
   ])("%j is refused", (entered, decimals, expected) => {
-    expect(parseDecimal(entered, decimals)).toEqual({ ok: false, expected });
+    expect(parseDecimal(entered, decimals, ".")).toEqual({ ok: false, expected });
+  });
+
+  test("who writes 1.000 for a thousand is asked about the point, not about the comma", () => {
+    expect(parseDecimal("1,000", 3, ",")).toEqual({ ok: true, value: 1000 });
+    expect(parseDecimal("0.5", 3, ",")).toEqual({ ok: true, value: 500 });
+    expect(parseDecimal("1.000", 3, ",")).toEqual({
+      ok: false,
+      expected: "1000 or 1,000, because “.” here could mean either",
+    });
   });
 
   test("written and read back is the same, for every thousandth of a kWh up to 3 kWh and every mark", () => {
     for (let wh = 0; wh <= 3000; wh++) {
-      for (const mark of [".", ","]) expect(parseDecimal(decimalText(wh, 3, mark), 3)).toEqual({ ok: true, value: wh });
+      for (const mark of [".", ","]) expect(parseDecimal(decimalText(wh, 3, mark), 3, mark)).toEqual({ ok: true, value: wh });
     }
   });
 });

@@ -18,18 +18,27 @@ export const ceilDiv = (numerator: bigint, denominator: bigint): bigint => (nume
 export type Parsed = { readonly ok: true; readonly value: number } | { readonly ok: false; readonly expected: string };
 
 /**
- * Decimal text as a whole number of its smallest unit: "0.25" with 3 decimals is 250. Comma and point both mark
- * decimals; grouping marks are refused because they cannot be told from them. Empty text is 0. No floating point is
- * involved.
+ * Decimal text as a whole number of its smallest unit: "0.25" with 3 decimals is 250. `mark` stands before decimals in
+ * the reader's language. The other one of comma and point does too, unless the reader may have meant thousands by it:
+ * "1,000" is refused where the page itself writes "1,000.5". Empty text is 0. No floating point is involved.
  */
-export function parseDecimal(entered: string, decimals: number): Parsed {
+export function parseDecimal(entered: string, decimals: number, mark: string): Parsed {
   const trimmed = entered.trim();
   if (trimmed === "") return { ok: true, value: 0 };
-  const match = /^(\d*)(?:[.,](\d*))?$/.exec(trimmed);
-  if (match === null || (match[1] === "" && (match[2] ?? "") === "")) return { ok: false, expected: "a number such as 1.25" };
-  const fraction = (match[2] ?? "").replace(/0+$/, "");
+  if (/^[\d.,]*\d[\d.,]*$/.test(trimmed) && trimmed.replace(/\d/g, "").length > 1) {
+    return { ok: false, expected: `one mark at most, before the decimals, such as 1234${mark}5` };
+  }
+  const match = /^(\d*)(?:([.,])(\d*))?$/.exec(trimmed);
+  if (match === null || (match[1] === "" && (match[3] ?? "") === "")) {
+    return { ok: false, expected: `a number such as 1${mark}25` };
+  }
+  const [, whole = "", typed = mark, digits = ""] = match;
+  if (typed !== mark && digits.length === 3 && /^[1-9]/.test(whole)) {
+    return { ok: false, expected: `${whole}${digits} or ${whole}${mark}${digits}, because “${typed}” here could mean either` };
+  }
+  const fraction = digits.replace(/0+$/, "");
   if (fraction.length > decimals) return { ok: false, expected: `at most ${decimals} decimals` };
-  const value = Number(BigInt((match[1] ?? "") + fraction.padEnd(decimals, "0")));
+  const value = Number(BigInt(whole + fraction.padEnd(decimals, "0")));
   return Number.isSafeInteger(value) ? { ok: true, value } : { ok: false, expected: "a smaller number" };
 }
 

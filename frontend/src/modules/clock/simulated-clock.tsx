@@ -1,8 +1,10 @@
 /** Moves the simulated clock of a development chain to a session's next moments; the server does all that is due on the way. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api } from "../../lib/api";
+import { useSessions } from "../../lib/queries";
 import type { AdvanceTarget, SessionDetail, SessionState } from "../../lib/resources";
 import { SESSION_STATES } from "../../lib/resources";
+import { isFinal, sessionHref } from "../../lib/standing";
 import { Problem } from "../ui/feedback";
 import { Moment, Section } from "../ui/parts";
 
@@ -23,25 +25,34 @@ export function SimulatedClock({ session }: { session: SessionDetail }) {
     onSettled: () => client.invalidateQueries(),
   });
   const running = TARGETS.find((target) => target.to === advance.variables);
+  const ended = isFinal(session.state);
   return (
     <Section
       title="Simulated clock"
       className="clock"
-      lead="This chain's time is simulated. Move it on and watch the session go its way."
+      lead={
+        ended
+          ? `This chain's time is simulated. This session has ended: it was ${session.state.toLowerCase()}.`
+          : "This chain's time is simulated. Move it on and watch the session go its way."
+      }
     >
-      <div className="clock-buttons">
-        {TARGETS.filter(({ to }) => to !== "gate_open" || session.state === "Scheduled").map(({ to, name, until }) => (
-          <button
-            key={to}
-            type="button"
-            className="button"
-            disabled={advance.isPending || order(session.state) >= order(until)}
-            onClick={() => advance.mutate(to)}
-          >
-            {name}
-          </button>
-        ))}
-      </div>
+      {ended ? (
+        <OpenSession />
+      ) : (
+        <div className="clock-buttons">
+          {TARGETS.filter(({ to }) => to !== "gate_open" || session.state === "Scheduled").map(({ to, name, until }) => (
+            <button
+              key={to}
+              type="button"
+              className="button"
+              disabled={advance.isPending || order(session.state) >= order(until)}
+              onClick={() => advance.mutate(to)}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
+      )}
       {advance.isPending && (
         <div className="clock-running">
           <progress aria-label="Moving the clock on" />
@@ -62,5 +73,16 @@ export function SimulatedClock({ session }: { session: SessionDetail }) {
         </div>
       )}
     </Section>
+  );
+}
+
+/** Where the clock can still be moved on for: the newest open session. */
+function OpenSession() {
+  const open = useSessions().data?.items.find((session) => session.state === "Open");
+  if (open === undefined) return null;
+  return (
+    <a className="button" href={sessionHref(open.id)}>
+      To session {open.id}, which is open
+    </a>
   );
 }

@@ -72,7 +72,7 @@ export function Results({ session }: { session: SessionDetail }) {
                         <span className="no-trade">no trade</span>
                       )}
                     </td>
-                    <td className="num muted">
+                    <td className="num muted wrap">
                       {traded(row) ? rangeText(row) : "–"}
                     </td>
                     <td className="num">{formats.kwh(row.volume_wh)}</td>

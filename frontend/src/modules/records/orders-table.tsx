@@ -5,7 +5,7 @@
 import { formats } from "../../lib/format";
 import { useOrders } from "../../lib/queries";
 import { accountName, type OrderRow, type SessionDetail } from "../../lib/resources";
-import { type Standing, standingOf } from "../../lib/standing";
+import { quantityOf, type Standing, standingOf } from "../../lib/standing";
 import { sum } from "../../lib/units";
 import { useMember } from "../account/member";
 import { OrderResult } from "../ticket/order-result";
@@ -18,10 +18,17 @@ const STANDINGS: Record<Standing, { tone: BadgeTone; name: string }> = {
   pending: { tone: "warn", name: "Pending" },
   failed: { tone: "bad", name: "Failed" },
   live: { tone: "good", name: "Live" },
+  closed: { tone: "neutral", name: "Closed" },
+  filled: { tone: "good", name: "Filled" },
+  partly: { tone: "good", name: "Partly filled" },
+  unfilled: { tone: "neutral", name: "Not filled" },
   replaced: { tone: "neutral", name: "Replaced" },
   cancelled: { tone: "neutral", name: "Cancelled" },
   cancellation: { tone: "neutral", name: "Cancellation" },
 };
+
+/** What plays no part in the result, or none yet to be seen. */
+const FADED: ReadonlySet<Standing> = new Set(["failed", "unfilled", "replaced", "cancelled", "cancellation"]);
 
 const COLUMNS = 8;
 
@@ -44,16 +51,59 @@ export function OrdersTable({ session }: { session: SessionDetail }) {
       <OrderResult origin="orders" />
       <div data-testid="orders-table">
         <Loaded query={orders} label="orders">
-          {({ items }) => (items.length === 0 ? <Empty>No orders yet.</Empty> : <Rows session={session} items={items} />)}
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty>No orders yet.</Empty>
+            ) : (
+              <>
+                {session.state === "Open" && <OwnOrders items={items} />}
+                <Rows session={session} items={items} />
+              </>
+            )
+          }
         </Loaded>
       </div>
     </Section>
   );
 }
 
-function Rows({ session, items }: { session: SessionDetail; items: readonly OrderRow[] }) {
+/** The connected account's live orders, to be taken back: above the table, whose columns they would push out of sight. */
+function OwnOrders({ items }: { items: readonly OrderRow[] }) {
   const { account, agent } = useMember();
   const { beginCancellation, busy } = useSigning();
+  const own = items.filter(
+    (row) => row.account === account?.index && row.live && !row.cancels && row.status === "confirmed",
+  );
+  return own.map((row) => (
+    <div key={row.position} className="own-order row">
+      <p>
+        Your live {row.side} <span className="muted">#{row.position}</span>: {formats.energy(quantityOf(row))} at{" "}
+        {limitRange(row)} EUR/kWh
+      </p>
+      <button
+        type="button"
+        className="button button-small"
+        disabled={busy}
+        onClick={() =>
+          beginCancellation(
+            {
+              account: row.account,
+              side: row.side,
+              agent: agent?.index ?? 0,
+              agentPays: agent !== null && row.payer === agent.index,
+            },
+            row.position,
+          )
+        }
+      >
+        Cancel this {row.side}
+      </button>
+    </div>
+  ));
+}
+
+function Rows({ session, items }: { session: SessionDetail; items: readonly OrderRow[] }) {
+  const { account } = useMember();
   const filled = items.some((row) => row.fills !== null);
   return (
     <TableFrame label="Orders of the session">
@@ -63,13 +113,13 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Orde
           <tr>
             <th scope="col">Account</th>
             <th scope="col">Side</th>
-            <th scope="col">State</th>
             <th scope="col" className="num">
               Quantity, kWh
             </th>
             <th scope="col" className="num">
               Limit, EUR/kWh
             </th>
+            <th scope="col">State</th>
             {filled && (
               <th scope="col" className="num">
                 Filled, kWh
@@ -83,23 +133,24 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Orde
         </thead>
         <tbody>
           {items.map((row, i) => {
-            const standing = standingOf(row, items);
+            const standing = standingOf(row, items, session.state);
             const { tone, name } = STANDINGS[standing];
             const mine = account !== null && row.account === account.index;
-            const quantity = sum(row.steps.flatMap((step) => step.quantities));
             return (
               <ExpandableRow
                 key={row.position ?? `unplaced-${i}`}
-                className={`${mine ? "mine" : ""} ${standing === "live" || standing === "pending" ? "" : "faded"}`}
+                className={`${mine ? "mine" : ""} ${FADED.has(standing) ? "faded" : ""}`}
                 columns={filled ? COLUMNS : COLUMNS - 1}
                 label={`Quantities of ${accountName(row)}, position ${row.position ?? "open"}`}
                 head={
                   <>
                     {accountName(row)}
-                    {mine && <span className="tag">you</span>}
-                    {row.reserve && <span className="tag">reserve</span>}
-                    {row.payer !== row.account && <small className="muted">paid by account {row.payer}</small>}
-                    <small className="muted">#{row.position ?? "…"}</small>
+                    <span className="row-notes">
+                      {mine && <span className="tag">you</span>}
+                      {row.reserve && <span className="tag">reserve</span>}
+                      {row.payer !== row.account && <small className="muted">paid by account {row.payer}</small>}
+                      <small className="muted">#{row.position ?? "…"}</small>
+                    </span>
                   </>
                 }
                 cells={
@@ -107,33 +158,11 @@ function Rows({ session, items }: { session: SessionDetail; items: readonly Orde
                     <td>
                       <Badge tone={row.side}>{row.side === "bid" ? "Bid" : "Offer"}</Badge>
                     </td>
+                    <td className="num">{formats.kwh(quantityOf(row))}</td>
+                    <td className="num wrap">{limitRange(row)}</td>
                     <td>
-                      <span className="state-cell">
-                        <Badge tone={tone}>{name}</Badge>
-                        {mine && standing === "live" && session.state === "Open" && (
-                          <button
-                            type="button"
-                            className="button button-small"
-                            disabled={busy}
-                            onClick={() =>
-                              beginCancellation(
-                                {
-                                  account: row.account,
-                                  side: row.side,
-                                  agent: agent?.index ?? 0,
-                                  agentPays: agent !== null && row.payer === agent.index,
-                                },
-                                row.position,
-                              )
-                            }
-                          >
-                            Cancel this {row.side}
-                          </button>
-                        )}
-                      </span>
+                      <Badge tone={tone}>{name}</Badge>
                     </td>
-                    <td className="num">{formats.kwh(quantity)}</td>
-                    <td className="num">{limitRange(row)}</td>
                     {filled && (
                       <td className="num">
                         {row.fills === null ? <span className="muted">–</span> : formats.kwh(sum(row.fills))}

@@ -25,7 +25,7 @@ export function PairBars({
       ? `Promised ${formats.energy(sum(promised))}, nothing measured yet`
       : `Promised ${formats.energy(sum(promised))}, delivered ${formats.energy(sum(delivered))}`;
   return (
-    <svg className="pair-bars" width={WIDTH} height={HEIGHT} role="img" aria-label={label}>
+    <svg className="pair-bars" width={WIDTH} height={HEIGHT} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
       {promised.map((p, j) => {
         const left = j * band + gap;
         const wide = band - 2 * gap;

@@ -2,10 +2,9 @@
 import { useEffect, useRef } from "react";
 import { formats } from "../../lib/format";
 import type { Session } from "../../lib/resources";
+import { sessionHref } from "../../lib/standing";
 import { rangeLabel, dateText } from "../../lib/time";
 import { StateBadge } from "../ui/parts";
-
-const href = (id: number): string => `#/sessions/${id}`;
 
 export function SessionPicker({ sessions, current }: { sessions: readonly Session[]; current: number }) {
   const here = sessions.find((s) => s.id === current);
@@ -23,12 +22,12 @@ export function SessionPicker({ sessions, current }: { sessions: readonly Sessio
         <h2>Trading sessions</h2>
         <div className="picker-ways">
           {open !== undefined && here?.id !== open.id && (
-            <a className="button button-small" href={href(open.id)}>
+            <a className="button button-small" href={sessionHref(open.id)}>
               Trade in the open session
             </a>
           )}
           {settled !== undefined && here?.state !== "Settled" && (
-            <a className="button button-small" href={href(settled.id)}>
+            <a className="button button-small" href={sessionHref(settled.id)}>
               See a settled day, proofs and all
             </a>
           )}
@@ -38,7 +37,7 @@ export function SessionPicker({ sessions, current }: { sessions: readonly Sessio
         {sessions.map((s) => (
           <li key={s.id}>
             <a
-              href={href(s.id)}
+              href={sessionHref(s.id)}
               className="session-chip"
               aria-current={s.id === current ? "page" : undefined}
               ref={s.id === current ? selected : null}

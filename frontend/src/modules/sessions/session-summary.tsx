@@ -1,7 +1,7 @@
 /** What a session is: its terms in plain words, and where it stands on its way from Scheduled to Settled. */
 import { formats } from "../../lib/format";
 import type { SessionDetail, SessionState } from "../../lib/resources";
-import { pathOf, stateName } from "../../lib/standing";
+import { pathOf, stateName, takesOrders } from "../../lib/standing";
 import { dateText, durationText, runs } from "../../lib/time";
 import { Interval, Moment, StateBadge, Unit, zoneClock } from "../ui/parts";
 
@@ -104,7 +104,7 @@ export function SessionSummary({ session, now }: { session: SessionDetail; now: 
           </div>
         )}
         <div>
-          <dt>Live orders</dt>
+          <dt>{takesOrders(session.state) ? "Live orders" : "Orders at the gate's close"}</dt>
           <dd>
             {formats.integer(session.orders)}
             <small>{formats.integer(session.entries)} entries</small>

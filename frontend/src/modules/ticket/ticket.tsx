@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { Side } from "../../lib/encoding";
 import { useBook, useOrders } from "../../lib/queries";
 import type { Account, SessionDetail } from "../../lib/resources";
+import { takesOrders } from "../../lib/standing";
 import { useMember } from "../account/member";
 import { Empty, Loading } from "../ui/feedback";
 import { Moment, Section } from "../ui/parts";
@@ -14,7 +15,7 @@ import { TicketForm } from "./ticket-form";
 export function Ticket({ session }: { session: SessionDetail }) {
   const { account, wallet } = useMember();
   const { phase } = useSigning();
-  const trading = session.state === "Scheduled" || session.state === "Open";
+  const trading = takesOrders(session.state);
   const result = phase.at !== "idle" && phase.review.origin === "ticket";
   // After the gate only the result of an order sent before is of interest here.
   if (!trading && !result) return null;
