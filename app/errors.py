@@ -27,6 +27,12 @@ class Refused(Exception):
         self.errors: list[FieldError] = [FieldError(field, expected, got)] if field else []
 
 
+def shown(value: object) -> str:
+    """What came, as an error says it back: at most 120 characters, and none that no answer can be encoded with."""
+    text = str(value)
+    return (text if len(text) <= 120 else text[:117] + "...").encode("utf-8", "backslashreplace").decode()
+
+
 def told(error: BaseException) -> str:
     """An unexpected error for the log: its type, what fields were refused, and where it came from. Not its message, which could
     carry readings or keys."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import make_url
 
 
 def _config(url: str) -> Config:
@@ -18,7 +19,10 @@ def _config(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Brings the database at `url` to the newest schema."""
+    """Brings the database at `url` to the newest schema. An SQLite file is readable by its owner alone."""
+    path = _file(url)
+    if path is not None:
+        _make_private(path)  # SQLite makes the files beside it with the same mode
     command.upgrade(_config(url), "head")
 
 
@@ -27,14 +31,26 @@ def keep_copy(url: str, mark: str) -> Path | None:
 
     None for other databases, which their own tools back up.
     """
-    if not url.startswith("sqlite:///"):
+    path = _file(url)
+    if path is None:
         return None
-    path = Path(url.removeprefix("sqlite:///"))
     copy = path.with_name(f"{path.stem}-{mark}{path.suffix}")
+    _make_private(copy)
     with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
         source.backup(target)
-    copy.chmod(0o600)
     return copy
+
+
+def _file(url: str) -> Path | None:
+    """The file of an SQLite database."""
+    where = make_url(url)
+    named = where.get_backend_name() == "sqlite" and where.database not in (None, "", ":memory:")
+    return Path(str(where.database)) if named else None
+
+
+def _make_private(path: Path) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)  # where there was one
 
 
 def reset(url: str) -> None:

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -137,7 +138,7 @@ class CsvRows:
     """Turns lines into readings. A broken row is named and left out; it does not stop the rows around it."""
 
     def __init__(self, offset: int, interval_minutes: int) -> None:
-        self._zone = {"offset": offset, "interval_minutes": interval_minutes}
+        self._parse = partial(parse_csv, offset=offset, interval_minutes=interval_minutes)
         self._header: str | None = None
         self._row = 0
 
@@ -153,14 +154,14 @@ class CsvRows:
         if body and self._header is None:
             self._header, self._row = body.pop(0), 1
             try:
-                parse_csv([self._header], **self._zone)
+                self._parse([self._header])
             except CsvError as error:
                 raise MeterError(f"readings: {error}") from error
         if not body or self._header is None:
             return [], []
         first, self._row = self._row + 1, self._row + len(body)
         try:
-            return list(parse_csv([self._header, *body], **self._zone).days), []
+            return list(self._parse([self._header, *body]).days), []
         except CsvError:
             return self._one_by_one(first, body)
 
@@ -169,7 +170,7 @@ class CsvRows:
         problems = []
         for row, line in enumerate(body, first):
             try:
-                days += parse_csv([self._header or "", line], **self._zone).days
+                days += self._parse([self._header or "", line]).days
             except CsvError as error:
                 problems += [_without_value(row, found) for found in error.errors]
         return days, problems

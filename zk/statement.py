@@ -285,12 +285,12 @@ def _check_windows(shared: Shared, item: AccountInput, intervals: int) -> None:
     days = [window.day for window in item.windows]
     for day in range(shared.day - HISTORY_DAYS, shared.day + 1):
         if day not in days:
-            raise WindowError(f"windows: the window of day {day} is missing")
+            raise WindowError("windows", f"one of day {day}", "none")
     if len(days) != HISTORY_DAYS + 1:
-        raise WindowError(f"windows: expected {HISTORY_DAYS + 1}, got {len(days)}")
+        raise WindowError("windows", f"{HISTORY_DAYS + 1}", len(days))
     for window in item.windows:
         if len(window.readings) != intervals:
-            raise WindowError(f"readings: expected {intervals} intervals on day {window.day}, got {len(window.readings)}")
+            raise WindowError("readings", f"{intervals} intervals on day {window.day}", len(window.readings))
     check_chain(item.windows)
     for window in item.windows[:-1]:
         check_head(window)

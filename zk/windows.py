@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from zk.eddsa import PrivateKey, PublicKey, Signature, verify
-from zk.field import require_bits, require_element
+from zk.eddsa import SUBGROUP_ORDER, PrivateKey, PublicKey, Signature, verify
+from zk.field import ORDER, require_bits, require_element
 from zk.poseidon import poseidon
 
 INTERVALS = (24, 48, 96)
@@ -38,7 +38,17 @@ _SALT_DOMAIN = b"wattproof window salt 1"
 
 
 class WindowError(ValueError):
-    """A window that cannot be closed or does not verify; the message names the field, what was expected and what came."""
+    """A window that cannot be closed or does not verify. `field` is a path such as `readings[3]`, `expected` a phrase, `got`
+    what came."""
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        super().__init__(field, expected, got)
+        self.field = field
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"{self.field}: expected {self.expected}, got {self.got}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,41 +97,61 @@ class Window:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Window:
         """The inverse of `to_record`; verifies no head and no signature. Takes each value in the one form in which it is
-        written and raises `WindowError` naming the field of another, `KeyError` where one is missing."""
+        written and within its range, and no other fields; raises `WindowError` naming the field."""
+        for name in _FIELDS:
+            if name not in record:
+                raise WindowError(name, "a value", "nothing")
+        for name in record:
+            if name not in _FIELDS:
+                raise WindowError(name, f"none but the fields {', '.join(_FIELDS)}", "a field of another name")
         if type(record["final"]) is not bool:
-            raise WindowError(f"final: expected true or false, got {type(record['final']).__name__}")
-        readings = _list(record, "readings")
-        signature = _list(record, "signature")
-        if len(signature) != 3:
-            raise WindowError(f"signature: expected 3 numbers, got {len(signature)}")
+            raise WindowError("final", "true or false", _told(record["final"]))
+        readings, signature = _list("readings", record, INTERVALS), _list("signature", record, (3,))
+        numbers = zip(signature, (ORDER, ORDER, SUBGROUP_ORDER), strict=True)
         return cls(
-            day=_integer("day", record["day"]),
-            readings=tuple(None if wh is None else _integer(f"readings[{t}]", wh) for t, wh in enumerate(readings)),
-            salt=_decimal("salt", record["salt"]),
-            previous=_decimal("previous", record["previous"]),
+            day=_integer("day", record["day"], 0, (1 << _DAY_BITS) - 1),
+            readings=tuple(
+                None if wh is None else _integer(f"readings[{t}]", wh, 1 - READING_OFFSET, READING_OFFSET - 1)
+                for t, wh in enumerate(readings)
+            ),
+            salt=_decimal("salt", record["salt"], ORDER),
+            previous=_decimal("previous", record["previous"], ORDER),
             final=record["final"],
-            head=_decimal("head", record["head"]),
-            signature=Signature(*(_decimal("signature", value) for value in signature)),
+            head=_decimal("head", record["head"], ORDER),
+            signature=Signature(*(_decimal(f"signature[{i}]", value, order) for i, (value, order) in enumerate(numbers))),
         )
 
 
-def _list(record: Mapping[str, Any], name: str) -> list[Any]:
+_FIELDS = ("day", "readings", "salt", "previous", "final", "head", "signature")
+_DECIMAL = re.compile("0|[1-9][0-9]{0,76}")
+
+
+def _list(name: str, record: Mapping[str, Any], lengths: Sequence[int]) -> list[Any]:
     value = record[name]
-    if not isinstance(value, list):
-        raise WindowError(f"{name}: expected a list, got {type(value).__name__}")
+    if not isinstance(value, list) or len(value) not in lengths:
+        raise WindowError(name, f"a list of {' or '.join(map(str, lengths))} values", _told(value))
     return value
 
 
-def _integer(name: str, value: object) -> int:
-    if type(value) is not int:
-        raise WindowError(f"{name}: expected an integer, got {type(value).__name__}")
+def _integer(name: str, value: object, lowest: int, highest: int) -> int:
+    if type(value) is not int or not lowest <= value <= highest:
+        raise WindowError(name, f"a whole number from {lowest} to {highest}", _told(value))
     return value
 
 
-def _decimal(name: str, value: object) -> int:
-    if not isinstance(value, str) or not re.fullmatch("[0-9]{1,78}", value):
-        raise WindowError(f"{name}: expected at most 78 decimal digits, got {type(value).__name__}")
+def _decimal(name: str, value: object, order: int) -> int:
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or int(value) >= order:
+        raise WindowError(name, f"text of decimal digits, a number from 0 to {order - 1}", _told(value))
     return int(value)
+
+
+def _told(value: object) -> str:
+    """A refused value in a few words. Text is not repeated: a salt is a secret even where it is malformed."""
+    if type(value) is int:
+        return str(value) if value.bit_length() <= 64 else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, (str, list)):
+        return f"{'text of' if isinstance(value, str) else 'a list of'} length {len(value)}"
+    return f"a value of type {type(value).__name__}"
 
 
 def elements_for(intervals: int) -> int:
@@ -154,7 +184,7 @@ def offset_readings(readings: Sequence[int | None]) -> tuple[int, ...]:
     """Readings + 2^23, and 0 where there is none; raises `WindowError` naming the interval of a reading that does not fit."""
     for t, reading in enumerate(readings):
         if reading is not None and not -READING_OFFSET < reading < READING_OFFSET:
-            raise WindowError(f"readings[{t}]: expected a net load strictly between -2^23 and 2^23 Wh, got {reading}")
+            raise WindowError(f"readings[{t}]", "a net load strictly between -2^23 and 2^23 Wh", reading)
     return tuple(0 if reading is None else reading + READING_OFFSET for reading in readings)
 
 
@@ -172,9 +202,9 @@ def window_head(day: int, readings: Sequence[int | None], salt: int, previous: i
 def _first_word(day: int, readings: Sequence[int | None], final: bool) -> int:
     """Tag, day and validity in one word."""
     if len(readings) not in INTERVALS:
-        raise WindowError(f"readings: expected {', '.join(map(str, INTERVALS))} intervals, got {len(readings)}")
+        raise WindowError("readings", f"{', '.join(map(str, INTERVALS))} intervals", len(readings))
     if not 0 <= day < 1 << _DAY_BITS:
-        raise WindowError(f"day: expected 0 to 2^{_DAY_BITS}-1, got {day}")
+        raise WindowError("day", f"0 to 2^{_DAY_BITS}-1", day)
     return (FINAL_TAG if final else PROVISIONAL_TAG) + 8 * day + (validity_of(readings) << 40)
 
 
@@ -209,7 +239,7 @@ def _derived_salt(key: PrivateKey, day: int, readings: Sequence[int | None], pre
 def start_log(key: PrivateKey, from_day: int, intervals: int) -> tuple[Window, ...]:
     """The 14 final windows without readings with which a new key starts, for the days before `from_day`."""
     if from_day < HISTORY_DAYS:
-        raise WindowError(f"from_day: expected at least {HISTORY_DAYS}, got {from_day}")
+        raise WindowError("from_day", f"at least {HISTORY_DAYS}", from_day)
     log: list[Window] = []
     for day in range(from_day - HISTORY_DAYS, from_day):
         log.append(close_window(key, day, (None,) * intervals, log[-1].head if log else 0))
@@ -220,25 +250,25 @@ def check_window(window: Window, key: PublicKey) -> None:
     """Raises `WindowError` unless the head is the one of the window's contents and the signature is `key`'s."""
     check_head(window)
     if not verify(key, window.head, window.signature):
-        raise WindowError(f"signature: the window of day {window.day} is not signed by the key {key.word()}")
+        raise WindowError("signature", f"the key {key.word()}'s over the window of day {window.day}", "another")
 
 
 def check_head(window: Window) -> None:
     """Raises `WindowError` unless the head is the one of the window's contents."""
     head = window_head(window.day, window.readings, window.salt, window.previous, window.final)
     if head != window.head:
-        raise WindowError(f"head: the window of day {window.day} hashes to {head}, its head says {window.head}")
+        raise WindowError("head", f"the hash of the window of day {window.day}, {head}", window.head)
 
 
 def check_chain(windows: Sequence[Window]) -> None:
     """Raises `WindowError` unless the windows are of consecutive days, each chained to a final one before it."""
     for earlier, later in pairwise(windows):
         if later.day != earlier.day + 1:
-            raise WindowError(f"day: expected the window of day {earlier.day + 1} after day {earlier.day}, got day {later.day}")
+            raise WindowError("day", f"the window of day {earlier.day + 1} after day {earlier.day}", f"day {later.day}")
         if not earlier.final:
-            raise WindowError(f"final: the window of day {earlier.day} is provisional, day {later.day} cannot follow it")
+            raise WindowError("final", f"a final window of day {earlier.day} before day {later.day}", "a provisional one")
         if later.previous != earlier.head:
-            raise WindowError(f"previous: the window of day {later.day} does not continue the head of day {earlier.day}")
+            raise WindowError("previous", f"the head of day {earlier.day} in the window of day {later.day}", "another head")
 
 
 def contradictions(one: Window, other: Window) -> tuple[int, ...]:
@@ -247,6 +277,6 @@ def contradictions(one: Window, other: Window) -> tuple[int, ...]:
     An interval that only one of them has is none: provisional windows cover what has elapsed, and validity may be cleared.
     """
     if one.day != other.day or len(one.readings) != len(other.readings):
-        raise WindowError(f"windows: expected two windows of one day, got days {one.day} and {other.day}")
+        raise WindowError("windows", "two windows of one day", f"days {one.day} and {other.day}")
     pairs = zip(one.readings, other.readings, strict=True)
     return tuple(t for t, (a, b) in enumerate(pairs) if a is not None and b is not None and a != b)

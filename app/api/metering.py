@@ -10,10 +10,10 @@ from fastapi import APIRouter, Body
 from app.api import models
 from app.api.accounts import meter_key
 from app.api.depends import OPERATOR, Ctx
-from app.errors import Refused
+from app.errors import Refused, shown
 from app.services import accounts, forks, metering
 from zk.eddsa import PublicKey
-from zk.windows import Window
+from zk.windows import Window, WindowError
 
 router = APIRouter(tags=["metering"])
 
@@ -57,10 +57,10 @@ def list_forks(ctx: Ctx) -> models.ForkList:
 def _window(number: int, record: dict[str, object]) -> Window:
     try:
         return Window.from_record(record)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except WindowError as error:
         raise Refused(
-            "This is no signed window.",
-            field=f"[{number}].window",
-            expected="a window record (docs/protocol.md section 8)",
-            got=type(error).__name__,
+            "This is no signed window (docs/protocol.md section 8).",
+            field=f"[{number}].window.{shown(error.field)}",
+            expected=error.expected,
+            got=shown(error.got),
         ) from error

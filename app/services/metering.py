@@ -3,23 +3,28 @@ owner, the forecast and the prover."""
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from app.context import Context
 from app.database import Account, Fork, MeterKey, MeterWindow, Reading, ZoneRow, known
-from app.errors import Refused
+from app.errors import FieldError, Refused, shown
 from app.readings import reading_rows
 from app.services import accounts
-from oracle.ingest.csv import parse_csv
+from oracle.ingest.csv import MAX_ERRORS, CsvError, RowError, parse_csv
 from zk.windows import HISTORY_DAYS, Window, WindowError, check_head, check_window, contradictions
 
 _storing = threading.Lock()
-"""Held while windows are compared and stored: two that contradict each other must not come in past each other."""
+"""Held while readings or windows are compared and stored: two that contradict each other must not come in past each other."""
+
+AHEAD = 86_400
+"""Seconds by which an interval may end after chain time, which is that of the latest block and may lag behind the meters'."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,12 @@ class SignedWindow:
     key: int | None = None
 
 
-class _ForkError(Exception):
+class _ForkRefused(Refused):
     """A verified window that contradicts a stored one."""
 
-    def __init__(self, evidence: Fork, refused: Refused) -> None:
-        super().__init__(refused.detail)
+    def __init__(self, evidence: Fork, detail: str, *, expected: str, got: str) -> None:
+        super().__init__(detail, status=409, field="window", expected=expected, got=got)
         self.evidence = evidence
-        self.refused = refused
 
 
 HEADS_A_DAY = 200
@@ -45,41 +49,48 @@ HEADS_A_DAY = 200
 
 
 def import_csv(ctx: Context, text: str, zone_number: int = 1) -> int:
-    """Stores a CSV of readings, all rows or none. Returns the number of readings that are new. The same reading twice is one; a
-    different value for a stored interval is refused, naming the interval."""
+    """Stores a CSV of readings, all rows or none. Returns the number of readings that are new. The same reading twice is one;
+    refused by row are what is broken, what ends more than `AHEAD` after chain time, and another value for a stored interval."""
     zone = ctx.zone(zone_number)
-    days = parse_csv(text.splitlines(), offset=zone.offset, interval_minutes=zone.interval_minutes).days
     with ctx.database.session() as db:
-        registered = set(db.exec(select(Account.index)).all())
-        accounts = {meter: _account(meter, registered) for meter in {day.meter for day in days}}
-        starts = {
-            account: [
-                zone.interval_start(day.day, t) for day in days if accounts[day.meter] == account for t in (0, zone.intervals)
-            ]
-            for account in accounts.values()
-        }
-        stored = {
-            (row.account, row.start): row.import_wh - row.export_wh
-            for account, edges in starts.items()
-            for row in _between(db, account, min(edges), max(edges))
-        }
-        new = []
-        for day in days:
-            for row in reading_rows(accounts[day.meter], zone, day):
-                key = (accounts[day.meter], int(row["start"] or 0))
-                if key not in stored:
-                    new.append(row)
-                elif stored[key] != int(row["import_wh"] or 0) - int(row["export_wh"] or 0):
-                    raise Refused(
-                        f"Account {key[0]} has another reading for day {day.day}, interval {zone.interval_of(key[1])}.",
-                        status=409,
-                        field="net_load_wh",
-                        expected="the stored reading: a correction stands beside the log, it does not replace it",
-                        got="another value",
-                    )
+        accounts = {str(index): index for index in db.exec(select(Account.index)).all()}
+    lines, until = io.StringIO(text, newline=""), ctx.now() + AHEAD
+    try:
+        found = parse_csv(lines, offset=zone.offset, interval_minutes=zone.interval_minutes, meters=accounts, until=until)
+    except CsvError as error:
+        raise _refused_rows(error.errors) from error
+    new, differing = [], []
+    with _storing, ctx.database.session() as db:
+        for meter, group in groupby(found.days, lambda day: day.meter):
+            days = list(group)
+            first, end = zone.interval_start(days[0].day, 0), zone.interval_start(days[-1].day + 1, 0)
+            stored = {row.start: row.import_wh - row.export_wh for row in _between(db, accounts[meter], first, end)}
+            for day in days:
+                for row in reading_rows(accounts[meter], zone, day):
+                    start = int(row["start"] or 0)
+                    if start not in stored:
+                        new.append(row)
+                    elif stored[start] != int(row["import_wh"] or 0) - int(row["export_wh"] or 0):
+                        differing.append(found.row_of(meter, day.day, zone.interval_of(start)))
+        if differing:
+            expected = "the reading that is stored: a correction stands beside the log, it does not replace it"
+            errors = [RowError(row, "(row)", expected, "another") for row in sorted(differing)[:MAX_ERRORS]]
+            raise _refused_rows(errors, status=409)
         if new:
             db.execute(insert(Reading), new)
     return len(new)
+
+
+def _refused_rows(errors: Sequence[RowError], *, status: int = 422) -> Refused:
+    count = len({error.row for error in errors})
+    what = f"{count} {'row' if count == 1 else 'rows'} of the file"
+    if errors[0].row == 1:
+        what = "The header of the file"
+    elif len(errors) >= MAX_ERRORS:
+        what = f"At least {what}"
+    refused = Refused(f"{what} cannot be taken; nothing was stored.", status=status)
+    refused.errors = [FieldError(f"row {e.row}, column {shown(e.column)}", e.expected, shown(e.got)) for e in errors]
+    return refused
 
 
 def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> int:
@@ -94,15 +105,19 @@ def store_windows(ctx: Context, items: Iterable[SignedWindow]) -> int:
     with _storing:
         try:
             with ctx.database.session() as db:
-                for item in items:
-                    stored += _store_window(db, item)
+                for number, item in enumerate(items):
+                    try:
+                        stored += _store_window(db, item)
+                    except Refused as refused:
+                        refused.errors = [replace(error, field=f"[{number}].{error.field}") for error in refused.errors]
+                        raise
                     db.flush()
-        except _ForkError as fork:
+        except _ForkRefused as fork:
             with ctx.database.session() as db:
                 found = db.exec(select(Fork).where(Fork.key == fork.evidence.key, Fork.day == fork.evidence.day)).first()
                 if found is None:
                     db.add(fork.evidence)
-            raise fork.refused from fork
+            raise
     return stored
 
 
@@ -219,8 +234,10 @@ def _check_contents(db: Session, window: Window, zone_number: int) -> None:
         )
     try:
         check_head(window)
-    except ValueError as error:
-        raise Refused("The window does not verify.", field="window", expected=str(error), got=f"day {window.day}") from error
+    except WindowError as error:
+        raise Refused(
+            "The window does not verify.", field=f"window.{error.field}", expected=error.expected, got=str(error.got)
+        ) from error
 
 
 def _refuse_fork(account: int, key: str, earlier: Window, window: Window) -> None:
@@ -228,15 +245,11 @@ def _refuse_fork(account: int, key: str, earlier: Window, window: Window) -> Non
     if not differing and not (earlier.final and window.final and earlier.head != window.head):
         return
     interval = differing[0] if differing else len(window.readings)
-    raise _ForkError(
+    raise _ForkRefused(
         Fork(key=key, day=window.day, interval=interval, one=earlier.to_record(), other=window.to_record()),
-        Refused(
-            f"The meter of account {account} signed two different windows for day {window.day}; both are kept as evidence.",
-            status=409,
-            field="window",
-            expected="one history: what is under a signed head never changes",
-            got=f"another reading in interval {differing[0]}" if differing else "another final head",
-        ),
+        f"The meter of account {account} signed two different windows for day {window.day}; both are kept as evidence.",
+        expected="one history: what is under a signed head never changes",
+        got=f"another reading in interval {differing[0]}" if differing else "another final head",
     )
 
 
@@ -275,11 +288,3 @@ def _between(db: Session, account: int, start: int, end: int) -> Sequence[Readin
         .where(Reading.account == account, col(Reading.start) >= start, col(Reading.start) < end)
         .order_by(col(Reading.start))
     ).all()
-
-
-def _account(meter: str, registered: set[int]) -> int:
-    if not meter.isdecimal() or int(meter) not in registered:
-        raise Refused(
-            f"Account {meter} is not registered.", field="account", expected="a registered account's index", got=meter
-        )
-    return int(meter)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from oracle.readings import MAX_READING, DayReadings, Wh
@@ -78,6 +78,11 @@ class CsvReadings:
     rows: int
     duplicates: tuple[Duplicate, ...]
     gaps: tuple[Gap, ...]
+    _slots: _Slots = field(repr=False)
+
+    def row_of(self, meter: str, day: int, interval: int) -> int:
+        """The row that has a reading."""
+        return self._slots[meter][day * len(self.days[0].net) + interval].row
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,16 @@ class _Value:
 _Slots = dict[str, dict[int, _Value]]
 
 
-def parse_csv(lines: Iterable[str], *, offset: int, interval_minutes: int) -> CsvReadings:
+def parse_csv(
+    lines: Iterable[str],
+    *,
+    offset: int,
+    interval_minutes: int,
+    meters: Container[str] | None = None,
+    until: int | None = None,
+) -> CsvReadings:
     """Readings from the lines of a file, for a zone with a standard-time `offset` (seconds) and `interval_minutes` 15, 30 or
-    60.
+    60. Where they are given, a row of none of the `meters` is broken, and one whose interval ends after `until` (Unix seconds).
 
     Raises `CsvError` with every broken row up to `MAX_ERRORS`; nothing is returned then.
     """
@@ -105,37 +117,34 @@ def parse_csv(lines: Iterable[str], *, offset: int, interval_minutes: int) -> Cs
     try:
         header = next(reader, [])
         columns = _columns(header)
-        clock = _Clock(offset, interval_minutes)
+        clock = _Clock(offset, interval_minutes, until)
         for cells in reader:
+            if len(errors) >= MAX_ERRORS:
+                break
             if not cells:
                 continue
             rows += 1
-            found = _row(cells, columns, len(header), reader.line_num, clock)
+            found = _row(cells, columns, len(header), reader.line_num, clock, meters)
             if isinstance(found, RowError):
                 errors.append(found)
-                if len(errors) >= MAX_ERRORS:
-                    break
                 continue
             meter, slot, value = found
             known = slots.setdefault(meter, {}).setdefault(slot, value)
             if known is value:
                 continue
             if (known.net, known.pv) != (value.net, value.pv):
-                errors.append(
-                    RowError(
-                        value.row,
-                        "interval_start",
-                        f"one reading an interval, row {known.row} has another",
-                        cells[columns["interval_start"]],
-                    )
-                )
+                start = cells[columns["interval_start"]]
+                expected = f"one reading an interval, row {known.row} has another"
+                errors.append(RowError(value.row, "interval_start", expected, start))
             else:
                 duplicates.append(Duplicate(value.row, meter, *divmod(slot, intervals)))
     except csv.Error as error:
-        errors.append(RowError(reader.line_num, "(row)", "a line of comma-separated values", str(error)))
+        long = "field limit" in str(error)
+        expected = f"cells of at most {csv.field_size_limit()} characters" if long else "a line of comma-separated values"
+        errors.append(RowError(reader.line_num, "(row)", expected, "a longer one" if long else str(error)))
     if errors:
         raise CsvError(errors)
-    return CsvReadings(tuple(_days(slots, intervals)), rows, tuple(duplicates), tuple(_gaps(slots, intervals)))
+    return CsvReadings(tuple(_days(slots, intervals)), rows, tuple(duplicates), tuple(_gaps(slots, intervals)), slots)
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
@@ -143,8 +152,10 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     names = [name.removeprefix("\ufeff").strip() for name in header]
     known = (*_METER, "interval_start", *_VALUES)
     for name, times in Counter(names).items():
-        if name not in known or times > 1:
-            raise CsvError([RowError(1, name or "(empty)", f"each of {', '.join(known)} at most once", ",".join(names))])
+        if name not in known:
+            raise CsvError([RowError(1, name or "(empty)", f"one of the columns {', '.join(known)}", name)])
+        if times > 1:
+            raise CsvError([RowError(1, name, "this column once", f"it {times} times")])
     for wanted in (_METER, ("interval_start",), ("net_load_wh", "import_wh")):
         if sum(name in wanted for name in names) != 1:
             raise CsvError([RowError(1, wanted[0], f"one column {' or '.join(wanted)}", ",".join(names))])
@@ -156,13 +167,14 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
 
 
 class _Clock:
-    """Numbers the intervals of all days: `day * T + interval`."""
+    """Numbers the intervals of all days up to `until`: `day * T + interval`."""
 
-    def __init__(self, offset: int, interval_minutes: int) -> None:
+    def __init__(self, offset: int, interval_minutes: int, until: int | None) -> None:
         if interval_minutes not in (15, 30, 60):
             raise ValueError(f"interval_minutes: expected 15, 30 or 60, got {interval_minutes}")
         self._offset = offset
         self._seconds = interval_minutes * 60
+        self._until = until
         self._seen: dict[str, int | str] = {}
 
     def slot(self, text: str) -> int | str:
@@ -185,17 +197,22 @@ class _Clock:
             return f"the start of a {self._seconds // 60}-minute interval of the zone"
         if since < 0:
             return "a time after 1970"
+        if self._until is not None and moment.timestamp() + self._seconds > self._until:
+            return f"an interval that ends by {datetime.fromtimestamp(self._until, UTC).isoformat()}"
         return int(since) // self._seconds
 
 
 def _row(
-    cells: Sequence[str], columns: dict[str, int], width: int, row: int, clock: _Clock
+    cells: Sequence[str], columns: dict[str, int], width: int, row: int, clock: _Clock, meters: Container[str] | None
 ) -> tuple[str, int, _Value] | RowError:
     if len(cells) != width:
         return RowError(row, "(row)", f"{width} cells", f"{len(cells)}")
+    name = "account" if "account" in columns else "meter"
     meter = cells[columns["meter"]].strip()
     if not meter:
-        return RowError(row, "meter", "a name", "")
+        return RowError(row, name, "a name", "")
+    if meters is not None and meter not in meters:
+        return RowError(row, name, f"a registered {name} in its own spelling", meter)
     start = cells[columns["interval_start"]].strip()
     slot = clock.slot(start)
     if isinstance(slot, str):

@@ -12,7 +12,7 @@ from app_house import House, market
 from sqlmodel import func, select
 
 from app.access import header
-from app.database import MeterWindow, Outbox, Reading, Submission
+from app.database import Outbox, Submission
 from app.demo.client import ApiError
 from app.server import RECURSION
 from contracts.encoding import ScheduleOrder, Step
@@ -114,47 +114,6 @@ def test_orders_are_refused_with_the_field_and_leave_nothing_behind(house: House
     document = refused(house.anyone.post, path, offer(200, 100_000))
     assert document["status"] == 409
     assert "not open" in document["detail"]
-
-
-def test_a_csv_with_a_broken_row_stores_nothing_and_names_the_row(house: House) -> None:
-    account = house.anyone.post("/accounts", {"owner": "0x" + "12" * 20})["index"]
-    head = "account,interval_start,net_load_wh\n"
-    good = f"{account},2017-06-01T08:00:00+00:00,420\n"
-    for line, column in (
-        (f"{account},2017-06-01T09:00:00+00:00,much\n", "row 3, column net_load_wh"),
-        (f"{account},2017-06-01T09:00:00,420\n", "row 3, column interval_start"),
-        (f"{account},2017-06-01T09:10:00+00:00,420\n", "row 3, column interval_start"),
-        (f"{account},2017-06-01T08:00:00+00:00,421\n", "row 3, column interval_start"),
-        ("99,2017-06-01T09:00:00+00:00,420\n", "account"),
-    ):
-        document = refused(house.api.post_csv, "/readings", head + good + line)
-        assert document["errors"][0]["field"] == column
-        assert rows(house, Reading) == 0
-    assert house.api.post_csv("/readings", head + good)["done"] == ["1 readings stored"]
-    assert house.api.post_csv("/readings", head + good)["done"] == ["0 readings stored"]
-    changed = head + good.replace("420", "421")
-    assert refused(house.api.post_csv, "/readings", changed)["status"] == 409
-
-
-def test_windows_are_taken_in_only_as_the_meter_signed_them(house: House) -> None:
-    community, _ = market(house)
-    home = community.homes[0]
-    day = community.scenario.day - 14
-    window = home.meter.close(day, (500,) * 24)
-    record = window.to_record()
-    stored = rows(house, MeterWindow)
-    tampered = {**record, "readings": [499, *record["readings"][1:]]}
-    other_day = {**record, "day": day + 1}
-    unsigned = {**record, "signature": ["1", "2", "3"]}
-    for bad in (tampered, other_day, unsigned, {}, {**record, "readings": [1, 2]}):
-        assert refused(house.api.post, "/windows", [{"account": home.account, "window": bad}])["status"] == 422
-    following = home.meter.close(day + 1, (400,) * 24).to_record()
-    half_good = [{"account": home.account, "window": record}, {"account": home.account, "window": {**following, "salt": "1"}}]
-    assert refused(house.api.post, "/windows", half_good)["status"] == 422
-    assert rows(house, MeterWindow) == stored, "all of a batch or nothing"
-    house.api.post("/windows", [{"account": home.account, "window": record}])
-    house.api.post("/windows", [{"account": home.account, "window": record}])
-    assert rows(house, MeterWindow) == stored + 1
 
 
 def test_sessions_that_cannot_be_are_refused_with_the_field(house: House) -> None:

@@ -119,21 +119,21 @@ def test_a_window_of_the_wrong_version_is_refused_with_what_and_where(house: Hou
     before = two.first.windows(0, two.old - 1)
     late = close_window(OLD, two.new, DAY, before[-1].head)
     document = refused(two.hand_in, [late])
-    assert document["errors"][0]["field"] == "window.signature" and str(two.new) in document["detail"]
+    assert document["errors"][0]["field"] == "[0].window.signature" and str(two.new) in document["detail"]
     document = refused(two.hand_in, [late], OLD)
-    assert document["errors"][0]["field"] == "window.day"
+    assert document["errors"][0]["field"] == "[0].window.day"
     assert document["errors"][0]["expected"] == f"days {two.old - 14} to {two.new - 1}"
     document = refused(two.hand_in, [two.first.close(two.old, DAY)], NEW)
-    assert document["errors"][0]["field"] == "window.signature"
+    assert document["errors"][0]["field"] == "[0].window.signature"
     document = refused(two.hand_in, before, FOREIGN)
-    assert document["errors"][0]["field"] == "key" and hex(OLD.public.word()) in document["errors"][0]["expected"]
+    assert document["errors"][0]["field"] == "[0].key" and hex(OLD.public.word()) in document["errors"][0]["expected"]
     stranger = start_log(FOREIGN, two.old, 24)
-    assert refused(two.hand_in, list(stranger))["errors"][0]["field"] == "window.signature"
+    assert refused(two.hand_in, list(stranger))["errors"][0]["field"] == "[0].window.signature"
     early = close_window(OLD, two.old - 15, (None,) * 24, 0)
-    assert refused(two.hand_in, [early])["errors"][0]["field"] == "window.day"
+    assert refused(two.hand_in, [early])["errors"][0]["field"] == "[0].window.day"
     quarter_hours = close_window(OLD, two.old, (1,) * 96, before[-1].head)
     document = refused(two.hand_in, [quarter_hours])
-    assert (document["errors"][0]["field"], document["errors"][0]["expected"]) == ("window.readings", "24 intervals")
+    assert (document["errors"][0]["field"], document["errors"][0]["expected"]) == ("[0].window.readings", "24 intervals")
     with house.ctx.database.session() as db:
         assert db.exec(select(MeterWindow)).all() == []
 
@@ -150,12 +150,12 @@ def test_a_log_that_began_long_before_its_key_counts_comes_in(house: House, two:
     assert early.day == late - 34
     stranger = start_log(FOREIGN, two.old, 24)
     for window, field in (
-        (stranger[0], "window.signature"),
-        (replace(early, previous=1), "window"),
-        (close_window(OLD, early.day, (1,) * 96, 0), "window.readings"),
+        (stranger[0], "[2].window.signature"),
+        (replace(early, previous=1), "[2].window.head"),
+        (close_window(OLD, early.day, (1,) * 96, 0), "[2].window.readings"),
     ):
         assert refused(two.hand_in, [*log[1:3], window], OLD)["errors"][0]["field"] == field
-    assert refused(two.hand_in, [early])["errors"][0]["field"] == "window.day", "only who names the key is sure of it"
+    assert refused(two.hand_in, [early])["errors"][0]["field"] == "[0].window.day", "only who names the key is sure of it"
     assert two.hand_in(log[:10], OLD)["done"] == ["0 windows stored"]
     assert two.hand_in(log, OLD)["done"] == ["15 windows stored"]
     assert two.hand_in(log, OLD)["done"] == ["0 windows stored"], "they are there already"
@@ -176,7 +176,7 @@ def test_a_log_is_continued_whichever_way_its_days_come_in(house: House, two: Tw
     assert document["status"] == 409 and f"day {two.old + 2} continues" in document["detail"]
     torn = close_window(OLD, two.old + 1, DAY, 7)
     document = refused(two.hand_in, [torn])
-    assert document["errors"][0]["field"] == "window.previous"
+    assert document["errors"][0]["field"] == "[0].window.previous"
     two.hand_in([days[1]])
 
 

@@ -96,7 +96,7 @@ def test_what_is_missing_or_wrong_is_named_and_nothing_is_sent(house: House) -> 
     forged = close_window(other_key, day, last.readings, last.previous)
     foreign = replace(good, key=other_key.public, windows=(*good.windows[:-1], forged))
     assert f"windows of key {good.key.word()}" in refused(foreign)
-    assert "does not continue the head" in refused(
+    assert "previous: expected the head of day" in refused(
         replace(good, windows=(*good.windows[:5], replace(good.windows[5], previous=1), *good.windows[6:]))
     )
     assert "a session of this market, 1 to 1" in refused(good, 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,3 +44,28 @@ def test_it_holds_what_memory_holds(tmp_path: Path, first: list, second: list) -
         assert kept.days(meter, 17_001, 17_002) == memory.days(meter, 17_001, 17_002)
         assert kept.day(meter, 17_000) == memory.day(meter, 17_000)
     database.close()
+
+
+def test_a_database_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "market.sqlite"
+    before = os.umask(0o022)
+    try:
+        migrate.upgrade(f"sqlite:///{path}")
+        database = Database(f"sqlite:///{path}")
+        database.set_meta("key", "value")
+        copy = migrate.keep_copy(f"sqlite:///{path}", "before")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+        database.close()
+    finally:
+        os.umask(before)
+    assert copy is not None and modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm", copy.name), 0o600)
+    path.chmod(0o644)
+    migrate.upgrade(f"sqlite:///{path}")
+    assert path.stat().st_mode & 0o777 == 0o600, "one that was made before as well"
+
+
+def test_a_database_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite://", "sqlite:///:memory:"):
+        migrate.upgrade(url)
+    assert list(tmp_path.iterdir()) == []

@@ -107,6 +107,46 @@ def test_quotes_that_do_not_close_are_an_error() -> None:
         parse('a,"2026-01-05T05:00:00Z,1,0')
 
 
+def test_what_is_wrong_with_a_header_is_said() -> None:
+    for head, column, expected, got in (
+        ("meter,interval_start,net_load_wh,colour", "colour", "one of the columns meter, account,", "colour"),
+        ("meter,meter,interval_start,net_load_wh", "meter", "this column once", "it 2 times"),
+        ("meter,interval_start", "net_load_wh", "one column net_load_wh or import_wh", "meter,interval_start"),
+    ):
+        with pytest.raises(CsvError) as caught:
+            parse(head=head)
+        (error,) = caught.value.errors
+        assert (error.row, error.column, error.got) == (1, column, got)
+        assert error.expected.startswith(expected)
+
+
+def test_a_cell_that_is_too_long_is_called_so() -> None:
+    with pytest.raises(CsvError) as caught:
+        parse("a" * 200_000 + ",2026-01-05T05:00:00Z,1,0")
+    assert str(caught.value) == "row 2, column (row): expected cells of at most 131072 characters, got 'a longer one'"
+
+
+def test_rows_of_unknown_meters_and_of_intervals_to_come_are_broken() -> None:
+    until = 1_767_589_200  # 2026-01-05T05:00:00Z
+    rows = ["7,2026-01-05T04:00:00Z,1", "07,2026-01-05T04:00:00Z,2", "\u0667,2026-01-05T04:00:00Z,3"]
+    rows += ["9" * 5000 + ",2026-01-05T04:00:00Z,4", "7,2026-01-05T05:00:00Z,5", "7,9999-12-31T23:00:00Z,6"]
+    lines = ["account,interval_start,net_load_wh", *rows]
+    with pytest.raises(CsvError) as caught:
+        parse_csv(lines, offset=3600, interval_minutes=60, meters={"7"}, until=until)
+    found = [(error.row, error.column) for error in caught.value.errors]
+    assert found == [(3, "account"), (4, "account"), (5, "account"), (6, "interval_start"), (7, "interval_start")]
+    assert caught.value.errors[0].expected == "a registered account in its own spelling"
+    assert caught.value.errors[3].expected == "an interval that ends by 2026-01-05T05:00:00+00:00"
+    good = parse_csv(lines[:2], offset=3600, interval_minutes=60, meters={"7"}, until=until)
+    assert good.row_of("7", 20_458, 5) == 2
+
+
+def test_contradictions_are_named_up_to_the_same_limit() -> None:
+    with pytest.raises(CsvError) as caught:
+        parse(*[f"a,2026-01-05T05:00:00Z,{wh},0" for wh in range(500)])
+    assert len(caught.value.errors) == MAX_ERRORS
+
+
 @given(
     st.dictionaries(st.tuples(st.integers(20_000, 20_002), st.integers(0, 95)), st.integers(-8_388_607, 8_388_607), min_size=1)
 )

@@ -108,7 +108,7 @@ def test_real_proofs_in_batches_with_a_bad_account_among_them(
     proven, errors = collect(iter(results))
     assert sorted(account for batch in proven for account in batch) == [1, 2, 3]
     assert list(errors) == [4]
-    assert f"the window of day {shared.day} is missing" in errors[4]
+    assert f"windows: expected one of day {shared.day}, got none" in errors[4]
     by_size = {key.circuit.accounts: key.verifying_key() for key in keys}
     inputs = {item.account: item for item in sellers}
     for result in results:

@@ -59,7 +59,7 @@ def test_bad_accounts_are_named_before_anything_is_proven(shared: Shared, seller
     assert result.public is None
     (two, why_two), (three, why_three) = result.refused
     assert (two, three) == (2, 3)
-    assert f"the window of day {shared.day} is missing" in why_two
+    assert f"windows: expected one of day {shared.day}, got none" in why_two
     assert "previous" in why_three
     alone = prove_batch(ProvingJob(shared, (first,), 1, ()))
     assert alone == BatchResult((1,), 1, error="proof: the circuit refused")

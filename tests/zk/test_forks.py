@@ -72,8 +72,8 @@ def test_contradictions(one: Window, other: Window, interval: int) -> None:
         (EARLY, FINAL, "both give different readings, or two final windows; got none, and a provisional window"),
         (EARLY, window(early(13, [*READINGS]), final=False), "a provisional window"),
         (EARLY, window([None] * 12 + [5] * 12, final=False), "a provisional window"),
-        (FINAL, window(changed(7, 9), meter=OTHER_METER), f"signature: the window of day {DAY} is not signed"),
-        (FINAL, replace(FORKED, readings=(*FINAL.readings[:-1], 0)), f"head: the window of day {DAY} hashes to"),
+        (FINAL, window(changed(7, 9), meter=OTHER_METER), f"signature: expected the key .* over the window of day {DAY}"),
+        (FINAL, replace(FORKED, readings=(*FINAL.readings[:-1], 0)), f"head: expected the hash of the window of day {DAY}"),
     ],
 )
 def test_what_is_no_evidence_is_named(one: Window, other: Window, message: str) -> None:

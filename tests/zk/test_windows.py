@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zk_cases import DAY, METER, OTHER_METER, build_log, random_days
 
+from zk.eddsa import SUBGROUP_ORDER
 from zk.field import ORDER
 from zk.poseidon import poseidon
 from zk.windows import (
@@ -87,7 +89,7 @@ def test_a_closed_window_verifies_and_a_changed_one_does_not() -> None:
     check_window(window, METER.public)
     assert not window.complete
     assert window.validity == sum(1 << t for t in range(24) if t % 3 != 1)
-    with pytest.raises(WindowError, match="not signed by"):
+    with pytest.raises(WindowError, match=r"^signature: expected the key"):
         check_window(window, OTHER_METER.public)
     for changed in (
         replace(window, day=DAY + 1),
@@ -154,7 +156,7 @@ def test_chain() -> None:
     check_chain(log)
     with pytest.raises(WindowError, match=f"day {DAY - 2}"):
         check_chain([log[0], *log[2:]])
-    with pytest.raises(WindowError, match="continue"):
+    with pytest.raises(WindowError, match=r"^previous: expected the head of day"):
         check_chain([*log[:3], replace(log[3], previous=1)])
     with pytest.raises(WindowError, match="provisional"):
         check_chain([*log[:2], replace(log[2], final=False), log[3]])
@@ -174,12 +176,51 @@ def test_record_keeps_everything() -> None:
         ("salt", 1.0), ("salt", " 1"), ("salt", "1_0"), ("salt", "-1"), ("salt", ""), ("salt", "9" * 5000), ("salt", "\u0661"),
         ("salt", True), ("previous", None), ("head", "0x1"),
         ("signature", ["1", "2"]), ("signature", ["1", "2", "3", "4"]), ("signature", "123"), ("signature", [1.0, "2", "3"]),
+        ("day", -1), ("day", 1 << 32), ("day", 1 << 70), ("readings", [READING_OFFSET] + [0] * 23),
+        ("readings", [-READING_OFFSET] + [0] * 23), ("readings", [0] * 23), ("readings", []), ("salt", str(ORDER)),
+        ("salt", "01"), ("previous", "9" * 77), ("head", str(ORDER)), ("signature", ["0", str(ORDER), "0"]),
+        ("signature", ["0", "0", str(SUBGROUP_ORDER)]), ("colour", 1),
     ],
 )  # fmt: skip
 def test_a_record_is_read_strictly(name: str, value: object) -> None:
     record = close_window(METER, DAY, [1, None, -3] * 8, 7).to_record()
-    with pytest.raises(WindowError, match=name):
+    with pytest.raises(WindowError, match=f"^{name}.*: expected .*, got ") as caught:
         Window.from_record({**record, name: value})
+    assert caught.value.field.startswith(name)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", close_window(METER, DAY, [0] * 24, 7).to_record())
+def test_a_missing_field_is_named(name: str) -> None:
+    record = close_window(METER, DAY, [0] * 24, 7).to_record()
+    del record[name]
+    with pytest.raises(WindowError, match=f"^{name}: expected a value, got nothing$"):
+        Window.from_record(record)
+
+
+def test_a_record_may_hold_every_value_of_its_range() -> None:
+    most, least = READING_OFFSET - 1, 1 - READING_OFFSET
+    top = str(ORDER - 1)
+    signature = [top, top, str(SUBGROUP_ORDER - 1)]
+    record = {"day": (1 << 32) - 1, "readings": [most, least, None] * 8, "final": True, "signature": signature}
+    record |= {"salt": top, "previous": top, "head": top}
+    assert Window.from_record(record).to_record() == record
+    zero = {**record, "day": 0, "salt": "0", "previous": "0", "head": "0", "signature": ["0", "0", "0"]}
+    assert Window.from_record(zero).to_record() == zero
+
+
+def test_a_refused_secret_is_not_repeated_nor_a_number_that_python_does_not_print() -> None:
+    record = close_window(METER, DAY, [0] * 24, 7).to_record()
+    with pytest.raises(WindowError, match=r"day: .* got an integer of 16610 bits"):
+        Window.from_record({**record, "day": 10**5000})
+    with pytest.raises(WindowError) as caught:
+        Window.from_record({**record, "salt": "12345678" + "x"})
+    assert "12345678" not in str(caught.value)
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    error = WindowError("day", "0 to 9", 12)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error) == "day: expected 0 to 9, got 12"
 
 
 def test_a_window_does_not_print_readings() -> None:
