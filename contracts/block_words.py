@@ -75,11 +75,11 @@ class BlockSolution:
         words = []
         for j, (price, volume) in enumerate(zip(self.prices, self.volumes, strict=True)):
             if not 0 <= price <= MAX_PRICE:
-                raise EncodingError(f"prices[{j}]: expected 0..{MAX_PRICE} micro-euro per kWh, got {price}")
+                raise EncodingError(f"prices[{j}]", f"0..{MAX_PRICE} micro-euro per kWh", price)
             if not 0 <= volume <= _M40:
-                raise EncodingError(f"volumes[{j}]: expected 0..{_M40} Wh, got {volume}")
+                raise EncodingError(f"volumes[{j}]", f"0..{_M40} Wh", volume)
             if price and not volume:
-                raise EncodingError(f"prices[{j}]: expected 0 where nothing is traded, got {price}")
+                raise EncodingError(f"prices[{j}]", "0 where nothing is traded", price)
             words.append(IntervalCertificate(price, price, volume, 0, 0).word())
         return words
 
@@ -88,12 +88,12 @@ class BlockSolution:
         live = book.live
         unknown = sorted(set(self.choices) - set(live.values()))
         if unknown:
-            raise EncodingError(f"choices: expected positions of live entries, got {unknown}")
+            raise EncodingError("choices", "positions of live entries", unknown)
         words = []
         for (account, side), position in sorted(live.items()):
             choice = self.choices.get(position, Choice(0))
             if not 0 <= choice.ratio <= _M32 or choice.up >> len(book.intervals):
-                raise EncodingError(f"choices[{position}]: expected a ratio in ppm and a bit per interval, got {choice}")
+                raise EncodingError(f"choices[{position}]", "a ratio in ppm and a bit per interval", choice)
             payer = book.entries[position].order.payer
             words.append(position | side << 31 | account << 32 | payer << 64 | choice.ratio << 96 | choice.up << 128)
         return words
@@ -171,7 +171,7 @@ def words_a_call(intervals: int, rows: int, gas: int) -> int:
     fixed = _GAS_A_CALL + _GAS_A_ROW * rows + _GAS_AN_INTERVAL * intervals
     most = (gas - fixed) * size // (_GAS_AN_ENTRY + _GAS_A_WORD * size)
     if most < size:
-        raise EncodingError(f"table: expected a call of {gas} gas to hold it, {rows} rows need {fixed}")
+        raise EncodingError("table", f"rows that fit into a call of {gas} gas", f"{rows} rows, which need {fixed}")
     return most
 
 
@@ -204,7 +204,7 @@ class PassState:
     @classmethod
     def from_words(cls, words: Sequence[int], intervals: int) -> PassState:
         if len(words) < 3 + intervals:
-            raise EncodingError(f"state: expected at least {3 + intervals} words, got {len(words)}")
+            raise EncodingError("state", f"at least {3 + intervals} words", len(words))
         welfare = words[2] - (words[2] >> 255 << 256)
         volumes = words[3 : 3 + intervals]
         rows, rest = [], list(words[3 + intervals :])

@@ -66,7 +66,7 @@ class CooperativeCertificate:
     @classmethod
     def from_words(cls, first: int, second: int) -> CooperativeCertificate:
         if first >> 216 or second >> 160:
-            raise EncodingError(f"certificate: bits above 216 and 160 must be zero, got {first:#x} and {second:#x}")
+            raise EncodingError("certificate", "no bits above 216 and 160", f"{first:#x} and {second:#x}")
         return cls(
             first & MAX_PRICE,
             first >> 32 & MAX_PRICE,
@@ -82,7 +82,7 @@ class CooperativeCertificate:
 def cooperative_certificates(words: Sequence[int]) -> tuple[CooperativeCertificate, ...]:
     """A certificate per interval from its words, two an interval."""
     if len(words) % 2:
-        raise EncodingError(f"certificate: expected two words an interval, got {len(words)} words")
+        raise EncodingError("certificate", "two words an interval", f"{len(words)} words")
     return tuple(CooperativeCertificate.from_words(a, b) for a, b in zip(words[::2], words[1::2], strict=True))
 
 
@@ -122,14 +122,14 @@ def decode_levels(words: Sequence[int]) -> tuple[tuple[BookLevel, ...], ...]:
         last = word >> 160
         empty = not level.bids and not level.offers
         if last > 1 or (here and level.price <= here[-1].price) or (empty and (here or word != LAST_LEVEL)):
-            raise EncodingError(f"levels[{place}]: expected ascending prices with quantities, got {word:#x}")
+            raise EncodingError(f"levels[{place}]", "ascending prices with quantities", f"{word:#x}")
         if not empty:
             here.append(level)
         if last:
             intervals.append(tuple(here))
             here = []
     if here:
-        raise EncodingError("levels: expected a last level in every interval, got none in the last interval")
+        raise EncodingError("levels", "a last level in every interval", "none in the last interval")
     return tuple(intervals)
 
 
@@ -218,7 +218,7 @@ class PassState:
         head, size = (10, 3) if cooperative else (2, 1)
         fixed = head + 2 * intervals * size
         if len(words) < fixed or len(words) != fixed + (words[1] >> 96):
-            raise EncodingError(f"state: expected {fixed} words and those of the open group, got {len(words)}")
+            raise EncodingError("state", f"{fixed} words and those of the open group", len(words))
         records = []
         for at in range(head, fixed, size):
             filled, rest, last = words[at] & MAX_VOLUME, words[at] >> 40 & MAX_VOLUME, words[at] >> 80
@@ -364,4 +364,4 @@ def batches_of(chunk: Chunk, batches: Sequence[Sequence[int]]) -> Iterator[Seque
 
 def _within(field: str, value: int, largest: int) -> None:
     if not 0 <= value <= largest:
-        raise EncodingError(f"{field}: expected 0..{largest}, got {value}")
+        raise EncodingError(field, f"0..{largest}", value)

@@ -43,12 +43,12 @@ def decode_delivery(words: Sequence[int], intervals: int) -> tuple[Entry, ...]:
     """The entries in a batch's words, for days of `intervals` intervals; raises `EncodingError` on words that are none."""
     size = 1 + words_for(intervals, _DEVIATIONS_A_WORD)
     if len(words) % size:
-        raise EncodingError(f"entries: expected a multiple of {size} words, got {len(words)}")
+        raise EncodingError("entries", f"a multiple of {size} words", len(words))
     found = []
     for start in range(0, len(words), size):
         head = words[start]
         if head >> _HEAD_BITS:
-            raise EncodingError(f"entries: word {start} has bits outside account, count and mask: {head:#x}")
+            raise EncodingError("entries", f"no bits outside account, count and mask in word {start}", f"{head:#x}")
         found.append(Entry(head & _WORD32, head >> 32 & _WORD32, head >> 64, tuple(words[start + 1 : start + size])))
     return tuple(found)
 
@@ -75,7 +75,7 @@ def pick_words(per_row: Sequence[Sequence[tuple[int, int]]]) -> list[int]:
         items.append(len(picks))
         for batch, entry in picks:
             if not (0 <= batch < 1 << 16 and 0 <= entry < 1 << 16):
-                raise EncodingError(f"picks: expected batch and entry below 2^16, got {batch} and {entry}")
+                raise EncodingError("picks", "batch and entry below 2^16", f"{batch} and {entry}")
             items.append(batch | entry << 16)
     words = [0] * words_for(len(items), _PICKS_A_WORD)
     for i, item in enumerate(items):

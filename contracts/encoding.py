@@ -12,6 +12,7 @@ from typing import Protocol
 
 from eth_hash.auto import keccak
 
+from contracts.errors import FieldError
 from contracts.units import MAX_PRICE, MAX_QUANTITY, PPM, Side, ceil_div
 
 MAX_STEPS = 4
@@ -28,8 +29,8 @@ _M32 = (1 << 32) - 1
 _M64 = (1 << 64) - 1
 
 
-class EncodingError(ValueError):
-    """A value that does not fit the protocol's words; the message names the field, what was expected and what came."""
+class EncodingError(FieldError):
+    """A value that does not fit the protocol's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class IntervalCertificate:
     @classmethod
     def from_word(cls, word: int) -> IntervalCertificate:
         if word >> 184:
-            raise EncodingError(f"certificate: bits above 184 must be zero, got {word:#x}")
+            raise EncodingError("certificate", "no bits above 184", f"{word:#x}")
         m40 = (1 << 40) - 1
         return cls(word & MAX_PRICE, word >> 32 & MAX_PRICE, word >> 64 & m40, word >> 104 & m40, word >> 144 & m40)
 
@@ -196,7 +197,7 @@ def encode_entry(order: ScheduleOrder, intervals: int, lock: int) -> list[int]:
     for number, step in enumerate(order.steps):
         words += _step_words(f"steps[{number}]", step, intervals)
     if order.cancels and len(order.steps) > 1:
-        raise EncodingError(f"steps: an order without quantities has one step, got {len(order.steps)}")
+        raise EncodingError("steps", "one step in an order without quantities", len(order.steps))
     if order.cancels:
         for field, bare, got in (
             ("lock", not lock, lock),
@@ -205,7 +206,7 @@ def encode_entry(order: ScheduleOrder, intervals: int, lock: int) -> list[int]:
             ("parent", order.parent is None, order.parent),
         ):
             if not bare:
-                raise EncodingError(f"{field}: expected none in an order without quantities, got {got}")
+                raise EncodingError(field, "none in an order without quantities", got)
     return words
 
 
@@ -215,35 +216,33 @@ def _entry_header(order: ScheduleOrder, lock: int) -> int:
     _within("lock", lock, 0, _M64, " micro-euro")
     _within("min_fill_ppm", order.min_fill_ppm, 0, PPM)
     if not 1 <= len(order.steps) <= MAX_STEPS:
-        raise EncodingError(f"steps: expected 1 to {MAX_STEPS}, got {len(order.steps)}")
+        raise EncodingError("steps", f"1 to {MAX_STEPS}", len(order.steps))
     if order.agent == order.account:
-        raise EncodingError(f"agent: expected another account than the order's, got {order.agent}")
+        raise EncodingError("agent", "another account than the order's", order.agent)
     if order.agent_pays and not order.agent:
-        raise EncodingError("agent_pays: expected an agent that pays, got none")
+        raise EncodingError("agent_pays", "an agent that pays", "none")
     if order.reserve and order.side is not Side.OFFER:
-        raise EncodingError("reserve: expected an offer, got a bid")
+        raise EncodingError("reserve", "an offer", "a bid")
     header = order.account | order.agent << 32 | lock << 64 | (len(order.steps) - 1) << 128
     header |= order.agent_pays << 130 | order.reserve << 131 | order.min_fill_ppm << 132 | int(order.side) << 255
     if order.parent is not None:
         account, side = order.parent
         _within("parent", account, 1, _M32)
         if order.parent == (order.account, order.side):
-            raise EncodingError(f"parent: expected another order than its own, got {side.name.lower()} of account {account}")
+            raise EncodingError("parent", "another order than its own", f"{side.name.lower()} of account {account}")
         header |= account << 152 | int(side) << 184
     return header
 
 
 def _step_words(name: str, step: Step, intervals: int) -> list[int]:
     if len(step.quantities) != intervals or len(step.limits) != intervals:
-        raise EncodingError(
-            f"{name}: expected {intervals} quantities and limits, got {len(step.quantities)} and {len(step.limits)}"
-        )
+        raise EncodingError(name, f"{intervals} quantities and limits", f"{len(step.quantities)} and {len(step.limits)}")
     body = [0] * words_for(intervals, _ENTRIES_A_WORD)
     for j, (quantity, limit) in enumerate(zip(step.quantities, step.limits, strict=True)):
         _within(f"{name}.quantities[{j}]", quantity, 0, MAX_QUANTITY, " Wh")
         _within(f"{name}.limits[{j}]", limit, 0, MAX_PRICE, " micro-euro per kWh")
         if not quantity and limit:
-            raise EncodingError(f"{name}.limits[{j}]: a zero quantity has a zero limit, got {limit}")
+            raise EncodingError(f"{name}.limits[{j}]", "zero where the quantity is zero", limit)
         body[j // 4] |= (quantity | limit << 24) << 56 * (j % 4)
     return body
 
@@ -260,7 +259,7 @@ def _decode_steps(words: Sequence[int], intervals: int) -> tuple[Step, ...]:
 
 def _within(field: str, value: int, least: int, largest: int, unit: str = "") -> None:
     if not least <= value <= largest:
-        raise EncodingError(f"{field}: expected {least}..{largest}{unit}, got {value}")
+        raise EncodingError(field, f"{least}..{largest}{unit}", value)
 
 
 def entry_size(header: int, intervals: int) -> int:
@@ -275,7 +274,7 @@ def decode_entries(words: Sequence[int], intervals: int) -> Iterator[LoggedOrder
         header = words[at]
         end = at + entry_size(header, intervals)
         if end > len(words):
-            raise EncodingError(f"words: row at {at} needs {end - at} words, {len(words) - at} are left")
+            raise EncodingError("words", f"{end - at} words of the entry at {at}", f"{len(words) - at} words")
         parent = header >> 152 & _M32
         order = ScheduleOrder(
             account=header & _M32,
@@ -289,7 +288,7 @@ def decode_entries(words: Sequence[int], intervals: int) -> Iterator[LoggedOrder
         )
         lock = header >> 64 & _M64
         if encode_entry(order, intervals, lock) != list(words[at:end]):
-            raise EncodingError(f"words: row at {at} has bits outside its fields")
+            raise EncodingError("words", f"no bits outside the fields of the entry at {at}", "some")
         yield LoggedOrder(order, lock)
         at = end
 
@@ -328,22 +327,22 @@ def row_words(row: ResultRow) -> list[int]:
     _within("cost", row.cost, 0, _M64, " micro-euro")
     _within("steps", row.steps, 1, MAX_STEPS)
     if not row.live and (row.cost or any(row.fills) or row.gross is not None):
-        raise EncodingError("live: expected neither cost, fills nor gross in the row of a skipped entry, got some")
+        raise EncodingError("live", "neither cost, fills nor gross in the row of a skipped entry", "some")
     if row.reserves and row.side is not Side.OFFER:
-        raise EncodingError("reserves: expected an offer's row, got a bid's")
+        raise EncodingError("reserves", "an offer's row", "a bid's")
     header = row.account | row.payer << 32 | row.lock << 64 | row.cost << 128 | int(row.side) << 192 | row.live << 193
     header |= row.reserves << 195 | (row.steps - 1) << 196
     words = [header, *_packed("fills", row.fills, 32)]
     if row.gross is not None:
         if len(row.gross) != len(row.fills):
-            raise EncodingError(f"gross: expected {len(row.fills)} values, got {len(row.gross)}")
+            raise EncodingError("gross", f"{len(row.fills)} values", len(row.gross))
         words[0] |= 1 << 194
         words += _packed("gross", row.gross, 64)
     if (row.reserve is not None) != (row.live and row.reserves):
-        raise EncodingError("reserve: expected the steps of a live reserve, and of nothing else")
+        raise EncodingError("reserve", "the steps of a live reserve, and of nothing else", "others or none")
     if row.reserve is not None:
         if len(row.reserve) != row.steps:
-            raise EncodingError(f"reserve: expected {row.steps} steps, got {len(row.reserve)}")
+            raise EncodingError("reserve", f"{row.steps} steps", len(row.reserve))
         for number, step in enumerate(row.reserve):
             words += _step_words(f"reserve[{number}]", step, len(row.fills))
     return words
@@ -372,7 +371,7 @@ def decode_row(words: Sequence[int], intervals: int) -> ResultRow:
     """A result row from exactly its words; raises `EncodingError` on words that are none."""
     header = words[0]
     if len(words) != row_size(header, intervals):
-        raise EncodingError(f"words: expected the {row_size(header, intervals)} of the row's header, got {len(words)}")
+        raise EncodingError("words", f"the {row_size(header, intervals)} of the row's header", len(words))
     at = 1 + words_for(intervals, _FILLS_A_WORD)
     gross = None
     if header >> 194 & 1:
@@ -392,7 +391,7 @@ def decode_row(words: Sequence[int], intervals: int) -> ResultRow:
         reserves=bool(header >> 195 & 1),
     )
     if row_words(row) != list(words):
-        raise EncodingError("words: the row has bits outside its fields")
+        raise EncodingError("words", "no bits outside the fields of the row", "some")
     return row
 
 

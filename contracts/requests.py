@@ -83,9 +83,9 @@ class Member:
         ):
             _within(field, value, least, largest)
         if self.agent_pays and not self.agent:
-            raise EncodingError("agent_pays: expected an agent that pays, got none")
+            raise EncodingError("agent_pays", "an agent that pays", "none")
         if len(self.promises) != len(self.prices):
-            raise EncodingError(f"prices: expected {len(self.promises)}, one a promise, got {len(self.prices)}")
+            raise EncodingError("prices", f"{len(self.promises)}, one a promise", len(self.prices))
         header = self.account | self.agent << 32 | self.nonce << 64 | self.deadline << 128 | self.agent_pays << 168
         return [header, *profile_words(self.promises, "promises"), *profile_words(self.prices, "prices")]
 
@@ -184,10 +184,10 @@ def profile_words(values: Sequence[int], field: str = "target") -> list[int]:
 def decode_profile(words: Sequence[int], intervals: int, field: str = "target") -> tuple[int, ...]:
     """The inverse of `profile_words`."""
     if len(words) != words_for(intervals, _A_WORD):
-        raise EncodingError(f"{field}: expected {words_for(intervals, _A_WORD)} words, got {len(words)}")
+        raise EncodingError(field, f"{words_for(intervals, _A_WORD)} words", len(words))
     values = tuple(words[j // _A_WORD] >> 32 * (j % _A_WORD) & _M32 for j in range(intervals))
     if profile_words(values) != list(words):
-        raise EncodingError(f"{field}: expected nothing beyond interval {intervals - 1}, got bits there")
+        raise EncodingError(field, f"nothing beyond interval {intervals - 1}", "bits there")
     return values
 
 
@@ -201,7 +201,7 @@ def decode_list(words: Sequence[int], intervals: int) -> tuple[Member, ...]:
     width = words_for(intervals, _A_WORD)
     size = 1 + 2 * width
     if not words or len(words) % size:
-        raise EncodingError(f"list: expected {size} words a member, got {len(words)} words")
+        raise EncodingError("list", f"{size} words a member", f"{len(words)} words")
     members = []
     for start in range(0, len(words), size):
         header = words[start]
@@ -215,7 +215,7 @@ def decode_list(words: Sequence[int], intervals: int) -> tuple[Member, ...]:
             agent_pays=bool(header >> 168 & 1),
         )
         if member.words() != list(words[start : start + size]):
-            raise EncodingError(f"list: expected no bits outside the fields of account {member.account}, got {header:#x}")
+            raise EncodingError("list", f"no bits outside the fields of account {member.account}", f"{header:#x}")
         members.append(member)
     return tuple(members)
 
@@ -223,22 +223,20 @@ def decode_list(words: Sequence[int], intervals: int) -> tuple[Member, ...]:
 def check_list(terms: RequestTerms, target: Sequence[int], words: Sequence[int]) -> Coalition:
     """What a list comes to; raises `EncodingError` on every list that the contract refuses for its words."""
     if len(target) != terms.intervals or not any(target):
-        raise EncodingError(f"target: expected {terms.intervals} values, not all zero, got {list(target)}")
+        raise EncodingError("target", f"{terms.intervals} values, not all zero", list(target))
     members = decode_list(words, terms.intervals)
     for before, member in zip((0, *(m.account for m in members)), members, strict=False):
         if member.account <= before:
-            raise EncodingError(f"list: expected accounts in ascending order, each once, got {member.account} after {before}")
+            raise EncodingError("list", "accounts in ascending order, each once", f"{member.account} after {before}")
         _check_member(terms, member)
     promised = [sum(m.promises[j] for m in members) for j in range(terms.intervals)]
     gross = [sum(m.promises[j] * m.prices[j] for m in members) for j in range(terms.intervals)]
     for j, (have, want) in enumerate(zip(promised, target, strict=True)):
         tolerance = terms.tolerance_ppm * want // PPM
         if abs(have - want) > tolerance:
-            raise EncodingError(f"promises[{j}]: expected {want} +- {tolerance} Wh in all, got {have}")
+            raise EncodingError(f"promises[{j}]", f"{want} +- {tolerance} Wh in all", have)
         if have > _M32 or gross[j] > _M64:
-            raise EncodingError(
-                f"promises[{j}]: expected at most {_M32} Wh and {_M64} of gross in all, got {have} and {gross[j]}"
-            )
+            raise EncodingError(f"promises[{j}]", f"at most {_M32} Wh and {_M64} of gross in all", f"{have} and {gross[j]}")
     cost = sum(ceil_div(g, 1000) for g in gross)
     rows = [_row(m.account, m.payer, m.lock(terms), 0, _ROW_SELLER, m.promises, _gross(m)) for m in members]
     rows.append(_row(terms.buyer, terms.buyer, cost, cost, _ROW_BUYER, promised, gross))
@@ -258,9 +256,9 @@ def _check_member(terms: RequestTerms, member: Member) -> None:
             _within(f"{name}: promises[{j}]", promise, terms.min_quantity, MAX_QUANTITY)
             _within(f"{name}: prices[{j}]", price, 0, min(terms.price_cap, MAX_PRICE))
         elif price:
-            raise EncodingError(f"{name}: prices[{j}]: without a promise there is no price, got {price}")
+            raise EncodingError(f"{name}: prices[{j}]", "no price where there is no promise", price)
     if not any(member.promises):
-        raise EncodingError(f"{name}: promises: expected at least one, got none")
+        raise EncodingError(f"{name}: promises", "at least one", "none")
     _within(f"{name}: lock", member.lock(terms), 0, _M64)
 
 
@@ -280,4 +278,4 @@ def _row(
 
 def _within(field: str, value: int, least: int, largest: int) -> None:
     if not least <= value <= largest:
-        raise EncodingError(f"{field}: expected {least}..{largest}, got {value}")
+        raise EncodingError(field, f"{least}..{largest}", value)

@@ -12,13 +12,14 @@ from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
 from contracts.encoding import hash_words
+from contracts.errors import FieldError
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _BATCH_TYPE = keccak(b"OrderBatch(uint256 session,uint256[] words,uint256 nonce,uint256 counter,uint256 deadline)")
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
-class SignatureError(ValueError):
+class SignatureError(FieldError):
     """A signature that cannot be read."""
 
 
@@ -106,16 +107,16 @@ class SignedBatch:
 def recover(digest: bytes, signature: bytes) -> str:
     """Address whose key signed `digest`; refuses what the contract refuses too (length, high s, odd v)."""
     if len(signature) != 65:
-        raise SignatureError(f"signature: expected 65 bytes, got {len(signature)}")
+        raise SignatureError("signature", "65 bytes", f"{len(signature)} bytes")
     if signature[64] not in (27, 28):
-        raise SignatureError(f"signature: expected v 27 or 28, got {signature[64]}")
+        raise SignatureError("signature", "v 27 or 28", f"v {signature[64]}")
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
-        raise SignatureError("signature: expected s in the lower half of its range")
+        raise SignatureError("signature", "s in the lower half of its range", "one in the upper half")
     try:
         parsed = Signature(signature[:64] + bytes([signature[64] - 27]))
         return str(parsed.recover_public_key_from_msg_hash(digest).to_checksum_address())
     except (BadSignature, ValidationError) as error:
-        raise SignatureError(f"signature: {error}") from None
+        raise SignatureError("signature", "a point of the curve", str(error)) from None
 
 
 def order_batch(session: int, words: Sequence[int], nonce: int, counter: int, deadline: int) -> OrderBatch:

@@ -250,6 +250,6 @@ def book_from_log(
         for entry in decode_entries(words, intervals):
             lock = entry.order.lock(terms.price_cap, terms.collateral_ppm)
             if entry.lock != lock:
-                raise EncodingError(f"lock: entry {len(orders)} locks {lock} micro-euro, its header says {entry.lock}")
+                raise EncodingError("lock", f"{lock} micro-euro, which entry {len(orders)} locks, in its header", entry.lock)
             orders.append(entry.order)
     return OrderBook(terms, tuple(orders), frozenset(excluded))

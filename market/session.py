@@ -9,6 +9,7 @@ from functools import cached_property
 
 from contracts.encoding import intervals_of
 from contracts.sessions import Terms
+from contracts.times import utc
 from contracts.units import MAX_PRICE, MAX_QUANTITY, Direction, Kind, Mode, SessionState
 from market.errors import TermsError
 
@@ -98,10 +99,11 @@ class SessionTerms:
     challenge_end: int = 0
 
     def __post_init__(self) -> None:
-        bits = self.zone.intervals
+        if not 0 < self.mask < 1 << self.zone.intervals:
+            within = f"at least one interval from 0 to {self.zone.intervals - 1} and no other"
+            raise TermsError("intervals", within, list(self.intervals))
         for name, good, expected in (
             ("session", 0 < self.session < 1 << 64, "1..2^64-1"),
-            ("mask", 0 < self.mask < 1 << bits, f"at least one of the zone's {bits} interval bits and no other"),
             ("price_cap", 0 <= self.price_cap <= MAX_PRICE, f"0..{MAX_PRICE} micro-euro per kWh"),
             ("min_quantity", 0 <= self.min_quantity <= MAX_QUANTITY, f"0..{MAX_QUANTITY} Wh"),
             ("collateral_ppm", 0 <= self.collateral_ppm < 1 << 32, "0..2^32-1"),
@@ -114,29 +116,33 @@ class SessionTerms:
             if not good:
                 raise TermsError(name, expected, getattr(self, name))
         if not self.gate_open < self.gate_close:
-            raise TermsError("gate_close", f"after the gate opens at {self.gate_open}", self.gate_close)
+            raise TermsError("gate_close", f"after the gate opens at {utc(self.gate_open)}", utc(self.gate_close))
         if not self.gate_close <= self.delivery_start:
-            raise TermsError("gate_close", f"at most the start of delivery, {self.delivery_start}", self.gate_close)
+            raise TermsError("gate_close", f"at most the start of delivery, {utc(self.delivery_start)}", utc(self.gate_close))
         if not self.delivery_end <= self.exemption_deadline:
             raise TermsError(
-                "exemption_deadline", f"at least the end of delivery, {self.delivery_end}", self.exemption_deadline
+                "exemption_deadline", f"at least the end of delivery, {utc(self.delivery_end)}", utc(self.exemption_deadline)
             )
         if not self.exemption_deadline <= self.proof_deadline:
             raise TermsError(
-                "proof_deadline", f"at least the exemption deadline, {self.exemption_deadline}", self.proof_deadline
+                "proof_deadline", f"at least the exemption deadline, {utc(self.exemption_deadline)}", utc(self.proof_deadline)
             )
         latest = self.delivery_end + PROOF_DAYS * DAY_SECONDS
         if self.proof_deadline > latest:
-            raise TermsError("proof_deadline", f"at most {PROOF_DAYS} days after delivery, {latest}", self.proof_deadline)
+            raise TermsError(
+                "proof_deadline", f"at most {PROOF_DAYS} days after delivery, {utc(latest)}", utc(self.proof_deadline)
+            )
         self._check_challenge()
 
     def _check_challenge(self) -> None:
         if self.mode is not Mode.BLOCK:
             if self.challenge_end:
-                raise TermsError("challenge_end", "0 but in block mode", self.challenge_end)
+                raise TermsError("challenge_end", "none but in block mode", utc(self.challenge_end))
         elif not self.gate_close < self.challenge_end < self.delivery_start:
-            between = f"after the gate closes at {self.gate_close} and before delivery starts at {self.delivery_start}"
-            raise TermsError("challenge_end", between, self.challenge_end)
+            between = (
+                f"after the gate closes at {utc(self.gate_close)} and before delivery starts at {utc(self.delivery_start)}"
+            )
+            raise TermsError("challenge_end", between, utc(self.challenge_end))
 
     @classmethod
     def of_contract(cls, session: int, zone: Zone, t: Terms) -> SessionTerms:

@@ -38,7 +38,13 @@ _BASE = (
 
 
 class KeyFormatError(ValueError):
-    """A key that is not what it should be; the message names the field and never a secret."""
+    """A key that is not what it should be. `field` is which, `expected` a phrase, `got` what came, never a secret."""
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        super().__init__(f"{field}: expected {expected}, got {got}")
+        self.field = field
+        self.expected = expected
+        self.got = got
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,13 @@ class PublicKey:
     def check(self) -> None:
         """Raises `KeyFormatError` unless the key is on the curve, in the prime subgroup and not its neutral element."""
         if not (0 <= self.x < ORDER and 0 <= self.y < ORDER):
-            raise KeyFormatError(f"key: expected coordinates from 0 to r-1, got ({self.x}, {self.y})")
+            raise KeyFormatError("key", "coordinates from 0 to r-1", f"({self.x}, {self.y})")
         if not _on_curve(self.x, self.y):
-            raise KeyFormatError(f"key: expected a point of BabyJubJub, ({self.x}, {self.y}) is not on the curve")
+            raise KeyFormatError("key", "a point of BabyJubJub", f"({self.x}, {self.y}), which is not on the curve")
         if (self.x, self.y) == (0, 1):
-            raise KeyFormatError("key: expected a point of prime order, got the neutral element")
+            raise KeyFormatError("key", "a point of prime order", "the neutral element")
         if _affine(_multiply((self.x, self.y, 1), SUBGROUP_ORDER)) != (0, 1):
-            raise KeyFormatError(f"key: expected a point of prime order, ({self.x}, {self.y}) lies outside the subgroup")
+            raise KeyFormatError("key", "a point of prime order", f"({self.x}, {self.y}), which lies outside the subgroup")
 
 
 class PrivateKey:
@@ -78,7 +84,7 @@ class PrivateKey:
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise KeyFormatError(f"seed: expected {SEED_BYTES} bytes, got {len(seed)}")
+            raise KeyFormatError("seed", f"{SEED_BYTES} bytes", len(seed))
         self._seed = bytes(seed)
         wide = hashlib.blake2b(b"scalar", key=self._seed, person=b"wattproof-meter").digest()
         self._scalar = int.from_bytes(wide, "little") % (SUBGROUP_ORDER - 1) + 1

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query
 
 from app.access import require_reader
 from app.api import models
+from app.api.body import JsonRoute
 from app.api.depends import OPERATOR_UNLESS_DEVELOPMENT, Ctx
 from app.api.ids import AccountIndex, SessionQuery, SignerAddress
 from app.api.times import at
@@ -15,7 +16,7 @@ from app.database import MeterKey
 from app.errors import Refused
 from app.services import accounts, forecasting
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(tags=["accounts"], route_class=JsonRoute)
 
 READ_ACCESS = (
     "`ReadAccess ACCOUNT.UNTIL.SIGNATURE`: EIP-712 `ReadAccess(uint256 account,uint256 until)` in the market's domain, signed "
@@ -31,7 +32,7 @@ def list_accounts(
         str | None,
         Query(pattern=r"^0x[0-9a-fA-F]{40}$", description="Only accounts that this address may place orders for."),
     ] = None,
-    cursor: Annotated[str | None, Query(pattern=r"^\d{1,10}$")] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,10}$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> models.AccountPage:
     """Accounts by index, with their balances."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.api import models
+from app.api.body import JsonRoute
 from app.api.depends import GUARDIAN, Ctx
 from app.api.ids import SessionId
 from app.services import guarding
 from contracts.units import Side
 
-router = APIRouter(tags=["guardian"], dependencies=GUARDIAN)
+router = APIRouter(tags=["guardian"], dependencies=GUARDIAN, route_class=JsonRoute)
 
 
 @router.post("/sessions/{session_id}/review/release")

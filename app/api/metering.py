@@ -9,13 +9,14 @@ from fastapi import APIRouter, Body
 
 from app.api import models
 from app.api.accounts import meter_key
+from app.api.body import JsonRoute
 from app.api.depends import OPERATOR, Ctx
 from app.errors import Refused, shown
 from app.services import accounts, forks, metering
 from zk.eddsa import PublicKey
 from zk.windows import Window, WindowError
 
-router = APIRouter(tags=["metering"])
+router = APIRouter(tags=["metering"], route_class=JsonRoute)
 
 
 @router.post("/meters", status_code=201, dependencies=OPERATOR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.api import models
+from app.api.body import JsonRoute
 from app.api.depends import OPERATOR, Ctx
 from app.api.ids import SessionId, ZoneId
 from app.api.sessions import show_session
@@ -13,7 +14,7 @@ from app.errors import Refused
 from app.services import blocks, clearing, proving, sessions, settling, surveillance
 from contracts.units import Direction, Kind, Mode
 
-router = APIRouter(tags=["operator"], dependencies=OPERATOR)
+router = APIRouter(tags=["operator"], dependencies=OPERATOR, route_class=JsonRoute)
 
 
 @router.post("/zones/{zone}/holidays", status_code=201)

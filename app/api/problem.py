@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api.body import BodyError
+from app.api.refusal_fields import fields_of
 from app.errors import FieldError, Refused, told
 from contracts.refusals import ContractRefusal
 from market.errors import FieldError as MarketFieldError
@@ -28,7 +30,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MarketFieldError)
     def market(_: Request, error: MarketFieldError) -> JSONResponse:
-        return problem(422, f"{error.field} cannot be taken.", [FieldError(error.field, error.expected, _short(error.got))])
+        got = error.got if isinstance(error.got, str) else _short(error.got)
+        return problem(422, f"{error.field} cannot be taken.", [FieldError(error.field, error.expected, got)])
 
     @app.exception_handler(CsvError)
     def csv(_: Request, error: CsvError) -> JSONResponse:
@@ -37,17 +40,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ContractRefusal)
     def contract(_: Request, error: ContractRefusal) -> JSONResponse:
-        return problem(409, str(error), [])
+        return problem(409, str(error), fields_of(error))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [
-            FieldError(
-                ".".join(str(part) for part in item["loc"] if part != "body") or "body", item["msg"], _short(item.get("input"))
-            )
-            for item in error.errors()
-        ]
-        return problem(422, "The request does not have the form this endpoint takes.", fields)
+        return problem(
+            422, "The request does not have the form this endpoint takes.", [_invalid(item) for item in error.errors()]
+        )
+
+    @app.exception_handler(BodyError)
+    def body(_: Request, error: BodyError) -> JSONResponse:
+        return problem(error.status_code, error.detail, [error.error])
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:
@@ -69,6 +72,17 @@ def problem(status: int, detail: str, errors: list[FieldError], headers: dict[st
         "errors": [{"field": e.field, "expected": e.expected, "got": e.got} for e in errors],
     }
     return JSONResponse(body, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def _invalid(item: dict[str, Any]) -> FieldError:
+    """A field as the request names it; `loc` begins with where in the request it stands."""
+    field = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
+    match item["type"]:
+        case "missing":
+            return FieldError(field, "a value", "nothing")
+        case "extra_forbidden":
+            return FieldError(field, "no field of this name", _short(item["input"]))
+    return FieldError(field, item["msg"], _short(item["input"]))
 
 
 def _short(value: object) -> str:

@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.api import models
+from app.api.body import JsonRoute
 from app.api.depends import OPERATOR, OPERATOR_UNLESS_DEVELOPMENT, Ctx
 from app.api.ids import SessionId
 from app.services import accounts, replacing, sessions
 from contracts.encoding import intervals_of
 from contracts.replacements import ReplacementConsent, SignedConsent
 
-router = APIRouter(tags=["replacements"])
+router = APIRouter(tags=["replacements"], route_class=JsonRoute)
 
 Account = Annotated[int, Query(gt=0, lt=2**32)]
 Intervals = Annotated[

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from sqlmodel import col, select
 
 from app.api import models
+from app.api.body import JsonRoute
 from app.api.depends import Ctx
 from app.api.ids import OrderId, SessionId
 from app.api.times import at
@@ -21,7 +22,7 @@ from contracts.encoding import IntervalCertificate
 from contracts.units import SessionState, Side
 from settlement.records import delivered
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], route_class=JsonRoute)
 
 STATES = {state: state.name.title().replace("_", "") for state in SessionState}
 

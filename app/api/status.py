@@ -27,7 +27,7 @@ def status(ctx: Ctx) -> models.Status:
     return models.Status(
         version=version("wattproof"),
         chain=models.ChainStatus(
-            backend=ctx.chain.name,
+            backend=ctx.chain.name,  # type: ignore[arg-type]
             chain_id=ctx.chain.chain_id,
             genesis=ctx.chain.genesis,
             block=ctx.chain.block().number,

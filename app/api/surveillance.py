@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from app.api import models
+from app.api.body import JsonRoute
 from app.api.depends import GUARDIAN, OPERATOR_OR_GUARDIAN, Ctx
 from app.api.ids import SessionId
 from app.api.times import at
 from app.services import explaining, surveillance
 from market.surveillance.evidence import Detector
 
-router = APIRouter(tags=["surveillance"])
+router = APIRouter(tags=["surveillance"], route_class=JsonRoute)
 
 AlertId = Annotated[int, Path(ge=1, lt=2**53, description="An alert's number.")]
 

@@ -11,7 +11,7 @@ from app.access import delegate_owner
 from app.context import Context
 from app.database import Account, MeterKey, MeterPoint, known
 from app.errors import Refused
-from zk.eddsa import PublicKey
+from zk.eddsa import KeyFormatError, PublicKey
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def bind_meter(ctx: Context, account: int, key: PublicKey, zone: int, from_day: 
         known(db.get(Account, account), "account", account)
     try:
         key.check()
-    except ValueError as error:
-        raise Refused("This is no meter key.", field="x, y", expected=str(error), got=f"({key.x}, {key.y})") from error
+    except KeyFormatError as error:
+        raise Refused("This is no meter key.", field="x, y", expected=error.expected, got=str(error.got)) from error
     ctx.refresh()
     word = key.word()
     with ctx.database.session() as db:  # first, so that no window comes in under a key whose point is lost

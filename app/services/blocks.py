@@ -23,6 +23,7 @@ from contracts.client import BestProposal
 from contracts.encoding import IntervalCertificate
 from contracts.events import ProposalContinued
 from contracts.refusals import ContractRefusal
+from contracts.times import utc
 from contracts.units import PPM, Mode, SessionState
 from market.clearing.blocks import BlockResult, clear_blocks
 from market.clearing.proposed import block_book, proposed
@@ -140,7 +141,7 @@ def accept(ctx: Context, view: sessions.SessionView) -> list[str]:
     """Makes the best proposal, whoever found it, the result of a closed session; returns what was done."""
     session_id, end = view.terms.session, view.terms.challenge_end
     if (now := ctx.now()) < end:
-        raise _refused(session_id, f"a challenge that is over, from {end} on (chain time)", str(now), "is not cleared yet")
+        raise _refused(session_id, f"a challenge that is over, from {utc(end)} on", utc(now), "is not cleared yet")
     best = ctx.client.best_proposal(session_id)
     if best is None:
         raise _refused(session_id, "a proposal", "none", "cannot be cleared: nobody proposed anything in time")
@@ -278,8 +279,8 @@ def _require_challenge(ctx: Context, view: sessions.SessionView) -> None:
     if terms.mode is not Mode.BLOCK:
         raise _refused(terms.session, "a block session", terms.mode.name.lower(), "takes no proposals")
     if view.state is not SessionState.CLOSED or now >= terms.challenge_end:
-        open_ = f"a proposal between {terms.gate_close} and {terms.challenge_end} (chain time)"
-        raise _refused(terms.session, open_, str(now), "takes no proposals now")
+        open_ = f"a proposal from {utc(terms.gate_close)} and before {utc(terms.challenge_end)}"
+        raise _refused(terms.session, open_, utc(now), "takes no proposals now")
 
 
 def _own_account(ctx: Context) -> int:

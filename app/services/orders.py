@@ -20,8 +20,12 @@ from app.database import Account, LogBatch, Outbox, Submission, known
 from app.errors import Refused
 from app.outbox import enqueue
 from app.services import accounts, sessions
+from contracts.calls import Call
 from contracts.encoding import EncodingError, LoggedOrder, ScheduleOrder, decode_entries
-from contracts.typed_data import OrderBatch, SignatureError, SignedBatch, order_batch, recover
+from contracts.errors import FieldError
+from contracts.refusals import ContractRefusal
+from contracts.times import utc
+from contracts.typed_data import SignatureError, SignedBatch, order_batch, recover
 from contracts.units import Mode, SessionState, Side
 from market.orders import charge, validate
 from zk.statement import MIN_COUNTED_DAYS
@@ -44,58 +48,71 @@ class Submitted:
 def submit(
     ctx: Context, session_id: int, *, signer: str, words: list[int], nonce: int, counter: int, deadline: int, signature: bytes
 ) -> Submitted:
-    """Takes a signed batch in, sends it, and returns how that went. The same (signer, nonce) again returns the first
-    result, or is refused if it carries something else."""
-    signer = to_checksum_address(signer)
-    batch = order_batch(session_id, words, nonce, counter, deadline)
-    if (earlier := _earlier(ctx, batch, signer)) is not None:
-        return earlier
-    signed = SignedBatch(batch, signer, signature)
-    _check(ctx, signed)
+    """Takes a signed batch in, sends it, and returns how that went. The very same batch again, signature and all, returns the
+    first result; another one under the same nonce is refused."""
+    for name, value in (("nonce", nonce), ("counter", counter)):
+        if value >= 1 << 256:
+            raise Refused(f"The {name} is too large.", field=name, expected="below 2^256", got=str(value))
+    signed = SignedBatch(order_batch(session_id, words, nonce, counter, deadline), to_checksum_address(signer), signature)
     call = ctx.client.encode_place_signed([signed])
-    ctx.client.simulate(ctx.address("relayer"), call)
-    try:
-        with ctx.database.session() as db:
-            row = enqueue(db, "orders", "relayer", call, session_id)
-            assert row.id is not None
-            stored = Submission(
-                session=session_id,
-                signer=signer,
-                nonce=str(nonce),
-                counter=str(counter),
-                words=[hex(word) for word in words],
-                outbox=row.id,
-            )
-            db.add(stored)
-            db.flush()
-            assert stored.id is not None
-            stored_id = stored.id
-    except IntegrityError:  # the same batch came in twice at once, and the other was first
-        earlier = _earlier(ctx, batch, signer)
-        assert earlier is not None
+    if (earlier := _earlier(ctx, signed, call)) is not None:
         return earlier
-    ctx.relayer.flush()
-    ctx.refresh()
-    return submission(ctx, stored_id)
-
-
-def _earlier(ctx: Context, batch: OrderBatch, signer: str) -> Submitted | None:
-    """What became of this batch if it was handed in before; refused if the nonce carried something else then."""
-    with ctx.database.session() as db:
-        found = db.exec(select(Submission).where(Submission.signer == signer, Submission.nonce == str(batch.nonce))).first()
-    if found is None:
-        return None
-    words = tuple(int(word, 16) for word in found.words)
-    if (found.session, words, found.counter) != (batch.session, batch.words, str(batch.counter)):
+    try:
+        _check(ctx, signed)
+        ctx.client.simulate(ctx.address("relayer"), call)
+        stored_id = _store(ctx, signed, call)
+    except (Refused, FieldError, ContractRefusal, IntegrityError) as error:
+        # The same batch may have come in meanwhile: what refuses this one is then what that one has done.
+        if (earlier := _earlier(ctx, signed, call)) is not None:
+            return earlier
+        if not isinstance(error, IntegrityError):
+            raise
         raise Refused(
             "This nonce was used for another batch.",
             status=409,
             field="nonce",
             expected="a number not used before",
-            got=str(batch.nonce),
+            got=str(nonce),
+        ) from error
+    ctx.relayer.flush()
+    ctx.refresh()
+    return submission(ctx, stored_id)
+
+
+def _store(ctx: Context, signed: SignedBatch, call: Call) -> int:
+    """The number of the submission; raises `IntegrityError` where the nonce has one."""
+    batch = signed.batch
+    with ctx.database.session() as db:
+        row = enqueue(db, "orders", "relayer", call, batch.session)
+        assert row.id is not None
+        stored = Submission(
+            session=batch.session,
+            signer=signed.signer,
+            nonce=str(batch.nonce),
+            counter=str(batch.counter),
+            words=[hex(word) for word in batch.words],
+            outbox=row.id,
         )
-    assert found.id is not None
-    return submission(ctx, found.id)
+        db.add(stored)
+        db.flush()
+        assert stored.id is not None
+        return stored.id
+
+
+def _earlier(ctx: Context, signed: SignedBatch, call: Call) -> Submitted | None:
+    """What became of this batch if it was handed in before. The call says everything about it, deadline and signature too."""
+    with ctx.database.session() as db:
+        found = db.exec(
+            select(Submission.id)
+            .join(Outbox)
+            .where(
+                Submission.signer == signed.signer,
+                Submission.nonce == str(signed.batch.nonce),
+                Outbox.to == call.to,
+                Outbox.data == call.data,
+            )
+        ).first()
+    return None if found is None else submission(ctx, found)
 
 
 def submission(ctx: Context, submission_id: int) -> Submitted:
@@ -124,19 +141,18 @@ def _check(ctx: Context, signed: SignedBatch) -> None:
             f"The gate of session {batch.session} is not open: the session is {view.state.name.capitalize()}.",
             status=409,
             field="session",
-            expected=f"an order between {terms.gate_open} and {terms.gate_close} (chain time)",
-            got=str(now),
+            expected=f"an order from {utc(terms.gate_open)} and before {utc(terms.gate_close)}",
+            got=utc(now),
         )
-    for name, value in (("nonce", batch.nonce), ("counter", batch.counter)):
-        if value >= 1 << 256:
-            raise Refused(f"The {name} is too large.", field=name, expected="below 2^256", got=str(value))
     if batch.deadline < now:
         raise Refused(
             "The signature has expired.", field="deadline", expected=f"at least {now} (chain time)", got=str(batch.deadline)
         )
     if batch.counter != (counter := ctx.client.counter_of(signer)):
         raise Refused(
-            "The signer has taken back what it signed under this counter.",
+            "The signer has taken back what it signed under this counter."
+            if batch.counter < counter
+            else "The signer's counter has not come to this number yet.",
             status=409,
             field="counter",
             expected=str(counter),
@@ -145,18 +161,19 @@ def _check(ctx: Context, signed: SignedBatch) -> None:
     try:
         entries = list(decode_entries(batch.words, len(terms.intervals)))
     except EncodingError as error:
-        named = str(error).partition(":")[0]
-        field = named if named in ("min_fill_ppm", "parent") else "words"
-        raise Refused("The words are not schedule orders of this session.", field=field, expected=str(error), got="") from error
+        raise Refused(
+            "The words are not schedule orders of this session.",
+            field=error.field,
+            expected=error.expected,
+            got=str(error.got),
+        ) from error
     _check_entries(ctx, view, entries, signer)
     if ctx.chain.code(signer):
         return  # ERC-1271: only the contract wallet can say, and the simulation asks it
     try:
         recovered = recover(batch.digest(ctx.client.domain), signed.signature)
     except SignatureError as error:
-        raise Refused(
-            "The signature is malformed.", field="signature", expected=str(error), got=f"{len(signed.signature)} bytes"
-        ) from error
+        raise Refused("The signature is malformed.", field=error.field, expected=error.expected, got=str(error.got)) from error
     if recovered.lower() != signer.lower():
         raise Refused(
             "The signature is not by this signer for these words.",

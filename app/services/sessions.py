@@ -168,6 +168,13 @@ def open_session(
         intake_fee=settings.intake_fee if intake_fee is None else intake_fee,
         challenge_end=challenge_end,
     )
+    if terms.fee_account > ctx.client.accounts():
+        raise Refused(
+            f"Account {terms.fee_account} does not exist.",
+            field="fee_account",
+            expected="a registered account",
+            got=str(terms.fee_account),
+        )
     request = SessionRequest(
         zone,
         kind,

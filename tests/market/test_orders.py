@@ -147,7 +147,7 @@ def test_a_log_states_the_locks_that_its_terms_ask_for() -> None:
     words = batch_words(placed, TERMS)
     assert book_from_log(TERMS, [words]).orders == placed
     wrong = encode_entry(placed[0], 2, 60_001)
-    with pytest.raises(EncodingError, match="entry 2 locks 60000 micro-euro, its header says 60001"):
+    with pytest.raises(EncodingError, match="60000 micro-euro, which entry 2 locks, in its header, got 60001"):
         book_from_log(TERMS, [words, wrong])
 
 

@@ -44,8 +44,8 @@ def test_delivery_follows_from_the_mask() -> None:
     ("change", "field"),
     [
         ({"session": 0}, "session"),
-        ({"mask": 0}, "mask"),
-        ({"mask": 1 << 24}, "mask"),
+        ({"mask": 0}, "intervals"),
+        ({"mask": 1 << 24}, "intervals"),
         ({"price_cap": 1 << 32}, "price_cap"),
         ({"min_quantity": 1 << 24}, "min_quantity"),
         ({"collateral_ppm": -1}, "collateral_ppm"),

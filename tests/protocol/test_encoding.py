@@ -279,7 +279,7 @@ def test_result_rows_read_back_alone_and_from_a_stream(data: st.DataObject, inte
         assert decode_row(words, intervals) == row
         with pytest.raises(EncodingError):
             decode_row([*words, 0], intervals)
-        with pytest.raises(EncodingError, match="outside its fields"):
+        with pytest.raises(EncodingError, match="no bits outside the fields"):
             decode_row([words[0] | 1 << 198, *words[1:]], intervals)
     assert list(decode_rows([word for row in rows for word in row_words(row)], intervals)) == rows
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from app.api.models.base import Address, Model
 
@@ -44,9 +45,17 @@ class AccountPage(Model):
     next_cursor: str | None
 
 
+def _printable(value: str) -> str:
+    """Without the blanks around it; control and direction characters would show another text than there is."""
+    trimmed = value.strip()
+    if not trimmed or not trimmed.isprintable():
+        raise PydanticCustomError("label", "printable characters, at least one that is not blank")
+    return trimmed
+
+
 class NewAccount(Model):
     owner: Address
-    label: Annotated[str, Field(max_length=40)] | None = None
+    label: Annotated[str, Field(max_length=40, description="Printable characters."), AfterValidator(_printable)] | None = None
 
 
 class DayLoad(Model):

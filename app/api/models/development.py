@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from app.api.models.base import Address, Date, Model
+from app.api.models.base import Address, Date, Model, read_time
+
+Moment = Literal["gate_open", "gate_close", "delivery_start", "delivery_end", "settled"]
+
+
+def _moment(value: Any) -> Any:
+    moments = get_args(Moment)
+    try:
+        return value if value in moments else read_time(value)
+    except PydanticCustomError as error:
+        raise PydanticCustomError("moment", f"{', '.join(moments)}, or {error.message()}") from None  # type: ignore[misc]
 
 
 class Holidays(Model):
@@ -25,7 +36,7 @@ class Advance(Model):
     """Where to move a development chain's clock: a moment of a session, or a time."""
 
     session: Annotated[int, Field(ge=1, lt=2**53)] | None = None
-    to: Literal["gate_open", "gate_close", "delivery_start", "delivery_end", "settled"] | datetime
+    to: Annotated[Moment | datetime, BeforeValidator(_moment)]
     only_clock: bool = Field(False, description="Move the clock and do nothing else.")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.models.base import Model, Word
+from app.api.models.base import Model, Uint256, Word
 
 
 class NewMeter(Model):
@@ -14,8 +14,8 @@ class NewMeter(Model):
 
     account: Annotated[int, Field(gt=0, lt=2**32)]
     zone: Annotated[int, Field(gt=0, lt=2**16)] = 1
-    x: Annotated[str, Field(pattern=r"^\d{1,78}$")]
-    y: Annotated[str, Field(pattern=r"^\d{1,78}$")]
+    x: Uint256
+    y: Uint256
     from_day: Annotated[int, Field(gt=0, lt=2**32)]
 
 
@@ -37,7 +37,7 @@ class SignedWindow(Model):
     """One meter-day as the meter signed it (docs/protocol.md section 8)."""
 
     account: Annotated[int, Field(gt=0, lt=2**32)]
-    key: Annotated[str, Field(pattern=r"^\d{1,78}$", description="Word of the key version, decimal.")] | None = None
+    key: Annotated[Uint256, Field(description="Word of the key version, decimal.")] | None = None
     window: dict[str, object]
 
 

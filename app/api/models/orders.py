@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.models.base import Address, Model, Word
+from app.api.models.base import Address, Model, Uint256, Word
 
 
 class Level(Model):
@@ -67,12 +67,8 @@ class SignedBatch(Model):
 
     signer: Address
     words: Annotated[list[Word], Field(min_length=2, max_length=4096)]
-    nonce: Annotated[
-        str, Field(pattern=r"^\d{1,78}$", description="Decimal, below 2^256, used once per signer.", examples=["417"])
-    ]
-    counter: Annotated[
-        str, Field(pattern=r"^\d{1,78}$", description="The signer's on chain (GET /signers), decimal.", examples=["0"])
-    ]
+    nonce: Annotated[Uint256, Field(description="Decimal, below 2^256, used once per signer.", examples=["417"])]
+    counter: Annotated[Uint256, Field(description="The signer's on chain (GET /signers), decimal.", examples=["0"])]
     deadline: Annotated[int, Field(gt=0, lt=2**63, description="Unix seconds of the chain's time.")]
     signature: Annotated[str, Field(pattern=r"^0x(?:[0-9a-fA-F]{2}){1,4096}$")]
 

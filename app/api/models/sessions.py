@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.models.base import Date, Hash, Model, Word
+from app.api.models.base import Date, Hash, Model, Time, Word
 
 
 class Zone(Model):
@@ -141,10 +141,10 @@ class NewSession(Model):
     mode: Literal["competitive", "cooperative", "block"] = "competitive"
     date: Date
     intervals: Annotated[list[Annotated[int, Field(ge=0, lt=96)]], Field(min_length=1, max_length=96)]
-    gate_open: datetime
-    gate_close: datetime
-    exemption_deadline: datetime
-    proof_deadline: datetime
+    gate_open: Time
+    gate_close: Time
+    exemption_deadline: Time
+    proof_deadline: Time
     price_cap: Annotated[int, Field(gt=0, lt=2**32)]
     min_quantity_wh: Annotated[int, Field(gt=0, lt=2**24)]
     fee_ppm: Annotated[int, Field(ge=0, le=100_000, description="Of what sellers earn; the settings' without one.")] | None = (
@@ -154,9 +154,9 @@ class NewSession(Model):
     intake_fee: (
         Annotated[int, Field(ge=0, le=1_000_000, description="Micro-euro an entry; the settings' without one.")] | None
     ) = None
-    challenge_end: datetime | None = Field(
+    challenge_end: Time | None = Field(
         None,
         description="Block sessions only: until when proposals are taken, after the gate closes and before delivery starts. "
         "Without one an hour after the gate, or halfway to delivery.",
     )
-    rules: str = Field("default", description="Name of a rule set in settlement/rules.")
+    rules: Annotated[str, Field(min_length=1, description="Name of a rule set in settlement/rules.")] = "default"
