@@ -1,4 +1,5 @@
-"""Attacks that the demonstration makes against its own day. Each must be refused; one that is not ends the demonstration.
+"""Attacks that the demonstration makes against its own day. Each must be refused for what is wrong with it; one that is not, or
+is refused for something else, ends the demonstration.
 
 Attackers talk to the contracts directly, with whatever the chain makes public, or to the API; they control everything
 but the meters' keys and the contracts.
@@ -24,9 +25,12 @@ from market.clearing.uniform import clear
 
 Json = dict[str, Any]
 
+CONTRACT, MARKETPLACE = "contract", "marketplace"
+"""Who refuses an attempt."""
+
 
 class NotRefusedError(RuntimeError):
-    """An attack went through."""
+    """An attack went through, or what refused it was not what has to."""
 
 
 def before_clearing(ctx: Context, api: Api, community: Community, session: Json) -> list[Json]:
@@ -44,10 +48,14 @@ def before_clearing(ctx: Context, api: Api, community: Community, session: Json)
     forged = replace(batch(100, 1, foreign), signer=home.wallet.address)
     place = ctx.client.encode_place_signed
     return [
-        _refused(ctx, "an offer of 60 MWh without the collateral for it", place([batch(10_000_000, 1, own)])),
-        _refused(ctx, "an offer for another's account under one's own signature", place([batch(100, 1, foreign)])),
-        _refused(ctx, "an offer with a signature that is not the signer's", place([forged])),
-        _refused(ctx, "an offer above the price cap", place([batch(100, session["price_cap"] + 1, own)])),
+        _refused(
+            ctx, "an offer of 60 MWh without the collateral for it", "NotEnoughAvailable", place([batch(10_000_000, 1, own)])
+        ),
+        _refused(
+            ctx, "an offer for another's account under one's own signature", "NotAllowed", place([batch(100, 1, foreign)])
+        ),
+        _refused(ctx, "an offer with a signature that is not the signer's", "SignatureRefused", place([forged])),
+        _refused(ctx, "an offer above the price cap", "LimitAboveCap", place([batch(100, session["price_cap"] + 1, own)])),
     ]
 
 
@@ -63,19 +71,17 @@ def at_clearing(ctx: Context, api: Api, session: Json) -> list[Json]:
         return ctx.client.encode_clear(session["id"], part._replace(certificate=[c.word() for c in bad]))
 
     first = certificate[0]
+    # of the side whose orders at the margin share what is left
+    larger = {"rest_bids": first.rest_bids + 1} if first.rest_bids else {"rest_offers": first.rest_offers + 1}
     last = part.sizes[-1]
     shorter = part._replace(sizes=part.sizes[:-1], words=part.words[:-last])
     late = ctx.client.encode_place(session["id"], [int(word, 16) for word in view.batches[0].words])
     return [
-        _refused(ctx, "an order after the gate has closed", late),
-        _refused(ctx, "a clearing with a higher price", altered(lo=first.lo + 1, hi=first.hi + 1)),
-        _refused(ctx, "a clearing with more volume than the book holds", altered(volume=first.volume + 1)),
-        _refused(ctx, "a clearing with a larger fill at the margin", altered(rest_bids=first.rest_bids + 1)),
-        _refused(
-            ctx,
-            "a clearing that leaves an order out",
-            ctx.client.encode_clear(session["id"], shorter),
-        ),
+        _refused(ctx, "an order after the gate has closed", "WrongState", late),
+        _refused(ctx, "a clearing with a higher price", "VolumeNotMet", altered(lo=first.lo + 1, hi=first.hi + 1)),
+        _refused(ctx, "a clearing with more volume than the book holds", "VolumeNotMet", altered(volume=first.volume + 1)),
+        _refused(ctx, "a clearing with a larger fill at the margin", "VolumeNotMet", altered(**larger)),
+        _refused(ctx, "a clearing that leaves an order out", "LogMismatch", ctx.client.encode_clear(session["id"], shorter)),
     ]
 
 
@@ -85,11 +91,13 @@ def at_metering(api: Api, community: Community, day: int) -> list[Json]:
     assert home.meter is not None
     record = home.meter.windows(day, day)[0].to_record()
     record["readings"][18] -= 500
+    attempt = "a window with a reading changed after the meter signed it"
     try:
         api.post("/windows", [{"account": home.account, "window": record}])
     except ApiError as error:
-        return [{"attempt": "a window with a reading changed after the meter signed it", "answer": str(error)[:160]}]
-    raise NotRefusedError("a tampered window was taken in")
+        fields = [wrong["field"] for wrong in error.document.get("errors", [])]
+        return [_answer(attempt, MARKETPLACE, (422, ["window"]), (error.status, fields), str(error))]
+    raise NotRefusedError(f"{attempt}: the marketplace took it")
 
 
 def at_proving(ctx: Context, session: Json) -> list[Json]:
@@ -110,19 +118,34 @@ def at_proving(ctx: Context, session: Json) -> list[Json]:
     last = first.mask.bit_length() - 1
     more = list(first.deviations)
     more[last // 9] += 300 << 26 * (last % 9)
-    another = replace(first, account=silent)
+    part = replace(first, mask=first.mask & (first.mask - 1))
     flipped = (*delivered.proof[6:], *delivered.proof[2:6], *delivered.proof[:2])
     return [
-        _refused(ctx, "a proof with 300 Wh added to what was delivered", call(replace(first, deviations=tuple(more)))),
-        _refused(ctx, "a neighbour's proof for the home that stayed silent", call(another)),
-        _refused(ctx, "a proof for another part of the session", call(replace(another, mask=first.mask & (first.mask - 1)))),
-        _refused(ctx, "a proof whose points were exchanged", call(proof=flipped)),
+        _refused(
+            ctx,
+            "a proof with 300 Wh added to what was delivered",
+            "ProofRefused",
+            call(replace(first, deviations=tuple(more))),
+        ),
+        _refused(
+            ctx, "a neighbour's proof for the home that stayed silent", "ProofRefused", call(replace(first, account=silent))
+        ),
+        _refused(ctx, "a proof for another part of the session", "ProofRefused", call(part)),
+        _refused(ctx, "a proof whose points were exchanged", "ProofRefused", call(proof=flipped)),
     ]
 
 
-def _refused(ctx: Context, attempt: str, call: Call) -> Json:
+def _refused(ctx: Context, attempt: str, expected: str, call: Call) -> Json:
+    """Makes `call`, which the contracts must refuse with the error `expected`."""
     try:
         ctx.client.simulate(ctx.address("relayer"), call)
     except ContractRefusal as refusal:
-        return {"attempt": attempt, "answer": f"{refusal.error_name}: {refusal.message}"}
+        return _answer(attempt, CONTRACT, expected, refusal.error_name, f"{refusal.error_name}: {refusal.message}")
     raise NotRefusedError(f"{attempt}: the contract took it")
+
+
+def _answer(attempt: str, by: str, expected: object, got: object, answer: str) -> Json:
+    """What the report says of an attempt that `by` refused, as long as the refusal is the one expected."""
+    if got != expected:
+        raise NotRefusedError(f"{attempt}: expected the {by} to answer {expected}, got {got}: {answer}")
+    return {"attempt": attempt, "by": by, "answer": answer}

@@ -177,7 +177,8 @@ def hold(
     with narrator.chapter("What was tried, and refused", None):
         for attempt in day.attempts:
             narrator.console.print(f"  {attempt['attempt']}", highlight=False)
-            narrator.console.print(f"    {attempt['answer']}", style="dim", highlight=False, markup=False)
+            answer = f"    by the {attempt['by']}: {attempt['answer']}"
+            narrator.console.print(answer, style="dim", highlight=False, markup=False)
 
     status = api.get("/status")
     day.data = {

@@ -14,6 +14,9 @@ PAIR = bits(10, 11)
 RIGHT = IntervalCertificate(120_000, 120_000, 800, 0, 300)
 """What an hour of `close_session`'s session comes to."""
 
+RANGE = IntervalCertificate(125_000, 130_000, 800, 0, 0)
+"""What an hour of `close_ranged`'s session comes to."""
+
 
 def meet(market: Market) -> Market:
     """Ann and Ben, who can sell, a DSO without a meter, and Eve, who has a meter and one euro."""
@@ -42,6 +45,17 @@ def close_session(market: Market) -> int:
     market.place("dso", session, order(dso, Side.BID, [(800, 140_000)] * 2, [(300, 80_000)] * 2))
     market.place("ann", session, order(market.accounts["ann"], Side.OFFER, [(500, 100_000)] * 2))
     market.place("ben", session, order(market.accounts["ben"], Side.OFFER, [(500, 120_000)] * 2))
+    market.close_gate(session)
+    return session
+
+
+def close_ranged(market: Market) -> int:
+    """A session that waits to be cleared and has a range of prices, from a bid that stays out to an offer that does: the DSO
+    bids 800 Wh at 0.14 and 300 Wh at 0.125; Ann offers 500 Wh at 0.10, Ben 300 Wh at 0.12 and 200 Wh at 0.13."""
+    session, dso = open_pair(market), market.accounts["dso"]
+    market.place("dso", session, order(dso, Side.BID, [(800, 140_000)] * 2, [(300, 125_000)] * 2))
+    market.place("ann", session, order(market.accounts["ann"], Side.OFFER, [(500, 100_000)] * 2))
+    market.place("ben", session, order(market.accounts["ben"], Side.OFFER, [(300, 120_000)] * 2, [(200, 130_000)] * 2))
     market.close_gate(session)
     return session
 

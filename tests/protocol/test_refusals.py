@@ -6,19 +6,21 @@ differs in one thing alone is shown to be taken at the same moment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from protocol_people import PAIR, RIGHT, close_session, free_day, meet, offer, open_pair, rows_of
+from protocol_people import PAIR, RANGE, RIGHT, close_ranged, close_session, free_day, meet, offer, open_pair, rows_of
 from protocol_world import CAP, RULES, Market, address_of, bits, key_of, order
 
 from contracts.artifacts import load
 from contracts.calls import Call, ClearingPass
+from contracts.calls_modes import Award
 from contracts.encoding import IntervalCertificate, ScheduleOrder, batch_words
 from contracts.orderlog import OrderLog
+from contracts.requests import Member, profile_words
 from contracts.typed_data import Domain, OrderBatch, SignedBatch, order_batch
-from contracts.units import SessionState, Side
+from contracts.units import Mode, SessionState, Side
 
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """Order of the curve of signatures."""
@@ -142,28 +144,51 @@ def placed(market: Market, session: int, name: str, wanted: ScheduleOrder) -> st
 # ---------------------------------------------------------------------------------------------------------------- clearing
 
 
-@pytest.mark.parametrize("price", [100_000, 119_999, 120_001, 140_000])
-def test_a_wrong_clearing_price(people: Market, closed: int, price: int) -> None:
-    right = people.engine(closed)
-    assert right.certificates == (RIGHT, RIGHT)
-    people.accepts(people.encode_clear(closed, right.certificate_words))
-    # with rests that fit the new price, so that nothing else is wrong
-    below = sum(500 for limit in (100_000, 120_000) if limit < price)
-    wrong = replace(RIGHT, lo=price, hi=price, rest_bids=800 * (price >= 140_000), rest_offers=800 - min(below, 800))
-    refusal = people.refuses(people.encode_clear(closed, [RIGHT.word(), wrong.word()]))
-    assert refusal.error_name in ("VolumeNotMet", "RestNotUsed", "VolumeTooSmall", "LowNotTight", "HighNotTight")
-    assert refusal.arguments["interval"] == 1
+@pytest.mark.parametrize(
+    ("change", "error", "side"),
+    [
+        ({"lo": 120_000, "rest_offers": 300}, "LimitInsideRange", Side.BID),
+        ({"lo": 125_001}, "LowNotTight", None),
+        ({"hi": 129_999}, "HighNotTight", None),
+        ({"hi": 140_000, "rest_bids": 800}, "LimitInsideRange", Side.OFFER),
+    ],
+)
+def test_a_wrong_clearing_price(people: Market, change: dict[str, int], error: str, side: Side | None) -> None:
+    """Each end of the range, moved either way, with rests that fit it: fills are the right ones, only the price is not."""
+    ranged = close_ranged(people)
+    assert people.engine(ranged).certificates == (RANGE, RANGE)
+    people.accepts(people.encode_clear(ranged, [RANGE.word()] * 2))
+    refusal = people.refuses(people.encode_clear(ranged, [RANGE.word(), replace(RANGE, **change).word()]))
+    assert (refusal.error_name, refusal.arguments["interval"], refusal.arguments.get("side")) == (error, 1, side)
 
 
-def test_a_fill_beyond_its_limit(people: Market, closed: int) -> None:
-    """Neither by a clearing that fills the low bid, nor by rows that say so at commitment."""
-    everything = replace(RIGHT, volume=1_000, rest_bids=200, rest_offers=500, lo=120_000, hi=120_000)
-    refusal = people.refuses(people.encode_clear(closed, [everything.word()] * 2))
-    assert refusal.error_name in ("VolumeNotMet", "RestNotUsed")
-    at_the_low_bid = IntervalCertificate(80_000, 80_000, 1_000, 200, 1_000)
-    refusal = people.refuses(people.encode_clear(closed, [at_the_low_bid.word()] * 2))
-    assert refusal.error_name in ("VolumeNotMet", "RestNotUsed", "LimitInsideRange")
+@pytest.mark.parametrize(
+    ("close", "right", "change", "error", "side"),
+    [
+        # a bid at 0.125 and an offer at 0.13, between which the price lies, would fill as well
+        (close_ranged, RANGE, {"rest_bids": 100}, "RestNotUsed", Side.BID),
+        (close_ranged, RANGE, {"rest_offers": 100}, "RestNotUsed", Side.OFFER),
+        # Ben would sell everything although nobody buys it at his limit, or less than is bought
+        (close_session, RIGHT, {"volume": 1_000, "rest_offers": 500}, "VolumeNotMet", Side.BID),
+        (close_session, RIGHT, {"rest_offers": 200}, "VolumeNotMet", Side.OFFER),
+    ],
+)
+def test_a_fill_beyond_its_limit(
+    people: Market,
+    close: Callable[[Market], int],
+    right: IntervalCertificate,
+    change: dict[str, int],
+    error: str,
+    side: Side,
+) -> None:
+    session = close(people)
+    people.accepts(people.encode_clear(session, [right.word()] * 2))
+    refusal = people.refuses(people.encode_clear(session, [right.word(), replace(right, **change).word()]))
+    assert (refusal.error_name, refusal.arguments["interval"], refusal.arguments["side"]) == (error, 1, side)
 
+
+def test_rows_that_say_something_else(people: Market, closed: int) -> None:
+    """What a clearing has come to is what is committed: no other fills, costs, owners or locks, and each group once."""
     clearing = people.engine(closed)
     people.client.send(key_of("anyone"), people.encode_clear(closed, clearing.certificate_words))
     bid, ann, ben = clearing.rows
@@ -251,3 +276,30 @@ def test_a_sold_interval_is_not_sold_twice(people: Market) -> None:
     promise = load("Accounts").functions["commitPromise"].call(session, ann, 1, day, bits(12), True, 0, [500])
     refusal = people.refuses(Call(people.client.deployment.contracts["Accounts"], promise), "ann")
     assert refusal.error_name == "AccessControlUnauthorizedAccount"
+
+
+def test_a_request_cannot_buy_a_sold_interval(people: Market) -> None:
+    """A clearing leaves out what is sold; a request has no clearing, so that its award is refused as a whole."""
+    day, client = free_day(people), people.client
+    ann, ben, dso = (people.accounts[name] for name in ("ann", "ben", "dso"))
+    session = people.open(day, bits(10))
+    people.place("ann", session, order(ann, Side.OFFER, [(500, 100_000)]))
+    people.place("dso", session, order(dso, Side.BID, [(500, 100_000)]))
+    people.clear(session)
+    client.send(key_of("operator"), client.encode_admit_dso(address_of("dso")))
+    asked = people.request(day, PAIR, mode=Mode.REQUEST)
+    target = profile_words([500, 500])
+    client.send(key_of("dso"), client.encode_open_request(dso, asked, target, 0, RULES.words()))
+    request = client.sessions()
+
+    def award(name: str) -> Call:
+        member = Member(people.accounts[name], (500, 500), (100_000, 100_000), people.chain.now() + 600)
+        consent = member.consent(request).sign(client.domain_of("FlexRequests"), key_of(name))
+        return client.encode_award(request, target, Award(member.words(), [consent]))
+
+    refusal = people.refuses(award("ann"), "dso")
+    assert refusal.error_name == "AlreadySold"
+    assert refusal.arguments == {"account": ann, "day": day, "intervals": bits(10)}
+    assert client.sold(ann, day) == bits(10)
+    client.send(key_of("dso"), award("ben"))
+    assert client.sold(ben, day) == PAIR
