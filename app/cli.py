@@ -54,7 +54,7 @@ def _expected(error: Exception) -> str | None:
     """What to tell of an error that is expected to happen; imports here, since most commands end without one."""
     from pydantic import ValidationError
 
-    from app.demo.client import ApiError
+    from app.client import ApiError
     from app.errors import Refused
     from app.settings import Settings, complaint
     from contracts.chain import ChainError
@@ -176,7 +176,7 @@ def list_sessions(url: Url = LOCAL, as_json: Json = False) -> None:
 
     Example: wattproof session list --url http://127.0.0.1:8000
     """
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url) as api:
         items = api.get("/sessions")["items"]
@@ -196,7 +196,7 @@ def show_session(session: int, url: Url = LOCAL, as_json: Json = False) -> None:
 
     Example: wattproof session show 1 --json
     """
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url) as api:
         s: dict[str, Any] = api.get(f"/sessions/{session}")

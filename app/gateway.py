@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from app.demo.client import Api, ApiError
+from app.client import Api, ApiError
 from oracle.agent import Agent, KeyVersion
 from oracle.agent_delivery import BackOff, Cursor
 from oracle.agent_input import CsvRows, Lines

@@ -37,7 +37,7 @@ def list_accounts(
 ) -> models.AccountPage:
     """Accounts by index, with their balances."""
     found, after = accounts.page(ctx, owner, min(int(cursor or 0), 2**32), limit, actor=actor)
-    return models.AccountPage(items=[_account(view) for view in found], next_cursor=str(after) if after else None)
+    return models.AccountPage(items=[shown(view) for view in found], next_cursor=str(after) if after else None)
 
 
 @router.post("/accounts", status_code=201, dependencies=OPERATOR_UNLESS_DEVELOPMENT)
@@ -48,13 +48,13 @@ def register(ctx: Ctx, new: models.NewAccount) -> models.Account:
     """
     if int(new.owner, 16) == 0:
         raise Refused("An account needs an owner.", field="owner", expected="an address other than zero", got=new.owner)
-    return _account(accounts.register(ctx, new.owner, new.label))
+    return shown(accounts.register(ctx, new.owner, new.label))
 
 
 @router.get("/accounts/{index}")
 def show_account(ctx: Ctx, index: AccountIndex) -> models.Account:
     """One account."""
-    return _account(accounts.view(ctx, index))
+    return shown(accounts.view(ctx, index))
 
 
 @router.get("/signers/{address}")
@@ -102,7 +102,7 @@ def meter_key(row: MeterKey) -> models.MeterKey:
     )
 
 
-def _account(view: accounts.AccountView) -> models.Account:
+def shown(view: accounts.AccountView) -> models.Account:
     return models.Account(
         index=view.index,
         owner=view.owner,

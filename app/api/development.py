@@ -7,7 +7,7 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from app.api import models
-from app.api.accounts import _account
+from app.api.accounts import shown
 from app.api.body import JsonRoute
 from app.api.depends import Ctx
 from app.api.times import at, seconds
@@ -39,7 +39,7 @@ def wallet(ctx: Ctx) -> models.DevWallet:
 @router.post("/faucet")
 def faucet(ctx: Ctx, funds: models.Funds) -> models.Account:
     """Deposits play money into an account."""
-    return _account(accounts.fund(ctx, funds.account, funds.amount))
+    return shown(accounts.fund(ctx, funds.account, funds.amount))
 
 
 @router.post("/counter")

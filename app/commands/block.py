@@ -17,7 +17,7 @@ def proposals(session: Session, url: Url = LOCAL, as_json: Json = False) -> None
 
     Example: wattproof session proposals 7
     """
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url) as api:
         items = api.get(f"/sessions/{session}/proposals")["items"]

@@ -231,7 +231,7 @@ def _print_rest(count: int, what: str) -> None:
 
 
 def _plot(file: BookFile, found: Outcome) -> str:
-    from app.demo.figures import curves
+    from app.figures import curves
     from market.clearing.levels import book_levels
 
     terms = file.book.terms

@@ -40,7 +40,7 @@ def token(role: Literal["operator", "guardian"]) -> str:
 
 def post(url: str, role: Literal["operator", "guardian"], path: str, body: dict[str, Any], as_json: bool) -> None:
     """Does something in a role and prints what was done."""
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url, token(role)) as api:
         answer = api.post(path, body)

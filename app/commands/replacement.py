@@ -77,7 +77,7 @@ def replace(
 
 
 def _get(url: str, path: str, query: dict[str, object] | None = None) -> Any:
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url) as api:
         return api.get(path, None, **(query or {}))

@@ -102,7 +102,7 @@ def decide(
     if outcome not in ("dismissed", "confirmed"):
         raise Refused("That is no outcome.", field="outcome", expected="dismissed or confirmed", got=outcome)
     agree(yes, f"Alert {alert} will be {outcome}, on the chain and for ever. Record it?")
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url, token("guardian")) as api:
         answer = api.post(f"/surveillance/alerts/{alert}/decision", {"outcome": outcome, "reason": reason})
@@ -137,7 +137,7 @@ def explain(
 
     Example: wattproof surveillance explain 3
     """
-    from app.demo.client import Api
+    from app.client import Api
 
     with Api(url) as api:
         found = api.get(f"/sessions/{session}/explanation", participants=participants)
@@ -161,7 +161,7 @@ def _price(price: int | None) -> str:
 
 def _get(url: str, path: str, **query: Any) -> Any:
     """Reads as the guardian, or as the operator where there is no guardian's token or the marketplace does not know it."""
-    from app.demo.client import Api, ApiError
+    from app.client import Api, ApiError
 
     try:
         with Api(url, token("guardian")) as api:

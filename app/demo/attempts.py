@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from app.client import Api, ApiError
 from app.context import Context
-from app.demo.client import Api, ApiError
 from app.demo.community import Community, word_terms
 from app.services import sessions
 from contracts.calls import Call, ClearingPass

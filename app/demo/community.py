@@ -16,8 +16,8 @@ from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 
 from app.access import header as read_access
+from app.client import Api
 from app.demo import wallets
-from app.demo.client import Api
 from app.demo.scenario import Home, Scenario
 from contracts.encoding import ScheduleOrder, StatedTerms, Step, batch_words
 from contracts.typed_data import Domain, order_batch

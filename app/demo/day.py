@@ -14,9 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.client import Api
 from app.context import Context, build
 from app.demo import attempts, report, scenario
-from app.demo.client import Api
 from app.demo.community import HISTORY_BEFORE, Community, Member
 from app.demo.plan import SOURCE, date_of, open_session, start_time
 from app.demo.report import Day

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from app.client import Api
 from app.demo import scenario
-from app.demo.client import Api
 from app.demo.scenario import DemoSession
 from market.session import Zone
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from app.demo import figures
+from app import figures
 
 Json = dict[str, Any]
 

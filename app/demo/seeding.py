@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from app.client import Api
 from app.context import Context
 from app.demo import scenario
-from app.demo.client import Api
 from app.demo.community import Community
 from app.demo.day import Narrator, hold
 from app.demo.plan import SOURCE, open_session

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from app_house import House
 
+from app.client import Api
 from app.context import build
-from app.demo.client import Api
 from app.demo.plan import open_session, start_time
 from app.server import running
 from app.settings import Settings

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.client import Api
 from app.context import Context, build
 from app.demo import scenario
-from app.demo.client import Api
 from app.demo.community import Community
 from app.demo.plan import open_session, start_time
 from app.server import running

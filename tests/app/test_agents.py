@@ -9,7 +9,7 @@ import pytest
 from app_house import House, market
 
 from app.access import header
-from app.demo.client import ApiError
+from app.client import ApiError
 from app.demo.community import Member
 from app.services import clearing
 from contracts.encoding import ScheduleOrder, Step

@@ -12,8 +12,8 @@ from app_house import House, market
 from sqlmodel import func, select
 
 from app.access import header
+from app.client import ApiError
 from app.database import Outbox, Submission
-from app.demo.client import ApiError
 from app.server import RECURSION
 from contracts.encoding import ScheduleOrder, Step
 from contracts.typed_data import Domain

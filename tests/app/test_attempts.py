@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.client import ApiError
 from app.demo import attempts
-from app.demo.client import ApiError
 from contracts.calls import Call
 from contracts.refusals import ContractRefusal
 

@@ -14,8 +14,8 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 from app import cli
+from app.client import Api, ApiError
 from app.database import BlockDraft, Meta, Outbox
-from app.demo.client import Api, ApiError
 from app.demo.community import Community, Member
 from app.demo.plan import open_session
 from app.services import blocks, replaying, runner, sessions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from app.demo import figures, scenario
+from app import figures
+from app.demo import scenario
 
 GROUP = "{http://www.w3.org/2000/svg}g"
 

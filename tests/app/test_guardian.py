@@ -12,7 +12,7 @@ from app_house import House, market
 from typer.testing import CliRunner
 
 from app import cli
-from app.demo.client import Api, ApiError
+from app.client import Api, ApiError
 from app.demo.community import Member
 from app.demo.plan import open_session
 from app.services import runner

@@ -14,8 +14,8 @@ from app_house import House
 from sqlmodel import select
 
 from app import migrate
+from app.client import ApiError
 from app.database import Database, MeterKey, MeterPoint, MeterWindow
-from app.demo.client import ApiError
 from app.errors import Refused
 from app.services import accounts, metering
 from oracle.meter import Meter

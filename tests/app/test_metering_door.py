@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import func, select
 
+from app.client import ApiError
 from app.database import MeterWindow, Reading
-from app.demo.client import ApiError
 from app.services import metering
 
 pytestmark = [pytest.mark.needs("key"), pytest.mark.slow]

@@ -17,9 +17,9 @@ from app_house import House
 from eth_account import Account as Signer
 from sqlmodel import select
 
+from app.client import Api, ApiError
 from app.context import build
 from app.database import Fork, MeterWindow
-from app.demo.client import Api, ApiError
 from app.demo.community import cancellation
 from app.demo.plan import open_session, start_time
 from app.errors import Refused

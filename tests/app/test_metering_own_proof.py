@@ -15,8 +15,8 @@ from app_house import House
 from eth_account import Account as Signer
 
 from app import owner, told
+from app.client import Api
 from app.context import build
-from app.demo.client import Api
 from app.demo.community import Community, Member
 from app.demo.plan import open_session, start_time
 from app.errors import Refused

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from app_house import House, market
 
-from app.demo.client import ApiError
+from app.client import ApiError
 from app.errors import Refused
 from app.services import runner, sessions
 from app.services.replaying import replay_session

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from app_house import House, market
 
-from app.demo.client import Api
+from app.client import Api
 from app.demo.community import Member
 from app.demo.plan import open_session
 from app.services import runner, sessions

@@ -12,8 +12,8 @@ from sqlmodel import col, select
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.client import ApiError
 from app.database import MeterKey, MeterWindow, Outbox
-from app.demo.client import ApiError
 from app.demo.community import Member
 from app.services import runner, sessions, settling
 from app.services.replaying import replay_session

@@ -12,9 +12,9 @@ from machine import chromium
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 from rich.console import Console
 
+from app.client import Api
 from app.context import Context, build
 from app.demo import scenario, seeding
-from app.demo.client import Api
 from app.demo.community import Community
 from app.demo.day import Narrator, hold
 from app.demo.plan import start_time

@@ -13,9 +13,9 @@ import jsonschema
 import pytest
 from rich.console import Console
 
+from app.client import Api, ApiError
 from app.context import build
 from app.demo import scenario, wallets
-from app.demo.client import Api, ApiError
 from app.demo.community import HISTORY_BEFORE, Community
 from app.demo.day import Narrator, hold
 from app.demo.plan import start_time

@@ -17,9 +17,9 @@ import pytest
 from privacy_scan import FORMS, SEPARATOR, Form, find_addresses, find_bytes, find_series, find_texts, windows
 from rich.console import Console
 
+from app.client import Api
 from app.context import Context, build
 from app.demo import scenario
-from app.demo.client import Api
 from app.demo.community import HISTORY_BEFORE, Community
 from app.demo.day import Narrator, hold
 from app.demo.plan import start_time

@@ -1,4 +1,4 @@
-"""The plots of the day's report, as SVG strings, drawn from what the public API returned.
+"""Plots as SVG strings, drawn from what the public API returns: for the report of the day and for `wattproof market`.
 
 Energy is drawn in kWh, prices in EUR/kWh, money in EUR.
 """
