@@ -19,7 +19,7 @@ class BodyError(HTTPException):
     """A body that is no JSON. The framework lets exceptions of this kind through while it reads a body."""
 
     def __init__(self, expected: str, got: str) -> None:
-        super().__init__(400, "The body of the request cannot be read.")
+        super().__init__(422, "The body of the request cannot be read.")
         self.error = FieldError("body", expected, got)
 
 

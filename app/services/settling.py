@@ -100,7 +100,7 @@ def _calls(
 ) -> Iterator[tuple[Sequence[tuple[int, ResultRow]], tuple[list[list[int]], list[int]]]]:
     """The chosen rows of a group in as few calls as records fit into, with the `batches` and `picks` of each. The records of a
     seller that alone are too many are joined first."""
-    accounts = [row.account for _, row in chosen] if batches else []
+    accounts = [row.account for _, row in chosen if row.side is Side.OFFER]
     supplied = supply(batches, accounts)
     if sum(map(len, supplied[0])) <= MOST_WORDS:
         yield chosen, supplied
