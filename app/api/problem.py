@@ -16,7 +16,6 @@ from app.api.refusal_fields import fields_of
 from app.errors import FieldError, Refused, told
 from contracts.refusals import ContractRefusal
 from market.errors import FieldError as MarketFieldError
-from oracle.ingest.csv import CsvError
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +31,6 @@ def install(app: FastAPI) -> None:
     def market(_: Request, error: MarketFieldError) -> JSONResponse:
         got = error.got if isinstance(error.got, str) else _short(error.got)
         return problem(422, f"{error.field} cannot be taken.", [FieldError(error.field, error.expected, got)])
-
-    @app.exception_handler(CsvError)
-    def csv(_: Request, error: CsvError) -> JSONResponse:
-        rows = [FieldError(f"row {e.row}, column {e.column}", e.expected, e.got) for e in error.errors]
-        return problem(422, f"{len(rows)} rows of the file are broken; nothing was stored.", rows)
 
     @app.exception_handler(ContractRefusal)
     def contract(_: Request, error: ContractRefusal) -> JSONResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +16,7 @@ from sqlmodel import func, select
 from app.access import header
 from app.client import ApiError
 from app.database import Outbox, Submission
-from app.server import RECURSION
+from app.server import RECURSION, listen
 from contracts.encoding import ScheduleOrder, Step
 from contracts.typed_data import Domain
 from contracts.units import Side
@@ -221,3 +223,19 @@ def test_numbers_times_and_bodies_out_of_range_are_refused_by_name(house: House)
     assert big.status_code == 413
     unsized = httpx.post(f"{house.url}/api/v1/accounts", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
     assert unsized.status_code == 411
+
+
+def test_an_answer_is_sent_without_waiting_for_an_acknowledgement() -> None:
+    async def no_delay() -> int:
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        bound = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(answer, sock=bound):
+            _, writer = await asyncio.open_connection(*bound.getsockname())
+            writer.close()
+            return await found
+
+    assert asyncio.run(no_delay())
