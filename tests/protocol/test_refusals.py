@@ -168,8 +168,8 @@ def test_a_wrong_clearing_price(people: Market, change: dict[str, int], error: s
         # a bid at 0.125 and an offer at 0.13, between which the price lies, would fill as well
         (close_ranged, RANGE, {"rest_bids": 100}, "RestNotUsed", Side.BID),
         (close_ranged, RANGE, {"rest_offers": 100}, "RestNotUsed", Side.OFFER),
-        # Ben would sell everything although nobody buys it at his limit, or less than is bought
-        (close_session, RIGHT, {"volume": 1_000, "rest_offers": 500}, "VolumeNotMet", Side.BID),
+        # Ben would sell 100 Wh more than is bought at 0.12 or above, or 100 Wh less
+        (close_session, RIGHT, {"volume": 900, "rest_offers": 400}, "VolumeNotMet", Side.BID),
         (close_session, RIGHT, {"rest_offers": 200}, "VolumeNotMet", Side.OFFER),
     ],
 )
