@@ -96,7 +96,7 @@ def at_metering(api: Api, community: Community, day: int) -> list[Json]:
         api.post("/windows", [{"account": home.account, "window": record}])
     except ApiError as error:
         fields = [wrong["field"] for wrong in error.document.get("errors", [])]
-        return [_answer(attempt, MARKETPLACE, (422, ["window"]), (error.status, fields), str(error))]
+        return [_answer(attempt, MARKETPLACE, (422, ["[0].window.head"]), (error.status, fields), str(error))]
     raise NotRefusedError(f"{attempt}: the marketplace took it")
 
 
