@@ -55,6 +55,7 @@ def _expected(error: Exception) -> str | None:
     from pydantic import ValidationError
 
     from app.client import ApiError
+    from app.demo.attempts import NotRefusedError
     from app.errors import Refused
     from app.settings import Settings, complaint
     from contracts.chain import ChainError
@@ -84,7 +85,7 @@ def _expected(error: Exception) -> str | None:
         KeyFileError,
         MeterError,
     )
-    return str(error) if isinstance(error, (*told, ProverError)) else None
+    return str(error) if isinstance(error, (*told, NotRefusedError, ProverError)) else None
 
 
 def _writable(folder: Path) -> None:

@@ -52,13 +52,13 @@ def called(error: Exception | None) -> dict[str, Any]:
 
 
 def test_a_window_that_does_not_verify_is_refused_by_the_marketplace() -> None:
-    (answer,) = tampered(problem(422, "window"))
+    (answer,) = tampered(problem(422, "[0].window.head"))
     assert answer["by"] == attempts.MARKETPLACE
     assert answer["answer"].startswith("422 The window does not verify.")
     assert LONG in answer["answer"], "no number is cut"
 
 
-@pytest.mark.parametrize("error", [problem(500), problem(404, "account"), problem(429, "window"), problem(422, "account")])
+@pytest.mark.parametrize("error", [problem(500), problem(404, "account"), problem(429, "[0].window.head"), problem(422, "account")])
 def test_another_answer_of_the_marketplace_is_no_refusal(error: ApiError) -> None:
     with pytest.raises(attempts.NotRefusedError, match=f"expected .*422.*got .*{error.status}"):
         tampered(error)
