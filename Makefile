@@ -83,6 +83,7 @@ check: setup ## lint, types, fast tests, under a minute
 
 # Settings of forge are in contracts/foundry.toml, what is checked and why in docs/audit.md.
 deep: contracts/node_modules/stamp ## long fuzzing of the contracts, from another seed each time
+	@mkdir -p .cache/forge/out .cache/forge/cache
 	@cd contracts && FOUNDRY_PROFILE=deep ../$(FORGE)/forge test --fuzz-seed 0x$$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 
 .venv-audit/stamp: contracts/audit/requirements.lock
@@ -92,7 +93,7 @@ deep: contracts/node_modules/stamp ## long fuzzing of the contracts, from anothe
 	@touch $@
 
 audit: contracts/node_modules/stamp .venv-audit/stamp ## static analysis and proofs of the contracts
-	@mkdir -p .cache/forge && rm -f .cache/forge/slither.json
+	@mkdir -p .cache/forge/audit .cache/forge/audit-cache && rm -f .cache/forge/slither.json
 	@cd contracts && export PATH="$(CURDIR)/$(FORGE):$$PATH" FOUNDRY_PROFILE=audit && \
 	  { ../.venv-audit/bin/slither . --config-file audit/slither.config.json --fail-none --json ../.cache/forge/slither.json \
 	      >../.cache/forge/slither.log 2>&1 || { cat ../.cache/forge/slither.log; exit 1; }; } && \

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import httpx
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from app.commands import block, contracts, guardian, market, member, meter, replacement, surveillance, zk
@@ -50,42 +51,37 @@ def main() -> None:
         _fail(message)
 
 
-def _expected(error: Exception) -> str | None:
-    """What to tell of an error that is expected to happen; imports here, since most commands end without one."""
-    from pydantic import ValidationError
+EXPECTED = {
+    "app.client.ApiError",
+    "app.demo.attempts.NotRefusedError",
+    "contracts.chain.ChainError",
+    "contracts.errors.FieldError",
+    "contracts.manifest.DeploymentError",
+    "contracts.refusals.ContractRefusal",
+    "oracle.meter.MeterError",
+    "zk.compile.CompileError",
+    "zk.forks.ForkError",
+    "zk.keys.KeyFileError",
+    "zk.prover.ProverError",
+}
+"""Errors whose message is all that a person needs, by name: to compare with the classes would be to import every room."""
 
-    from app.client import ApiError
-    from app.demo.attempts import NotRefusedError
+
+def _expected(error: Exception) -> str | None:
+    """What to tell of an error that is expected to happen."""
     from app.errors import Refused
-    from app.settings import Settings, complaint
-    from contracts.chain import ChainError
-    from contracts.deploy import DeploymentError
-    from contracts.refusals import ContractRefusal
-    from market.errors import FieldError
-    from oracle.meter import MeterError
-    from zk.compile import CompileError
-    from zk.forks import ForkError
-    from zk.keys import KeyFileError
-    from zk.prover import ProverError
 
     if isinstance(error, Refused):
         return error.detail + "".join(f"\n  {e.field}: expected {e.expected}, got {e.got}" for e in error.errors)
-    if isinstance(error, ValidationError) and error.title == Settings.__name__:
-        return complaint(error)
     if isinstance(error, httpx.TransportError):
         return f"The marketplace cannot be reached ({error}). Is it running (wattproof serve), and is --url right?"
-    told = (
-        ApiError,
-        ChainError,
-        CompileError,
-        ContractRefusal,
-        DeploymentError,
-        FieldError,
-        ForkError,
-        KeyFileError,
-        MeterError,
-    )
-    return str(error) if isinstance(error, (*told, NotRefusedError, ProverError)) else None
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        from app.settings import complaint
+
+        return complaint(error)
+    if EXPECTED.isdisjoint(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__):
+        return None
+    return str(error)
 
 
 def _writable(folder: Path) -> None:

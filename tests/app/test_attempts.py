@@ -58,7 +58,9 @@ def test_a_window_that_does_not_verify_is_refused_by_the_marketplace() -> None:
     assert LONG in answer["answer"], "no number is cut"
 
 
-@pytest.mark.parametrize("error", [problem(500), problem(404, "account"), problem(429, "[0].window.head"), problem(422, "account")])
+@pytest.mark.parametrize(
+    "error", [problem(500), problem(404, "account"), problem(429, "[0].window.head"), problem(422, "account")]
+)
 def test_another_answer_of_the_marketplace_is_no_refusal(error: ApiError) -> None:
     with pytest.raises(attempts.NotRefusedError, match=f"expected .*422.*got .*{error.status}"):
         tampered(error)

@@ -28,7 +28,7 @@ from zk.windows import Window, check_chain, check_window, contradictions
 WATTPROOF = [sys.executable, "-c", "from app.cli import main; main()"]
 BEGIN = datetime(2017, 7, 1, 8, tzinfo=UTC)  # midnight at UTC-8
 FROM = 17_348
-ROUNDS = 16
+ROUNDS = 12
 
 
 class Receiver:

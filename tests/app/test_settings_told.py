@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from machine import fast_backend
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from app.cli import _expected, app
+from app.cli import EXPECTED, _expected, app
 from app.context import build
 from app.errors import Refused
 from app.server import listen
@@ -41,10 +42,23 @@ def test_a_secret_is_not_told() -> None:
     assert told is not None and "WATTPROOF_OPERATOR_KEY: " in told and "secret" not in told
 
 
+def test_what_nobody_expects_keeps_its_traceback() -> None:
+    assert _expected(ValueError("a slip")) is None
+
+
 def test_others_variables_are_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "tcp://10.0.0.1:80")
     monkeypatch.setenv("HOST", "x86_64-linux")
     assert Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_expected_errors_are_told_by_their_message(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    error = getattr(import_module(module), kind)
+    assert issubclass(error, Exception)
+    made = error.__new__(type("Special", (error,), {"__init__": lambda self: None, "__str__": lambda self: "what to do"}))
+    assert _expected(made) == "what to do"
 
 
 def test_an_unknown_chain(tmp_path: Path) -> None:
