@@ -15,6 +15,8 @@ from app.readings import DatabaseReadings
 from market.session import Zone
 from oracle.readings import DayReadings, MemoryReadings, ReadingStore
 
+pytestmark = pytest.mark.slow
+
 VALUES = st.lists(st.none() | st.integers(-5000, 5000), min_size=24, max_size=24).filter(
     lambda v: any(x is not None for x in v)
 )

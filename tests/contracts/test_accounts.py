@@ -15,6 +15,8 @@ from contracts.events import AccountRegistered, DelegateSet, HolidaySet, KeySusp
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
 
+pytestmark = pytest.mark.slow
+
 
 def refused(world: World, name: str, call: tuple[str, bytes]) -> ContractRefusal:
     with pytest.raises(ContractRefusal) as caught:

@@ -18,6 +18,8 @@ from contracts.chain import MAX_TRANSACTION_GAS, Chain, ChainBusyError, ChainErr
 from contracts.chain_rpc import AnvilChain, NodeChain, RpcError
 from contracts.refusals import ContractRefusal
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = load("DevEuro")
 MINT, BALANCE, TRANSFER = (TOKEN.functions[name] for name in ("mint", "balanceOf", "transfer"))

@@ -22,6 +22,8 @@ from market.clearing.engine import AnyClearing
 from market.orders import book_from_log
 from market.session import SessionTerms, Zone
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = 10
 FEE = 1_000
 MODES = [Mode.COMPETITIVE, Mode.COOPERATIVE]

@@ -19,6 +19,8 @@ from contracts.orderlog import groups_of
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
 
+pytestmark = pytest.mark.slow
+
 BOOKS = sorted((Path(__file__).resolve().parents[1] / "cases" / "clearing").iterdir())
 CASES = [case for case in BOOKS if {"mode", "zones", "excluded"}.isdisjoint(json.loads((case / "orders.json").read_text()))]
 """Golden books of competitive sessions with all orders; others are not for this harness."""

@@ -22,6 +22,8 @@ from contracts.refusals import ContractRefusal
 from contracts.sessions import Terms
 from contracts.units import SessionState, Side
 
+pytestmark = pytest.mark.slow
+
 
 def cleared_session(world: World, days_ahead: int = 20, mask: int = 0b1111 << 10) -> tuple[int, Terms]:
     """A session with one trade per interval, cleared; the chain stands at its gate."""

@@ -27,6 +27,8 @@ from contracts.deploy import (
 )
 from contracts.refusals import ContractRefusal
 
+pytestmark = pytest.mark.slow
+
 TODAY = (GENESIS + OFFSET) // 86400
 ZONE = ZoneSpec(OFFSET, 30, (TODAY - 3, TODAY + 9))
 

@@ -13,6 +13,8 @@ from contracts.events import BuyerPayment, BuyersSettled, Delivered, Flexibility
 from contracts.orderlog import groups_of
 from contracts.units import SessionState, Side
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("backend", ["tester", pytest.param("anvil", marks=pytest.mark.needs("anvil"))])
 def test_a_session_from_opening_to_the_last_cent(backend: str) -> None:

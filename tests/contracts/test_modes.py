@@ -44,6 +44,8 @@ from market.session import SessionTerms, Zone
 from settlement.replacement import change as replaced_rows
 from settlement.rules import from_words as rules_from
 
+pytestmark = pytest.mark.slow
+
 REPLACING = (RULES[0] | 500_000 << 96 | 2 << 128, *RULES[1:])
 """The usual rules, and two intervals below half of the promise let others replace a member."""
 

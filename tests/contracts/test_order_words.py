@@ -15,6 +15,8 @@ from contracts.encoding import EncodingError, decode_entries, encode_entry
 from contracts.refusals import ContractRefusal
 from contracts.units import Side
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent.parent / "cases" / "encoding"
 
 

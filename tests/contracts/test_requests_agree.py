@@ -34,6 +34,8 @@ from contracts.requests import (
 from contracts.typed_data import Domain, recover
 from contracts.units import MAX_QUANTITY, ceil_div
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent.parent / "cases" / "encoding" / "requests.json"
 NOBODY = "0x" + "00" * 19 + "01"
 

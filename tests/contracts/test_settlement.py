@@ -21,6 +21,8 @@ from contracts.refusals import ContractRefusal
 from contracts.sessions import Terms
 from contracts.units import Direction, SessionState, Side
 
+pytestmark = pytest.mark.slow
+
 
 @st.composite
 def rule_sets(draw: st.DrawFn) -> tuple[int, ...]:

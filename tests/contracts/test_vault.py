@@ -17,6 +17,8 @@ from contracts.chain import Chain, open_chain
 from contracts.deploy import MARKET_ROLE
 from contracts.refusals import ContractRefusal
 
+pytestmark = pytest.mark.slow
+
 OWNERS = ("anna", "ben", "carl")
 
 

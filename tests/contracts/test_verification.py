@@ -21,6 +21,8 @@ from contracts.deploy import Begun, deploy, rehearse
 from contracts.manifest import DeployedVerifier, Deployment, DeploymentError, VerifyingKey, ZoneSpec
 from contracts.verification import differences, verify, warnings
 
+pytestmark = pytest.mark.slow
+
 ZONE = ZoneSpec(OFFSET, 60)
 CEREMONY = VerifyingKey(1, tuple(KEY), False)
 FORKS = VerifyingKey(24, tuple(KEY), False)

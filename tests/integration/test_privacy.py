@@ -30,6 +30,8 @@ from contracts.chain_rpc import NodeChain
 from zk.eddsa import PrivateKey
 from zk.windows import pack_readings
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Left:

@@ -16,6 +16,8 @@ import pytest
 
 from oracle.workers import Lost, Workers, WorkersError
 
+pytestmark = pytest.mark.slow
+
 
 def alive(pid: int) -> bool:
     """Whether a process still runs, or a thread of it; one that has ended and that nobody has asked after does not."""
