@@ -21,7 +21,7 @@ def _anvil() -> bool:
 
 
 def fast_backend() -> str:
-    """What tests open a chain with: anvil where there is one, because it runs heavy calls two orders of magnitude faster.
+    """What tests open a chain with: anvil where there is one, because it runs heavy calls far faster.
 
     py-evm is named where it is the point: in the tests of both backends, of the whole day in one process, and where a test
     plays a public chain by changing its id."""
