@@ -20,6 +20,9 @@ from zk.words import pack_deviations, unpack_deviations
 Batch = Sequence[Entry]
 """The recorded entries of one proof."""
 
+BATCH_HEAD = 2
+"""Words of calldata that a batch takes beside its entries: where it begins, and how long it is."""
+
 
 class RecordError(FieldError):
     """A record that the Deliveries contract would not hold."""
@@ -78,7 +81,7 @@ class Joining:
 
 def joinings(batches: Sequence[Batch], account: int, most_words: int) -> tuple[list[Joining], list[Batch]]:
     """What to join, in this order, until the account's records and the entries that stand in one batch with them take at most
-    `most_words` words, and the batches that hold its records then. One record stays as it is, whatever it takes."""
+    `most_words` words of a call, and the batches that hold its records then. One record stays as it is, whatever it takes."""
     held = [(batch, place) for batch in batches for place, entry in enumerate(batch) if entry.account == account]
     found: list[Joining] = []
     while len(held) > 1 and _words(batch for batch, _ in held) > most_words:
@@ -101,7 +104,7 @@ def joinings(batches: Sequence[Batch], account: int, most_words: int) -> tuple[l
 
 
 def _words(batches: Iterable[Batch]) -> int:
-    return sum(1 + len(entry.deviations) for batch in batches for entry in batch)
+    return sum(BATCH_HEAD + sum(1 + len(entry.deviations) for entry in batch) for batch in batches)
 
 
 def supply(batches: Sequence[Batch], sellers: Sequence[int]) -> tuple[list[list[int]], list[int]]:

@@ -4,7 +4,7 @@ paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlmodel import select
 
@@ -12,14 +12,21 @@ from app.context import Context
 from app.database import SettledRow
 from app.errors import Refused
 from app.services import sessions
+from contracts.calls import Call
 from contracts.deliveries import delivery_words
 from contracts.encoding import GROUP_ROWS, ResultRow, groups_of
 from contracts.units import SessionState, Side
 from settlement.records import Batch, joinings, records_of, supply
 from settlement.statements import SessionStatement, settle
 
-MOST_WORDS = 3_000
-"""Words of records in one call. With rows, certificates and rules it stays below 128 KiB, the most that nodes pass on."""
+MOST_BYTES = 120_000
+"""Length of a call, below the 128 KiB that nodes pass a transaction on with."""
+
+Chosen = tuple[int, ResultRow]
+"""A row of a group and its place in it."""
+
+Supplied = tuple[list[list[int]], list[int]]
+"""`batches` and `picks` of a settle call."""
 
 
 def statement(ctx: Context, session_id: int) -> SessionStatement | None:
@@ -83,11 +90,14 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
             chosen = [(bit, row) for bit, row in enumerate(group) if due(row, side) and (side is Side.BID or final(row))]
             if not chosen:
                 continue
-            for part, supplied in _calls(ctx, session_id, batches if side is Side.OFFER else [], chosen):
+
+            def encoded(part: Sequence[Chosen], supplied: Supplied, index: int = index, words: Sequence[int] = words) -> Call:
+                assert view.clearing is not None
                 which = sum(1 << bit for bit, _ in part)
-                call = ctx.client.encode_settle(
-                    session_id, index, which, words, view.clearing.certificate_words, view.rules.words(), *supplied
-                )
+                certificate = view.clearing.certificate_words
+                return ctx.client.encode_settle(session_id, index, which, words, certificate, view.rules.words(), *supplied)
+
+            for part, call in _calls(ctx, session_id, batches, chosen, encoded):
                 ctx.send("settle", "operator", call, session_id)
                 finished.update((row.account, side) for _, row in part)
                 kind = ("seller" if side is Side.OFFER else "buyer") + ("s" if len(part) > 1 else "")
@@ -96,24 +106,29 @@ def settle_session(ctx: Context, session_id: int) -> list[str]:
 
 
 def _calls(
-    ctx: Context, session_id: int, batches: Sequence[Batch], chosen: Sequence[tuple[int, ResultRow]]
-) -> Iterator[tuple[Sequence[tuple[int, ResultRow]], tuple[list[list[int]], list[int]]]]:
-    """The chosen rows of a group in as few calls as records fit into, with the `batches` and `picks` of each. The records of a
-    seller that alone are too many are joined first."""
+    ctx: Context,
+    session_id: int,
+    batches: Sequence[Batch],
+    chosen: Sequence[Chosen],
+    encoded: Callable[[Sequence[Chosen], Supplied], Call],
+) -> Iterator[tuple[Sequence[Chosen], Call]]:
+    """The chosen rows of a group in as few calls as their size allows. The records of a seller that alone are too many are
+    joined first."""
     accounts = [row.account for _, row in chosen if row.side is Side.OFFER]
-    supplied = supply(batches, accounts)
-    if sum(map(len, supplied[0])) <= MOST_WORDS:
-        yield chosen, supplied
+    call = encoded(chosen, supply(batches, accounts))
+    if len(call.data) <= MOST_BYTES or not accounts:  # buyers' rows alone, without records, always fit
+        yield chosen, call
     elif len(chosen) > 1:
         half = len(chosen) // 2
-        yield from _calls(ctx, session_id, batches, chosen[:half])
-        yield from _calls(ctx, session_id, batches, chosen[half:])
+        yield from _calls(ctx, session_id, batches, chosen[:half], encoded)
+        yield from _calls(ctx, session_id, batches, chosen[half:], encoded)
     else:
-        steps, joined = joinings(batches, accounts[0], MOST_WORDS)
+        room = MOST_BYTES - len(encoded(chosen, supply([], accounts)).data)
+        steps, joined = joinings(batches, accounts[0], room // 32)
         for step in steps:
-            call = ctx.client.encode_join(session_id, [delivery_words(batch) for batch in step.batches], step.picks)
-            ctx.send("join", "operator", call, session_id)
-        yield chosen, supply(joined, accounts)
+            join = ctx.client.encode_join(session_id, [delivery_words(batch) for batch in step.batches], step.picks)
+            ctx.send("join", "operator", join, session_id)
+        yield chosen, encoded(chosen, supply(joined, accounts))
 
 
 def agrees(ctx: Context, session_id: int) -> bool:

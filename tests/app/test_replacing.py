@@ -103,14 +103,14 @@ def test_who_fails_in_the_running_day_is_replaced_by_the_cheapest(house: House, 
     community.learn_promises(house.api.get(path))
     failing.promises.clear()
     community.close_days(day)
-    monkeypatch.setattr(settling, "MOST_WORDS", 4)  # one record: as if those of the running day were too many for a call
+    monkeypatch.setattr(settling, "MOST_BYTES", 0)  # as if two rows, and two records of one, were too many for a call
     runner.run_due(house.ctx)
     house.api.post("/dev/advance", {"to": iso(_seconds(session["proof_deadline"]) + 60), "only_clock": True})
     runner.run_due(house.ctx)
     with house.ctx.database.session() as db:
         sent = db.exec(select(Outbox.kind).where(col(Outbox.kind).in_(("join", "settle")))).all()
     assert sent.count("join") == 1, "who failed early has two records"
-    assert sent.count("settle") == 4, "and every row has a call of its own"
+    assert sent.count("settle") == 4, "and every seller has a call of its own"
     shown = house.api.get(path)
     assert shown["state"] == "Settled" and shown["settlement"]["balanced"]
     assert replay_session(client, 1) == "identical"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.deliveries import Entry
 from contracts.units import Direction
-from settlement.records import Record, RecordError, delivered, joinings, record_of, records_of, supply
+from settlement.records import BATCH_HEAD, Record, RecordError, delivered, joinings, record_of, records_of, supply
 
 DEVIATIONS = st.dictionaries(st.integers(0, 95), st.integers(-(1 << 25), (1 << 25) - 1), max_size=20)
 
@@ -70,7 +70,7 @@ def test_joined_records_are_the_same_in_fewer_words(data: st.DataObject, records
         assert all(step.batches[batch][entry].account == 7 for batch, entry in step.picks)
         proven.add((step.entry,))
     assert proven.issuperset(left)
-    size = sum(len(entry.words()) for batch in left for entry in batch)
+    size = sum(BATCH_HEAD + sum(len(entry.words()) for entry in batch) for batch in left)
     assert size <= most or len(left) == 1
     assert delivered(records_of(left)[7], Direction.UP, 24) == values
-    assert bool(steps) == (sum(4 * len(batch) for batch in batches) > most and records > 1)
+    assert bool(steps) == (sum(BATCH_HEAD + 4 * len(batch) for batch in batches) > most and records > 1)
